@@ -1,0 +1,11 @@
+//! The sans-IO heart of a Kith peer.
+//!
+//! Nothing here reads a clock, draws randomness, opens a socket or touches a store: time, entropy, rows and
+//! frames come in as values, and what should happen comes out as values.
+
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
+pub mod api;
+pub mod path;
+pub mod rows;
+pub mod version;
