@@ -6,11 +6,13 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod api;
+pub mod clock;
 pub mod codec;
 pub mod entropy;
 pub mod entry;
 pub mod epoch;
 pub mod identity;
+pub mod patch;
 pub mod path;
 pub mod rows;
 pub mod version;
