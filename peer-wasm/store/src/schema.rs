@@ -1,0 +1,76 @@
+//! The layout of the database over time, and how an older one becomes the current one.
+//!
+//! A layout is a number. [`STEPS`] says, for each number, what changes from the one before; every backend carries the
+//! steps out inside one transaction when it opens an older database. Steps of a released layout are never edited:
+//! a change is a new step at the end.
+
+/// What happens to one row when a step rewrites its table.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RowChange {
+    /// The row stays as it is.
+    Keep,
+    /// The row gets this value.
+    Replace(Vec<u8>),
+    /// The row goes away.
+    Remove,
+}
+
+/// Says what becomes of a row, from its key and value.
+pub type Rewrite = fn(&[u8], &[u8]) -> RowChange;
+
+/// One step from a layout to the next.
+#[derive(Clone, Copy, Debug)]
+pub struct Step {
+    /// The layout after this step. The first step leads from nothing to layout 1.
+    pub to: u32,
+    /// Tables that come new.
+    pub creates: &'static [&'static str],
+    /// Tables whose rows change, with the function that changes them. It must be pure.
+    pub rewrites: &'static [(&'static str, Rewrite)],
+    /// Whether the bytes in use are counted anew after this step.
+    pub recount: bool,
+}
+
+/// Every step so far.
+///
+/// Layout 1 is the rows of a peer without an order of arrival. Layout 2 adds the order of arrival and the count of
+/// bytes in use.
+pub const STEPS: &[Step] = &[
+    Step { to: 1, creates: &["meta", "head", "tail", "segment", "view"], rewrites: &[], recount: false },
+    Step { to: 2, creates: &["arrival", STATE], rewrites: &[], recount: true },
+];
+
+/// The table that holds the store's own rows. Not one of [`kith_core::rows::Table`]: nobody else reads or writes it.
+pub const STATE: &str = "_store";
+
+/// The row of [`STATE`] with the bytes in use.
+pub(crate) const USAGE_ROW: &str = "usage";
+
+/// The row of [`STATE`] with the layout, for backends that have no version of their own.
+#[cfg(not(target_arch = "wasm32"))]
+pub(crate) const LAYOUT_ROW: &str = "layout";
+
+/// Rows that a migration handles at a time.
+pub(crate) const PAGE: u32 = 500;
+
+/// The layout that `steps` lead to.
+pub(crate) fn newest(steps: &[Step]) -> u32 {
+    steps.last().map_or(0, |step| step.to)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kith_core::rows::Table;
+
+    #[test]
+    fn steps_lead_one_by_one_to_every_table() {
+        let numbers: Vec<u32> = STEPS.iter().map(|step| step.to).collect();
+        assert_eq!(numbers, (1..=newest(STEPS)).collect::<Vec<_>>());
+        let mut created: Vec<&str> = STEPS.iter().flat_map(|step| step.creates.iter().copied()).collect();
+        created.sort_unstable();
+        let mut wanted: Vec<&str> = Table::ALL.iter().map(|table| table.name()).chain([STATE]).collect();
+        wanted.sort_unstable();
+        assert_eq!(created, wanted);
+    }
+}
