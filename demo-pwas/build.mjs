@@ -1,0 +1,58 @@
+// Copies the demos into the folder the relay serves. Nothing is bundled or rewritten: what the browser loads is what you read here.
+// KITH_DIST names the folder (default: ../dist).
+import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const here = dirname(fileURLToPath(import.meta.url));
+const dist = resolve(process.env.KITH_DIST ?? join(here, '..', 'dist'));
+
+/** The files used of each library: [package, file in the package, name under assets/vendor/]. lit-html keeps its own folder because its files import each other by relative path. */
+const VENDORED = [
+  ['@picocss/pico', 'css/pico.min.css', 'pico.css'],
+  ['@picocss/pico', 'LICENSE.md', 'pico.LICENSE.md'],
+  ['uqr', 'dist/index.mjs', 'uqr.js'],
+  ['uqr', 'LICENSE', 'uqr.LICENSE'],
+  ...[
+    'LICENSE',
+    'lit-html.js',
+    'directive.js',
+    'directive-helpers.js',
+    'async-directive.js',
+    'directives/live.js',
+    'directives/ref.js',
+    'directives/repeat.js',
+  ].map((file) => ['lit-html', file, `lit-html/${file}`]),
+];
+
+/** The folder of an installed package, found as Node finds it: here, then in each folder above. */
+async function packageFolder(name) {
+  for (let folder = here; ; folder = dirname(folder)) {
+    const candidate = join(folder, 'node_modules', name);
+    try {
+      await readFile(join(candidate, 'package.json'));
+      return candidate;
+    } catch (error) {
+      if (dirname(folder) === folder) throw new Error(`${name} is not installed. Run "npm install" at the top of the repository.`, { cause: error });
+    }
+  }
+}
+
+/** Copies one library file; the pointer to a source map we do not ship is dropped, so no browser asks for it. */
+async function vendor([name, file, target]) {
+  const text = await readFile(join(await packageFolder(name), file), 'utf8');
+  const to = join(dist, 'assets', 'vendor', target);
+  await mkdir(dirname(to), { recursive: true });
+  await writeFile(to, text.replace(/\n\/\/# sourceMappingURL=.*\s*$/, '\n'));
+}
+
+const notDocs = (source) => !source.endsWith('.md');
+for (const folder of ['assets', 'home', 'board', 'explorer']) await rm(join(dist, folder), { recursive: true, force: true });
+await mkdir(dist, { recursive: true });
+await cp(join(here, 'shared'), join(dist, 'assets'), { recursive: true, filter: notDocs });
+for (const app of ['home', 'board', 'explorer']) await cp(join(here, app), join(dist, app), { recursive: true, filter: notDocs });
+// Home is the first page: it lives at "/", its modules in /home/.
+await cp(join(here, 'home', 'index.html'), join(dist, 'index.html'));
+await rm(join(dist, 'home', 'index.html'));
+await Promise.all(VENDORED.map(vendor));
+console.log(`demos: home, board and explorer copied to ${dist}`);

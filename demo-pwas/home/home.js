@@ -1,0 +1,132 @@
+// Home: one state, one function that draws it. The peer's status arrives by subscription, so nothing here polls.
+import { html, nothing, render } from '/assets/html.js';
+import { attempt, peerReady, say, showConnection, whyNoWorker } from '/assets/shell.js';
+import { deviceCard } from '/home/device.js';
+import { inviteDialog } from '/home/invite.js';
+import { peopleCard } from '/home/people.js';
+import { problems } from '/home/problems.js';
+import { joinCard, spacesSection } from '/home/spaces.js';
+import { youCard } from '/home/you.js';
+
+const state = {
+  /** 'starting', 'ready', or 'blocked' with `why`. */
+  phase: 'starting',
+  why: '',
+  /** The last GET /~/peer. */
+  status: undefined,
+  /** The person's own name, kept in their private space. */
+  name: undefined,
+  /** What is being joined: { text } while it runs. */
+  joining: undefined,
+  /** The space just created or joined, to be pointed out. */
+  fresh: new URLSearchParams(location.search).get('space') ?? undefined,
+  /** The open invite dialog: { space, role, app, url?, busy, error? }. */
+  invite: undefined,
+};
+
+let sdk;
+const root = document.querySelector('#app');
+
+/** Draws the page from the state. */
+function draw() {
+  render(page(), root);
+}
+
+const page = () => {
+  if (state.phase === 'blocked') return html`<div class="notice bad" role="alert"><h2>Kith cannot start here</h2><p>${state.why}</p></div>`;
+  return html`
+    ${state.joining ? html`<div class="notice joining" role="status"><span aria-busy="true"></span><p>${state.joining.text}</p></div>` : nothing}
+    ${problems(state)}
+    <div class="columns">
+      <div class="column">${spacesSection(state, actions)} ${joinCard(actions)}</div>
+      <div class="column">${youCard(state, actions)} ${peopleCard(state)} ${deviceCard(state, actions)}</div>
+    </div>
+    ${inviteDialog(state, actions)}`;
+};
+
+const change = (values) => {
+  Object.assign(state, values);
+  draw();
+};
+
+/** What the buttons do. Each one ends in a changed state, or in a sentence that says why not. */
+const actions = {
+  rename: (name) =>
+    attempt(async () => {
+      await sdk.writeName(name);
+      change({ name });
+      say('Name saved.');
+    }),
+
+  create: (name) =>
+    attempt(async () => {
+      const space = await sdk.createSpace(name);
+      change({ fresh: space.id });
+      say(`“${space.name}” is ready. Invite somebody to share it.`);
+    }),
+
+  join: (link) =>
+    attempt(async () => {
+      change({ joining: { text: 'Joining… this takes a moment while your browsers meet.' } });
+      try {
+        const joined = await sdk.join(link);
+        if (joined.app && joined.app !== '/') location.assign(`${joined.app}?space=${encodeURIComponent(joined.space)}`);
+        else change({ fresh: joined.space });
+      } finally {
+        change({ joining: undefined });
+      }
+    }),
+
+  openInvite: (space) => {
+    change({ invite: { space, role: 'writer', app: '/board/', busy: false } });
+    root.querySelector('#invite').showModal();
+  },
+
+  changeInvite: (values) => change({ invite: { ...state.invite, url: undefined, error: undefined, ...values } }),
+
+  makeInvite: async () => {
+    const { space, role, app } = state.invite;
+    change({ invite: { ...state.invite, busy: true, error: undefined } });
+    let outcome;
+    try {
+      const [{ url }, { encode }] = await Promise.all([sdk.invite(space.id, role, app), import('/assets/vendor/uqr.js')]);
+      outcome = { url, qr: encode(url, { ecc: 'L', border: 0 }) };
+    } catch (error) {
+      outcome = { error: error.message };
+    }
+    if (state.invite) change({ invite: { ...state.invite, busy: false, ...outcome } });
+  },
+
+  closeInvite: () => change({ invite: undefined }),
+
+  persist: () =>
+    attempt(async () => {
+      const kept = await navigator.storage.persist();
+      say(kept ? 'Your browser will keep this data.' : 'Your browser did not agree yet. Adding this page to your home screen or bookmarks usually helps.', kept ? 'ok' : 'bad');
+    }),
+};
+
+/** Starts the peer and follows it. */
+async function start() {
+  draw();
+  root.querySelector('.placeholder')?.closest('.columns')?.remove();
+  try {
+    if (!navigator.serviceWorker) throw new Error(whyNoWorker());
+    sdk = await import('/home/peer.js');
+    await peerReady();
+  } catch (error) {
+    change({ phase: 'blocked', why: error.message });
+    return;
+  }
+  root.removeAttribute('aria-busy');
+  change({ phase: 'ready' });
+  sdk.follow((status) => {
+    showConnection(status);
+    change({ status });
+  });
+  change({ name: await sdk.readName().catch(() => '') });
+}
+
+addEventListener('online', draw);
+addEventListener('offline', draw);
+await start();
