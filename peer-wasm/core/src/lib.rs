@@ -6,13 +6,17 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod api;
+pub mod authority;
 pub mod clock;
 pub mod codec;
+pub mod document;
 pub mod entropy;
 pub mod entry;
 pub mod epoch;
 pub mod identity;
+pub mod lens;
 pub mod patch;
 pub mod path;
+pub mod records;
 pub mod rows;
 pub mod version;

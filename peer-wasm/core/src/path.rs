@@ -34,6 +34,16 @@ impl Path {
         Path(Vec::new())
     }
 
+    /// Where a space's name is kept: below a reserved name, so no request can reach it.
+    pub(crate) fn space_name() -> Path {
+        Path(vec!["$space".to_owned(), "name".to_owned()])
+    }
+
+    /// Whether this is a place programs cannot reach.
+    pub(crate) fn is_reserved(&self) -> bool {
+        self.0.first().is_some_and(|first| first.starts_with('$'))
+    }
+
     /// A path from its segments (already percent-decoded).
     pub fn new<S: Into<String>>(segments: impl IntoIterator<Item = S>) -> Result<Path, PathError> {
         let segments: Vec<String> = segments.into_iter().map(Into::into).collect();

@@ -1,0 +1,123 @@
+//! How the tree is kept in rows.
+//!
+//! ```text
+//! key = space (4 bytes, big-endian) ‖ 0x01 ‖ path key
+//! row = flags (1 register, 2 container, 4 hidden) ‖ [clock (8 bytes) ‖ agent[10] ‖ seq ‖ leaf]
+//! ```
+
+use super::ops::Leaf;
+use crate::codec::{CodecError, Reader, Writer};
+use crate::path::Path;
+use crate::version::{Agent, Version};
+
+const REGISTER: u8 = 1;
+const CONTAINER: u8 = 2;
+const HIDDEN: u8 = 4;
+
+/// The last write at a place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Register {
+    /// When, by the author's hybrid logical clock.
+    pub clock: u64,
+    /// Whose log.
+    pub agent: Agent,
+    /// Which entry of it.
+    pub seq: u64,
+    /// What it holds.
+    pub leaf: Leaf,
+}
+
+impl Register {
+    /// Whether this write wins over `other`: later, or at the same time by the greater author.
+    pub fn is_after(&self, other: &Register) -> bool {
+        (self.clock, self.agent, self.seq) > (other.clock, other.agent, other.seq)
+    }
+
+    /// Whether it holds anything.
+    pub fn is_live(&self) -> bool {
+        self.leaf != Leaf::Deleted
+    }
+
+    /// Whether it holds a value that leaves no room for anything below.
+    pub fn is_scalar(&self) -> bool {
+        matches!(self.leaf, Leaf::Json(_) | Leaf::Bytes { .. })
+    }
+
+    /// Its version.
+    pub fn version(&self) -> Version {
+        Version { agent: self.agent, seq: self.seq }
+    }
+}
+
+/// A place in the tree.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ViewRow {
+    /// The last write here, if there was one.
+    pub register: Option<Register>,
+    /// Whether there is, or was, anything below.
+    pub container: bool,
+    /// Whether something later above or below takes its place in reads.
+    pub hidden: bool,
+}
+
+impl ViewRow {
+    /// The register, if reads show it.
+    pub fn visible(&self) -> Option<&Register> {
+        self.register.as_ref().filter(|register| register.is_live() && !self.hidden)
+    }
+
+    /// The row's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        let flag = |on: bool, bit: u8| if on { bit } else { 0 };
+        writer
+            .u8(flag(self.register.is_some(), REGISTER) | flag(self.container, CONTAINER) | flag(self.hidden, HIDDEN));
+        if let Some(register) = &self.register {
+            writer.fixed(&register.clock.to_be_bytes()).fixed(&register.agent.0).number(register.seq);
+            register.leaf.encode(&mut writer);
+        }
+        writer.finish()
+    }
+
+    /// Reads a row; `None` if it is not one.
+    pub fn decode(bytes: &[u8]) -> Option<ViewRow> {
+        Self::read(bytes).ok()
+    }
+
+    fn read(bytes: &[u8]) -> Result<ViewRow, CodecError> {
+        let mut reader = Reader::new(bytes);
+        let flags = reader.u8()?;
+        let register = if flags & REGISTER == 0 {
+            None
+        } else {
+            let clock = u64::from_be_bytes(reader.fixed()?);
+            let agent = Agent(reader.fixed()?);
+            let seq = reader.number()?;
+            Some(Register { clock, agent, seq, leaf: Leaf::decode(&mut reader)? })
+        };
+        reader.end()?;
+        Ok(ViewRow { register, container: flags & CONTAINER != 0, hidden: flags & HIDDEN != 0 })
+    }
+}
+
+/// What the keys of all rows of a space's tree begin with.
+pub fn view_prefix(space: u32) -> Vec<u8> {
+    let mut key = space.to_be_bytes().to_vec();
+    key.push(1);
+    key
+}
+
+/// The key of a place's row.
+pub fn view_key(space: u32, path: &Path) -> Vec<u8> {
+    let mut key = view_prefix(space);
+    key.extend_from_slice(&path.to_key());
+    key
+}
+
+/// The key of the row that remembers a writer's own id for a write.
+pub fn write_id_key(space: u32, id: &str) -> Vec<u8> {
+    let mut key = space.to_be_bytes().to_vec();
+    key.push(2);
+    key.extend(blake3::hash(id.as_bytes()).as_bytes().iter().take(16));
+    key
+}

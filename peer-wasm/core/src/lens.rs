@@ -1,0 +1,223 @@
+//! Reading rows without a store: what was loaded, seen through what is on its way to be written.
+//!
+//! A step of work is a pure function over a [`Lens`]. Where a row it needs is not loaded, the lens notes what is
+//! missing and the step stops with [`Miss`]; the peer asks for those rows and runs the step again from its start.
+//! No step changes anything before it has all it needs, so running it again is safe.
+
+use crate::rows::{Batch, KeyRange, Read, Rows, Table};
+use std::cell::RefCell;
+use std::collections::{BTreeMap, HashMap};
+
+/// Some rows are not loaded yet; which, the lens has noted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Miss;
+
+/// The rows loaded for one piece of work.
+#[derive(Clone, Debug, Default)]
+pub struct Answers(HashMap<Read, Rows>);
+
+impl Answers {
+    /// Adds what the store answered.
+    pub fn add(&mut self, read: Read, rows: Rows) {
+        self.0.insert(read, rows);
+    }
+
+    /// Forgets everything.
+    pub fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+/// Row changes that are not yet sure to be seen by every load: newer than the store, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Overlay {
+    rows: BTreeMap<(Table, Vec<u8>), (u64, Option<Vec<u8>>)>,
+    ranges: Vec<(u64, Table, KeyRange)>,
+}
+
+impl Overlay {
+    /// Lays a batch on top, marked with the number of the transaction it goes into.
+    pub fn push(&mut self, transaction: u64, batch: &Batch) {
+        for (table, range) in &batch.delete_ranges {
+            let doomed: Vec<_> = self
+                .rows
+                .range((*table, range.start.clone())..(*table, range.end.clone()))
+                .map(|(key, _)| key.clone())
+                .collect();
+            for key in doomed {
+                self.rows.remove(&key);
+            }
+            self.ranges.push((transaction, *table, range.clone()));
+        }
+        for (table, key) in &batch.deletes {
+            self.rows.insert((*table, key.clone()), (transaction, None));
+        }
+        for (table, key, value) in &batch.puts {
+            self.rows.insert((*table, key.clone()), (transaction, Some(value.clone())));
+        }
+    }
+
+    /// Drops what transactions up to this number wrote: every load from now on sees it in the store.
+    pub fn forget(&mut self, upto: u64) {
+        self.rows.retain(|_, (transaction, _)| *transaction > upto);
+        self.ranges.retain(|(transaction, _, _)| *transaction > upto);
+    }
+
+    /// Drops everything: the writes did not happen.
+    pub fn clear(&mut self) {
+        self.rows.clear();
+        self.ranges.clear();
+    }
+
+    /// How many rows it holds.
+    pub fn len(&self) -> usize {
+        self.rows.len()
+    }
+
+    /// Whether it holds nothing.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.ranges.is_empty()
+    }
+
+    fn hides(&self, table: Table, key: &[u8]) -> bool {
+        self.ranges.iter().any(|(_, ranged, range)| *ranged == table && range.contains(key))
+    }
+}
+
+/// Loaded rows seen through an overlay.
+pub struct Lens<'a> {
+    answers: &'a Answers,
+    overlay: &'a Overlay,
+    missing: RefCell<Vec<Read>>,
+}
+
+impl<'a> Lens<'a> {
+    /// A lens over what was loaded.
+    pub fn new(answers: &'a Answers, overlay: &'a Overlay) -> Lens<'a> {
+        Lens { answers, overlay, missing: RefCell::default() }
+    }
+
+    /// What steps found missing.
+    pub fn into_missing(self) -> Vec<Read> {
+        self.missing.into_inner()
+    }
+
+    /// The row under a key.
+    pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<&'a [u8]>, Miss> {
+        if let Some((_, value)) = self.overlay.rows.get(&(table, key.to_vec())) {
+            return Ok(value.as_deref());
+        }
+        if self.overlay.hides(table, key) {
+            return Ok(None);
+        }
+        let read = Read::Get { table, key: key.to_vec() };
+        let rows = self.loaded(read)?;
+        Ok(rows.first().map(|(_, value)| value.as_slice()))
+    }
+
+    /// Notes that these keys will be needed, so that they are loaded together. A miss if any is not there yet.
+    pub fn want(&self, table: Table, keys: impl IntoIterator<Item = Vec<u8>>) -> Result<(), Miss> {
+        let mut all = Ok(());
+        for key in keys {
+            if self.get(table, &key).is_err() {
+                all = Err(Miss);
+            }
+        }
+        all
+    }
+
+    /// Up to `limit` rows of a range.
+    pub fn scan(&self, table: Table, range: &KeyRange, limit: usize, reverse: bool) -> Result<Rows, Miss> {
+        let above: Vec<(&Vec<u8>, Option<&Vec<u8>>)> = if range.start < range.end {
+            self.overlay
+                .rows
+                .range((table, range.start.clone())..(table, range.end.clone()))
+                .map(|((_, key), (_, value))| (key, value.as_ref()))
+                .collect()
+        } else {
+            return Ok(Rows::new());
+        };
+        // Ask for enough that rows deleted above cannot leave the page short.
+        let padded = limit.saturating_add(above.len().next_multiple_of(64));
+        let read = Read::Scan { table, range: range.clone(), limit: padded, reverse };
+        let below = self.loaded(read)?;
+        let complete = below.len() < padded;
+        let edge = below.last().map(|(key, _)| key.as_slice());
+        let mut merged: BTreeMap<&[u8], &[u8]> = below
+            .iter()
+            .filter(|(key, _)| !self.overlay.hides(table, key))
+            .map(|(key, value)| (key.as_slice(), value.as_slice()))
+            .collect();
+        for (key, value) in above {
+            let known = complete
+                || edge.is_some_and(|edge| if reverse { key.as_slice() >= edge } else { key.as_slice() <= edge });
+            match value {
+                Some(value) if known => {
+                    merged.insert(key, value);
+                }
+                Some(_) => {}
+                None => {
+                    merged.remove(key.as_slice());
+                }
+            }
+        }
+        let own = |(key, value): (&&[u8], &&[u8])| (key.to_vec(), value.to_vec());
+        Ok(if reverse {
+            merged.iter().rev().take(limit).map(own).collect()
+        } else {
+            merged.iter().take(limit).map(own).collect()
+        })
+    }
+
+    fn loaded(&self, read: Read) -> Result<&'a Rows, Miss> {
+        if let Some(rows) = self.answers.0.get(&read) {
+            return Ok(rows);
+        }
+        let mut missing = self.missing.borrow_mut();
+        if !missing.contains(&read) {
+            missing.push(read);
+        }
+        Err(Miss)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rows(keys: &[u8]) -> Rows {
+        keys.iter().map(|key| (vec![*key], vec![*key])).collect()
+    }
+
+    fn put(key: u8) -> (Table, Vec<u8>, Vec<u8>) {
+        (Table::View, vec![key], vec![100 + key])
+    }
+
+    #[test]
+    fn a_scan_shows_what_is_about_to_be_written() {
+        let mut overlay = Overlay::default();
+        overlay
+            .push(1, &Batch { puts: vec![put(2), put(5)], deletes: vec![(Table::View, vec![3])], ..Batch::default() });
+        let range = KeyRange { start: vec![0], end: vec![9] };
+        let mut answers = Answers::default();
+        let read = Read::Scan { table: Table::View, range: range.clone(), limit: 2 + 64, reverse: false };
+        assert_eq!(Lens::new(&answers, &overlay).scan(Table::View, &range, 2, false), Err(Miss));
+        answers.add(read, rows(&[1, 3, 4]));
+        let lens = Lens::new(&answers, &overlay);
+        let keys: Vec<u8> = lens.scan(Table::View, &range, 2, false).unwrap().iter().map(|(key, _)| key[0]).collect();
+        assert_eq!(keys, [1, 2]);
+    }
+
+    #[test]
+    fn a_deleted_range_hides_what_is_stored_until_it_is_forgotten() {
+        let mut overlay = Overlay::default();
+        let range = KeyRange { start: vec![0], end: vec![9] };
+        overlay.push(1, &Batch { delete_ranges: vec![(Table::View, range)], puts: vec![put(2)], ..Batch::default() });
+        let mut answers = Answers::default();
+        answers.add(Read::Get { table: Table::View, key: vec![1] }, rows(&[1]));
+        assert_eq!(Lens::new(&answers, &overlay).get(Table::View, &[1]), Ok(None));
+        assert_eq!(Lens::new(&answers, &overlay).get(Table::View, &[2]), Ok(Some(&[102][..])));
+        overlay.forget(1);
+        assert_eq!(Lens::new(&answers, &overlay).get(Table::View, &[1]), Ok(Some(&[1][..])));
+    }
+}
