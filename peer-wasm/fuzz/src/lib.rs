@@ -1,0 +1,49 @@
+//! Fuzz targets: one for every decoder that meets bytes or text from outside.
+//!
+//! A target takes any bytes, checks what must hold (no panic; what decodes encodes back to the same bytes) and
+//! returns a *mark*: a number that tells kinds of outcome apart. The runner in `main.rs` keeps inputs with new
+//! marks, which steers it a little without instrumentation; `cargo fuzz` steers by coverage.
+
+#![allow(clippy::panic)] // a broken law must stop the fuzzer
+
+mod laws;
+pub mod mutate;
+mod records;
+mod texts;
+
+/// One decoder under test.
+#[derive(Debug)]
+pub struct Target {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Runs it on some bytes; panics if a law is broken.
+    pub run: fn(&[u8]) -> u64,
+    /// Inputs to start from.
+    pub seeds: fn() -> Vec<Vec<u8>>,
+    /// Pieces worth inserting.
+    pub words: &'static [&'static str],
+}
+
+/// Every target.
+pub const TARGETS: &[Target] = &[
+    Target { name: "codec", run: records::codec, seeds: records::codec_seeds, words: &[] },
+    Target { name: "entry", run: records::entry, seeds: records::entry_seeds, words: &[] },
+    Target { name: "record", run: records::record, seeds: records::record_seeds, words: &[] },
+    Target { name: "fork-proof", run: records::fork_proof, seeds: records::fork_proof_seeds, words: &[] },
+    Target { name: "sealed", run: records::sealed, seeds: records::sealed_seeds, words: &[] },
+    Target { name: "path", run: texts::path, seeds: texts::path_seeds, words: &["$", "$space", "\0", "/"] },
+    Target { name: "version", run: texts::version, seeds: texts::version_seeds, words: &["-", "0", "a"] },
+    Target { name: "key-text", run: texts::key_text, seeds: texts::key_text_seeds, words: &["did:key:z"] },
+    Target { name: "patch", run: texts::patch, seeds: texts::patch_seeds, words: texts::PATCH_WORDS },
+    Target { name: "range", run: texts::range, seeds: texts::range_seeds, words: texts::RANGE_WORDS },
+];
+
+/// The target with this name.
+pub fn target(name: &str) -> Option<&'static Target> {
+    TARGETS.iter().find(|target| target.name == name)
+}
+
+/// All names, for people.
+pub fn names() -> String {
+    TARGETS.iter().map(|target| target.name).collect::<Vec<_>>().join(" ")
+}
