@@ -52,6 +52,11 @@ impl<'a> PatchInput<'a> {
     }
 }
 
+/// Refuses a value nested deeper than [`MAX_DEPTH`], without recursion.
+pub fn check_depth(value: &Json) -> Result<(), PatchError> {
+    measure::measure(value).map(drop)
+}
+
 /// The value `target` becomes under `patch`. `None` as the target means that there is no value yet.
 pub fn apply(target: Option<&Json>, patch: &PatchInput<'_>) -> Result<Json, PatchError> {
     if let Some(target) = target {
