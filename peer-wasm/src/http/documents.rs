@@ -1,0 +1,75 @@
+//! Items of listings and feeds as JSON, and values as bytes with their media type.
+
+use super::accept::JSON;
+use super::media::{Media, UNKNOWN};
+use super::url::percent_encode;
+use super::versions;
+use kith_core::api::{Body, ChangeItem, Item};
+use kith_core::path::Path;
+use serde_json::{Value as Json, json};
+
+/// A value's media type and bytes as readers get them.
+///
+/// The type came from a writer somewhere: one that cannot be a header is given as unknown bytes.
+pub(super) fn bytes_of(body: &Body) -> (String, Vec<u8>) {
+    match body {
+        Body::Json(value) => (JSON.to_owned(), value.to_string().into_bytes()),
+        Body::Bytes { media, bytes } => (media_of(media), bytes.clone()),
+    }
+}
+
+/// A value's media type as readers get it.
+pub(super) fn media(body: &Body) -> String {
+    match body {
+        Body::Json(_) => JSON.to_owned(),
+        Body::Bytes { media, .. } => media_of(media),
+    }
+}
+
+fn media_of(media: &str) -> String {
+    Media::read(media).map_or_else(|| UNKNOWN.to_owned(), |media| media.text)
+}
+
+/// What stands for bytes where only text can: their type, their length and where to get them.
+pub(super) fn link(media: &str, length: usize, here: &str) -> Json {
+    json!({"type": media_of(media), "length": length, "href": here})
+}
+
+/// One child of a listing at `here`: `{"key","version"}` with `"value"` or, for bytes, `"link"` if values were asked for.
+pub(super) fn item(item: &Item, here: &str) -> Json {
+    let mut document = json!({"key": item.key, "version": versions::joined(&item.version)});
+    let (name, value) = match &item.value {
+        Some(Body::Json(value)) => ("value", value.clone()),
+        Some(Body::Bytes { media, bytes }) => {
+            let place = format!("{}/{}", here.trim_end_matches('/'), percent_encode(&item.key));
+            ("link", link(media, bytes.len(), &place))
+        }
+        None => return document,
+    };
+    if let Some(members) = document.as_object_mut() {
+        members.insert(name.to_owned(), value);
+    }
+    document
+}
+
+/// One change of a feed.
+pub(super) fn change(change: &ChangeItem) -> Json {
+    json!({
+        "cursor": change.cursor,
+        "path": url_path(&change.path),
+        "kind": change.kind,
+        "version": change.version.to_string(),
+        "author": change.author,
+        "time": change.time,
+    })
+}
+
+/// A path as it stands in a URL after the space: what `encodeURIComponent` makes of each name, joined by slashes.
+pub(super) fn url_path(path: &Path) -> String {
+    path.segments().iter().map(|name| percent_encode(name)).collect::<Vec<_>>().join("/")
+}
+
+/// One JSON value per line.
+pub(super) fn lines(items: &[Json]) -> Vec<u8> {
+    items.iter().flat_map(|item| format!("{item}\n").into_bytes()).collect()
+}

@@ -1,0 +1,156 @@
+//! One entry for fuzzers: any bytes become a request and a reply, and what comes out must be sendable.
+
+use super::{Framer, HttpRequest, HttpResponse, Parsed, Render, Rendered, parse};
+use kith_core::api::{Body, ChangeItem, Item, Refusal, Reply, SubscriptionId, SyncStatus, Update};
+use kith_core::path::Path;
+use kith_core::version::{Agent, Version};
+use serde_json::json;
+
+/// Takes any bytes as `method LF url LF (name: value LF)* LF body` and runs them through everything in this module.
+///
+/// # Panics
+/// When an answer comes out that could not be sent: that is what the fuzzer looks for.
+pub fn fuzz_http(data: &[u8]) {
+    let (head, body) = match data.windows(2).position(|pair| pair == b"\n\n") {
+        Some(end) => (data.get(..end).unwrap_or_default(), data.get(end + 2..)),
+        None => (data, None),
+    };
+    let text = String::from_utf8_lossy(head);
+    let mut lines = text.split('\n');
+    let method = lines.next().unwrap_or_default().to_owned();
+    let url = lines.next().unwrap_or_default().to_owned();
+    let headers = lines.map(|line| line.split_once(':').unwrap_or((line, "")));
+    let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+    check(HttpRequest { method, url, headers, body: body.map(<[u8]>::to_vec) });
+}
+
+/// Parses a request and, where it asks the peer something, renders every kind of reply.
+pub(super) fn check(request: HttpRequest) {
+    match parse(request) {
+        Parsed::Answer(response) => sendable(&response),
+        Parsed::Ask(_, render) => replies().into_iter().for_each(|reply| rendered(render.clone(), reply)),
+    }
+}
+
+fn rendered(render: Render, reply: Reply) {
+    match render.reply(reply) {
+        Rendered::Whole(response) => sendable(&response),
+        Rendered::Stream(head, _, framer) => stream(&head, framer),
+        Rendered::Again(_, render) => match render.reply(Reply::Subscribed(SubscriptionId(1))) {
+            Rendered::Stream(head, _, framer) => stream(&head, framer),
+            other => assert!(matches!(other, Rendered::Stream(..)), "a second try must not need a third: {other:?}"),
+        },
+    }
+}
+
+fn stream(head: &HttpResponse, mut framer: Framer) {
+    assert!(matches!(head.status, 200 | 209) && head.body.is_empty());
+    sendable(head);
+    assert!(!framer.open().is_empty() && !framer.heartbeat().is_empty());
+    assert!(framer.heartbeat_every() != Some(0));
+    for update in updates() {
+        sendable(&framer.announce(head.clone(), &update));
+        let empty = matches!(&update, Update::Changes(changes) if changes.is_empty());
+        assert_eq!(framer.update(update).is_empty(), empty);
+    }
+}
+
+/// Whether a browser would take this as a response.
+fn sendable(response: &HttpResponse) {
+    assert!((200..600).contains(&response.status));
+    for (name, value) in &response.headers {
+        assert!(name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-'), "{name}");
+        assert!(value.bytes().all(|byte| matches!(byte, b' '..=b'~' | b'\t')), "{name}: {value}");
+    }
+    if matches!(response.status, 204 | 304) {
+        assert!(response.body.is_empty());
+    }
+    if response.status >= 400 && !response.body.is_empty() {
+        assert_eq!(response.header("content-type"), Some("application/problem+json"));
+        let document: serde_json::Value = serde_json::from_slice(&response.body).unwrap_or_default();
+        assert_eq!(document.get("status").and_then(serde_json::Value::as_u64), Some(response.status.into()));
+        for member in ["type", "title", "detail"] {
+            assert!(document.get(member).and_then(serde_json::Value::as_str).is_some_and(|text| !text.is_empty()));
+        }
+    }
+}
+
+fn version(seq: u64) -> Version {
+    Version { agent: Agent([7; 10]), seq }
+}
+
+fn hostile_bytes() -> Body {
+    Body::Bytes { media: "text/html\r\nX-Evil: 1".to_owned(), bytes: b"a\r\n\r\nb\rc\n\xff".to_vec() }
+}
+
+fn items() -> Vec<Item> {
+    let value = |value| Item { key: "k\n\"é".to_owned(), version: vec![version(1)], value };
+    vec![value(None), value(Some(Body::Json(json!({"a": [1]})))), value(Some(hostile_bytes()))]
+}
+
+fn changes() -> Vec<ChangeItem> {
+    let path = Path::new(["a/b", "é\n"]).unwrap_or_default();
+    let author = "did:key:z".to_owned();
+    vec![ChangeItem { cursor: "c\n1".to_owned(), path, kind: "put", version: version(2), author, time: 1 }]
+}
+
+fn replies() -> Vec<Reply> {
+    let (sync, next) = (SyncStatus::Peers(2), Some("n é".to_owned()));
+    let mut replies = vec![
+        Reply::Document(json!({"a": 1})),
+        Reply::Value { body: Body::Json(json!([1, "x"])), version: vec![version(1), version(2)], sync },
+        Reply::Value { body: hostile_bytes(), version: vec![version(1)], sync: SyncStatus::Local },
+        Reply::List { items: items(), next, version: vec![version(1)] },
+        Reply::List { items: vec![], next: None, version: vec![] },
+        Reply::Changes { items: changes(), next: "c\r\n".to_owned() },
+        Reply::Written { created: true, deleted: false, version: vec![version(1)], sync },
+        Reply::Written { created: false, deleted: true, version: vec![version(1)], sync },
+        Reply::SpaceCreated { id: "a b\n".to_owned(), document: json!({}) },
+        Reply::Invited(json!({})),
+        Reply::Joined(json!({})),
+        Reply::Subscribed(SubscriptionId(1)),
+    ];
+    replies.extend(refusals().into_iter().map(Reply::Refused));
+    replies
+}
+
+/// One of every way to refuse.
+pub(super) fn refusals() -> Vec<Refusal> {
+    let words = || "Plain\nwords.".to_owned();
+    vec![
+        Refusal::Malformed(words()),
+        Refusal::Forbidden(words()),
+        Refusal::NotFound,
+        Refusal::NoSuchSpace,
+        Refusal::Conflict(words()),
+        Refusal::PreconditionFailed { current: Some("\"tag\"".to_owned()) },
+        Refusal::PreconditionFailed { current: None },
+        Refusal::TooLarge { what: "The value".to_owned(), limit: 5, listing: Some("notes\n/".to_owned()) },
+        Refusal::TooLarge { what: "The value".to_owned(), limit: 5, listing: Some("/~/me/notes/".to_owned()) },
+        Refusal::TooLarge { what: "The value".to_owned(), limit: 5, listing: None },
+        Refusal::Unprocessable(words()),
+        Refusal::TooMany(words()),
+        Refusal::VersionUnknown { missing: vec![version(9)] },
+        Refusal::Unavailable { detail: words(), retry_after: 3 },
+        Refusal::NoRoom,
+        Refusal::Storage(words()),
+    ]
+}
+
+fn updates() -> Vec<Update> {
+    let (one, two) = (vec![version(1)], vec![version(2)]);
+    let list = |items, removed, whole| Update::Items { items, removed, version: two.clone(), parents: one.clone(), whole };
+    let value = |body| Update::Value { body, version: two.clone(), parents: one.clone() };
+    vec![
+        value(Some(Body::Json(json!({"a": "b\nc"})))),
+        value(Some(hostile_bytes())),
+        value(None),
+        list(items(), vec![], true),
+        list(items(), vec!["gone\n".to_owned()], false),
+        list(vec![], vec!["gone".to_owned()], false),
+        Update::Changes(changes()),
+        Update::Changes(vec![]),
+        Update::Document(json!({})),
+        Update::End(Refusal::NoRoom),
+    ]
+}

@@ -1,0 +1,212 @@
+//! Requests that read: values, listings, feeds, documents, and subscriptions to them.
+
+use super::accept::{EVENT_STREAM, asks_for, asks_for_lines};
+use super::conditions;
+use super::frame::{Followed, Form, Framer};
+use super::limits::{MAX_CURSOR_BYTES, MAX_HEARTBEAT_SECONDS, MAX_PAGE, SSE_HEARTBEAT_SECONDS};
+use super::message::Fields;
+use super::problem::{Checked, Kind, Problem};
+use super::render::{Render, Shape};
+use super::route::Route;
+use super::url::Url;
+use super::versions;
+use kith_core::api::{ListQuery, Request, Target};
+use kith_core::path::Path;
+use kith_core::version::Version;
+
+/// A `GET` or `HEAD`.
+pub(super) fn read(route: Route, head: bool, url: &Url, fields: &Fields) -> Checked<(Request, Render)> {
+    let form = if head { None } else { form(fields)? };
+    if let Some(form) = form {
+        if !route.is_subscribable() {
+            let detail = "This place cannot be subscribed to. Leave out Subscribe and text/event-stream; /~/peer can be subscribed to.";
+            return Err(Problem::new(Kind::NotSubscribable, detail));
+        }
+        return subscribe(route, form, url, fields);
+    }
+    let (request, shape) = match route {
+        Route::Info => (Request::Info, Shape::Document),
+        Route::Peer => (Request::Status, Shape::Document),
+        Route::Spaces => (Request::Spaces, Shape::Document),
+        Route::Invites(space) => (Request::Invites { space }, Shape::Document),
+        Route::Members(space) => (Request::Members { space }, Shape::Document),
+        Route::Value(space, path) => {
+            check_history(url)?;
+            let wanted = wanted(url, fields)?;
+            let mut parents = parents(fields)?;
+            parents.extend(wanted.iter().flatten());
+            let range = match fields.text("range")? {
+                Some(range) if !head => Some((range.to_owned(), fields.text("if-range")?.map(str::to_owned))),
+                _ => None,
+            };
+            let shape = Shape::Value { conditions: conditions::read(fields)?, range, wanted };
+            (Request::Get { space, path, parents }, shape)
+        }
+        Route::List(space, prefix) => {
+            let query = list_query(url)?;
+            let lines = asks_for_lines(fields.raw("accept"));
+            let shape = Shape::List { conditions: conditions::read(fields)?, lines, query: query.clone() };
+            (Request::List { space, prefix, query }, shape)
+        }
+        Route::Changes(space) => {
+            let limit = limit(url)?;
+            let since = url.parameter("since")?.map(|since| cursor("since", since)).transpose()?;
+            let shape = Shape::Changes { lines: asks_for_lines(fields.raw("accept")), limit };
+            (Request::Changes { space, since, limit }, shape)
+        }
+        Route::Ping | Route::Join => return Err(Problem::new(Kind::Internal, "This place is not for reading.")),
+    };
+    Ok((request, Render::new(url.here(), head, shape)))
+}
+
+fn subscribe(route: Route, form: Form, url: &Url, fields: &Fields) -> Checked<(Request, Render)> {
+    if fields.raw("version").is_some() || url.parameter("version")?.is_some() {
+        let detail = "Subscribe follows what is current, so Version cannot be given with it. Send Parents to resume.";
+        return Err(Problem::new(Kind::MalformedHeader, detail).with("header", "version"));
+    }
+    check_history(url)?;
+    let (target, fresh, followed) = match route {
+        Route::Value(space, path) => {
+            let parents = resume(form, url, fields)?;
+            let target = |parents| Target::Value { space: space.clone(), path: path.clone(), parents };
+            (target(parents), target(None), Followed::Value)
+        }
+        Route::List(space, prefix) => {
+            let parents = resume(form, url, fields)?;
+            let query = list_query(url)?;
+            let target = |parents| Target::List { space: space.clone(), prefix: prefix.clone(), query: query.clone(), parents };
+            (target(parents), target(None), Followed::List)
+        }
+        Route::Changes(space) => {
+            let given = url.parameter("since")?.map(|since| cursor("since", since)).transpose()?;
+            let target = |since| Target::Changes { space: space.clone(), since };
+            let resumed = resume_cursor(form, url, fields)?;
+            let followed = Followed::Changes { resumed: resumed.is_some() };
+            (target(resumed.or_else(|| given.clone())), target(given), followed)
+        }
+        _ => (Target::Status, Target::Status, Followed::Status),
+    };
+    let heartbeat = match form {
+        Form::Braid => heartbeat(fields)?,
+        Form::Events => Some(heartbeat(fields)?.unwrap_or(SSE_HEARTBEAT_SECONDS)),
+    };
+    // A browser's EventSource gives up for good on any error, so where its memory no longer fits it starts afresh.
+    let afresh = (form == Form::Events && target != fresh).then_some(fresh);
+    let framer = Framer::new(form, followed, url.here(), heartbeat);
+    Ok((Request::Subscribe(target), Render::new(url.here(), false, Shape::Stream { framer, afresh })))
+}
+
+/// Whether this is a subscription, and in which form.
+fn form(fields: &Fields) -> Checked<Option<Form>> {
+    let subscribe = fields.text("subscribe")?;
+    if matches!(subscribe, Some("false" | "?0")) {
+        return Ok(None);
+    }
+    if asks_for(fields.raw("accept"), EVENT_STREAM) {
+        return Ok(Some(Form::Events));
+    }
+    Ok(subscribe.map(|_| Form::Braid))
+}
+
+fn parents(fields: &Fields) -> Checked<Vec<Version>> {
+    versions::known(versions::read_strings("parents", fields.text("parents")?.unwrap_or_default())?)
+}
+
+/// Where a reader of events stopped, by header or, for those that cannot set one, by parameter.
+fn last_event_id<'a>(form: Form, url: &'a Url, fields: &'a Fields) -> Checked<Option<&'a str>> {
+    if form != Form::Events {
+        return Ok(None);
+    }
+    let header = fields.raw("last-event-id").filter(|id| !id.is_empty());
+    Ok(match header {
+        Some(id) => Some(id),
+        None => url.parameter("lastEventId")?.filter(|id| !id.is_empty()),
+    })
+}
+
+/// The versions a subscriber already has.
+fn resume(form: Form, url: &Url, fields: &Fields) -> Checked<Option<Vec<Version>>> {
+    if let Some(id) = last_event_id(form, url, fields)? {
+        return Ok(versions::known(versions::split(id)).ok().filter(|known| !known.is_empty()));
+    }
+    Ok(Some(parents(fields)?).filter(|parents| !parents.is_empty()))
+}
+
+/// The cursor a subscriber of a feed already has.
+fn resume_cursor(form: Form, url: &Url, fields: &Fields) -> Checked<Option<String>> {
+    if let Some(id) = last_event_id(form, url, fields)? {
+        return Ok(cursor("lastEventId", id).ok());
+    }
+    let mut cursors = versions::read_strings("parents", fields.text("parents")?.unwrap_or_default())?.into_iter();
+    match (cursors.next(), cursors.next()) {
+        (Some(given), None) => {
+            let wrong = || Problem::header("parents", "must be the Version of the last frame");
+            cursor("parents", &given).map(Some).map_err(|_| wrong())
+        }
+        (None, _) => Ok(None),
+        _ => Err(Problem::header("parents", "must name one cursor here: the Version of the last frame")),
+    }
+}
+
+fn cursor(parameter: &str, text: &str) -> Checked<String> {
+    if text.is_empty() || text.len() > MAX_CURSOR_BYTES || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(Problem::parameter(parameter, "must be a cursor from this feed, as it was given"));
+    }
+    Ok(text.to_owned())
+}
+
+/// The one past state a read names.
+fn wanted(url: &Url, fields: &Fields) -> Checked<Option<Vec<Version>>> {
+    let header = versions::read_strings("version", fields.text("version")?.unwrap_or_default())?;
+    let parameter = versions::split(url.parameter("version")?.unwrap_or_default());
+    let ids = match (header.is_empty(), parameter.is_empty()) {
+        (true, true) => return Ok(None),
+        (false, true) => header,
+        (true, false) => parameter,
+        (false, false) => return Err(Problem::parameter("version", "and the header Version exclude each other")),
+    };
+    versions::known(ids).map(Some)
+}
+
+fn check_history(url: &Url) -> Checked<()> {
+    if !url.flag("history")? {
+        return Ok(());
+    }
+    let detail = "This peer does not list the history of a value yet. Leave out ?history; $changes tells what changed when.";
+    Err(Problem::new(Kind::NotOffered, detail))
+}
+
+fn limit(url: &Url) -> Checked<usize> {
+    let Some(text) = url.parameter("limit")? else { return Ok(MAX_PAGE) };
+    let wrong = || Problem::parameter("limit", &format!("must be a number from 1 to {MAX_PAGE}")).with("limit", MAX_PAGE);
+    text.parse::<usize>().ok().filter(|limit| (1..=MAX_PAGE).contains(limit)).ok_or_else(wrong)
+}
+
+fn list_query(url: &Url) -> Checked<ListQuery> {
+    let key = |name: &'static str| -> Checked<Option<String>> {
+        let Some(key) = url.parameter(name)?.filter(|key| !key.is_empty()) else { return Ok(None) };
+        match Path::root().child(key.trim_start_matches('$')) {
+            Ok(_) => Ok(Some(key.to_owned())),
+            Err(_) => Err(Problem::parameter(name, "is not a key that can exist")),
+        }
+    };
+    Ok(ListQuery {
+        start: key("start")?,
+        end: key("end")?,
+        limit: limit(url)?,
+        reverse: url.flag("reverse")?,
+        values: url.flag("values")?,
+    })
+}
+
+/// The pause between heartbeats that is asked for, in whole seconds.
+fn heartbeat(fields: &Fields) -> Checked<Option<u32>> {
+    let Some(text) = fields.text("heartbeats")? else { return Ok(None) };
+    let number = text.strip_suffix('s').unwrap_or(text).trim_end();
+    let whole = number.split_once('.').map_or(number, |(whole, _)| whole);
+    let readable = number.bytes().all(|byte| byte.is_ascii_digit() || byte == b'.');
+    match whole.parse::<u32>() {
+        Ok(seconds) if readable => Ok(Some(seconds.clamp(1, MAX_HEARTBEAT_SECONDS))),
+        _ => Err(Problem::header("heartbeats", "must be a number of seconds such as 10s")),
+    }
+}

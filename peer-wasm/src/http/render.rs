@@ -1,0 +1,261 @@
+//! Turning what the peer replies into whole responses or the heads of streams.
+
+use super::accept::{JSON, NDJSON};
+use super::conditions::{self, Outcome};
+use super::documents;
+use super::frame::Framer;
+use super::message::HttpResponse;
+use super::problem::{Kind, Problem, precondition_failed};
+use super::range::ByteRange;
+use super::route::MERGE_TYPE;
+use super::url::percent_encode;
+use super::versions;
+use kith_core::api::{Body, ListQuery, Preconditions, Refusal, Reply, Request, SubscriptionId, SyncStatus, Target};
+use kith_core::version::{Version, etag};
+use serde_json::{Value as Json, json};
+
+/// What the answer depends on besides the method, the URL and what is stored.
+const VARY: &str = "Accept, Subscribe, Version, Parents";
+/// Stored bytes come from other people and are answered on the app's own origin: shown by themselves they may not run.
+const SANDBOX: &str = "sandbox; default-src 'none'; img-src 'self' data:; media-src 'self' data:; style-src 'unsafe-inline'";
+
+/// How the reply to one request becomes its response.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Render {
+    here: String,
+    head: bool,
+    shape: Shape,
+}
+
+/// What became of a reply.
+#[derive(Debug, PartialEq)]
+pub enum Rendered {
+    /// The whole response.
+    Whole(HttpResponse),
+    /// The head of a streamed response, the subscription that feeds it, and how its updates become bytes.
+    Stream(HttpResponse, SubscriptionId, Framer),
+    /// Ask the peer this instead, and render its reply with this: the reader's memory no longer fits and starts afresh.
+    Again(Request, Render),
+}
+
+/// What was asked for.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Shape {
+    /// A document the peer makes.
+    Document,
+    /// A value.
+    Value {
+        conditions: Preconditions,
+        /// `Range` and `If-Range`.
+        range: Option<(String, Option<String>)>,
+        /// The one state the reader wants.
+        wanted: Option<Vec<Version>>,
+    },
+    /// A page of a listing.
+    List { conditions: Preconditions, lines: bool, query: ListQuery },
+    /// A page of a feed.
+    Changes { lines: bool, limit: usize },
+    /// A write, or something made.
+    Write,
+    /// A subscription; with what to ask if the peer does not know the reader's versions.
+    Stream { framer: Framer, afresh: Option<Target> },
+}
+
+impl Render {
+    pub(super) fn new(here: String, head: bool, shape: Shape) -> Render {
+        Render { here, head, shape }
+    }
+
+    /// The response for this reply.
+    pub fn reply(self, reply: Reply) -> Rendered {
+        let head = self.head;
+        let response = match (self.shape, reply) {
+            (Shape::Stream { framer, .. }, Reply::Subscribed(id)) => return Rendered::Stream(framer.head(), id, framer),
+            (Shape::Stream { framer, afresh: Some(target) }, Reply::Refused(Refusal::VersionUnknown { .. })) => {
+                let framer = framer.afresh();
+                let shape = Shape::Stream { framer, afresh: None };
+                return Rendered::Again(Request::Subscribe(target), Render { here: self.here, head, shape });
+            }
+            (_, Reply::Refused(refusal)) => Problem::refused(&refusal, &self.here).response(),
+            (Shape::Document, Reply::Document(document)) => json_response(200, &document).with("Cache-Control", "no-store"),
+            (Shape::Value { conditions, range, wanted }, Reply::Value { body, version, sync }) => {
+                match differs(wanted, &version) {
+                    Some(problem) => problem.response(),
+                    None => value(&body, &version, sync, &conditions, range),
+                }
+            }
+            (Shape::List { conditions, lines, query }, Reply::List { items, next, version }) => {
+                let items: Vec<Json> = items.iter().map(|item| documents::item(item, &self.here)).collect();
+                let link = next.as_ref().map(|next| next_page(&self.here, &query, next));
+                let page = Page { items, next, link, lines };
+                listing(page, &version, &conditions)
+            }
+            (Shape::Changes { lines, limit }, Reply::Changes { items, next }) => {
+                let items: Vec<Json> = items.iter().map(documents::change).collect();
+                let link = format!("<{}?since={}&limit={limit}>; rel=\"next\"", self.here, percent_encode(&next));
+                Page { items, next: Some(next), link: Some(link), lines }.response().with("Cache-Control", "no-store")
+            }
+            (Shape::Write, Reply::Written { created, deleted, version, sync }) => {
+                let status = if deleted { 204 } else if created { 201 } else { 200 };
+                let response = described(HttpResponse::new(status), &version, &etag(&version), sync);
+                let response = response.with("Cache-Control", "no-store");
+                if deleted { response } else { response.with("Content-Length", "0") }
+            }
+            (Shape::Write, Reply::SpaceCreated { id, document }) => {
+                made(201, &document).with("Location", format!("/~/{}/", percent_encode(&id)))
+            }
+            (Shape::Write, Reply::Invited(document)) => made(201, &document),
+            (Shape::Write, Reply::Joined(document)) => made(200, &document),
+            _ => {
+                let detail = "The peer gave a reply that does not go with the request. Please report this with what you sent.";
+                Problem::new(Kind::Internal, detail).response()
+            }
+        };
+        Rendered::Whole(if head { response.without_body() } else { response })
+    }
+}
+
+/// 410, unless the state that is there is the one wanted.
+fn differs(wanted: Option<Vec<Version>>, current: &[Version]) -> Option<Box<Problem>> {
+    let sorted = |mut versions: Vec<Version>| {
+        versions.sort_unstable();
+        versions.dedup();
+        versions
+    };
+    let wanted = sorted(wanted?);
+    if wanted == sorted(current.to_vec()) {
+        return None;
+    }
+    let detail = "The value has changed since that version, and this peer gives out current values only. Leave out the version.";
+    Some(
+        Problem::new(Kind::HistoryDropped, detail)
+            .with("current", versions::joined(current))
+            .with_header("Current-Version", versions::write(current)),
+    )
+}
+
+fn value(
+    body: &Body,
+    version: &[Version],
+    sync: SyncStatus,
+    conditions: &Preconditions,
+    range: Option<(String, Option<String>)>,
+) -> HttpResponse {
+    let tag = etag(version);
+    let described = |status| {
+        described(HttpResponse::new(status), version, &tag, sync)
+            .with("Current-Version", versions::write(version))
+            .with("Cache-Control", "no-cache")
+            .with("Vary", VARY)
+            .with("Accept-Subscribe", "true")
+    };
+    match conditions::outcome(conditions, &tag) {
+        Outcome::Failed => return precondition_failed(Some(tag.clone())).response(),
+        Outcome::NotModified => return described(304),
+        Outcome::Go => {}
+    }
+    let (media, bytes) = documents::bytes_of(body);
+    let typed = |status| described(status).with("Repr-Type", &media).with("X-Content-Type-Options", "nosniff");
+    if let Body::Json(_) = body {
+        return typed(200).with("Accept-Ranges", "none").with_body(&media, bytes);
+    }
+    let stored = |status| typed(status).with("Accept-Ranges", "bytes").with("Content-Security-Policy", SANDBOX);
+    let length = bytes.len();
+    let asked = match range {
+        Some((_, Some(if_range))) if if_range != tag => ByteRange::Whole,
+        Some((range, _)) => ByteRange::read(&range, length),
+        None => ByteRange::Whole,
+    };
+    match asked {
+        ByteRange::Whole => stored(200).with_body(&media, bytes),
+        ByteRange::Part(first, last) => {
+            let part = bytes.get(first..=last).unwrap_or_default().to_vec();
+            stored(206).with("Content-Range", format!("bytes {first}-{last}/{length}")).with_body(&media, part)
+        }
+        ByteRange::Outside => {
+            let detail = format!("The value has {length} bytes. Ask for a range within them.");
+            let problem = Problem::new(Kind::RangeNotSatisfiable, detail);
+            problem.with("length", length).with_header("Content-Range", format!("bytes */{length}")).response()
+        }
+    }
+}
+
+/// The headers every answer about a value carries.
+fn described(response: HttpResponse, version: &[Version], tag: &str, sync: SyncStatus) -> HttpResponse {
+    let sync = match sync {
+        SyncStatus::Local => "local".to_owned(),
+        SyncStatus::Peers(count) => format!("peers={count}"),
+    };
+    response
+        .with("Version", versions::write(version))
+        .with("ETag", tag)
+        .with("Merge-Type", MERGE_TYPE)
+        .with("Sync-Status", sync)
+}
+
+/// A page of items, as one JSON document or as lines.
+struct Page {
+    items: Vec<Json>,
+    next: Option<String>,
+    link: Option<String>,
+    lines: bool,
+}
+
+impl Page {
+    fn response(self) -> HttpResponse {
+        let mut response = HttpResponse::new(200)
+            .with("Vary", VARY)
+            .with("Accept-Subscribe", "true")
+            .with("X-Content-Type-Options", "nosniff");
+        if let Some(link) = self.link {
+            response = response.with("Link", link);
+        }
+        if self.lines {
+            return response.with_body(NDJSON, documents::lines(&self.items));
+        }
+        let mut document = json!({"items": self.items});
+        if let (Some(next), Some(members)) = (self.next, document.as_object_mut()) {
+            members.insert("next".to_owned(), next.into());
+        }
+        response.with_body(JSON, document.to_string().into_bytes())
+    }
+}
+
+fn listing(page: Page, version: &[Version], conditions: &Preconditions) -> HttpResponse {
+    let mut tag = etag(version);
+    if page.lines {
+        tag.insert_str(tag.len().saturating_sub(1), ".lines");
+    }
+    let described = |response: HttpResponse| {
+        response.with("Version", versions::write(version)).with("ETag", &tag).with("Cache-Control", "no-cache")
+    };
+    match conditions::outcome(conditions, &tag) {
+        Outcome::Failed => precondition_failed(Some(tag.clone())).response(),
+        Outcome::NotModified => described(HttpResponse::new(304)).with("Vary", VARY),
+        Outcome::Go => described(page.response()),
+    }
+}
+
+/// The link to the page after this one.
+fn next_page(here: &str, query: &ListQuery, next: &str) -> String {
+    let (start, end) =
+        if query.reverse { (query.start.as_deref(), Some(next)) } else { (Some(next), query.end.as_deref()) };
+    let mut parameters = Vec::new();
+    for (name, key) in [("start", start), ("end", end)] {
+        parameters.extend(key.map(|key| format!("{name}={}", percent_encode(key))));
+    }
+    parameters.push(format!("limit={}", query.limit));
+    parameters.extend(query.reverse.then(|| "reverse=1".to_owned()));
+    parameters.extend(query.values.then(|| "values=1".to_owned()));
+    format!("<{}/?{}>; rel=\"next\"", here.trim_end_matches('/'), parameters.join("&"))
+}
+
+fn made(status: u16, document: &Json) -> HttpResponse {
+    json_response(status, document).with("Cache-Control", "no-store")
+}
+
+fn json_response(status: u16, document: &Json) -> HttpResponse {
+    HttpResponse::new(status)
+        .with("X-Content-Type-Options", "nosniff")
+        .with_body(JSON, document.to_string().into_bytes())
+}
