@@ -1,7 +1,8 @@
 // Copies the demos into the folder the relay serves. Nothing is bundled or rewritten: what the browser loads is what you read here.
 // KITH_DIST names the folder (default: ../dist).
-import { cp, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, resolve } from 'node:path';
+import { createHash } from 'node:crypto';
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, relative, resolve, sep } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const here = dirname(fileURLToPath(import.meta.url));
@@ -55,4 +56,25 @@ for (const app of ['home', 'board', 'explorer']) await cp(join(here, app), join(
 await cp(join(here, 'home', 'index.html'), join(dist, 'index.html'));
 await rm(join(dist, 'home', 'index.html'));
 await Promise.all(VENDORED.map(vendor));
+
+/** Files kept by the Service Worker so that the demos open offline: everything a page loads. The worker and its wasm look after themselves. */
+async function shellList() {
+  const files = {};
+  const hash = (bytes) => createHash('sha256').update(bytes).digest('hex');
+  const note = async (file) => {
+    const path = relative(dist, file).split(sep).join('/');
+    files[`/${path.replace(/(^|\/)index\.html$/, '$1')}`] = hash(await readFile(file));
+  };
+  for (const folder of ['assets', 'home', 'board', 'explorer']) {
+    for (const entry of await readdir(join(dist, folder), { recursive: true, withFileTypes: true })) {
+      if (entry.isFile() && !entry.name.includes('LICENSE')) await note(join(entry.parentPath ?? entry.path, entry.name));
+    }
+  }
+  await note(join(dist, 'index.html'));
+  // Made by sw-host, which is built first; alone, the demos can be looked at without it.
+  await note(join(dist, 'kith.js')).catch(() => console.warn('demos: kith.js is not there yet, so the list of offline files is without it'));
+  const sorted = Object.fromEntries(Object.entries(files).sort(([a], [b]) => (a < b ? -1 : 1)));
+  return { release: hash(JSON.stringify(sorted)).slice(0, 16), files: sorted };
+}
+await writeFile(join(dist, 'shell.json'), `${JSON.stringify(await shellList(), null, 1)}\n`);
 console.log(`demos: home, board and explorer copied to ${dist}`);
