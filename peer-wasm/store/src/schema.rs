@@ -31,24 +31,21 @@ pub struct Step {
     pub recount: bool,
 }
 
-/// Every step so far.
-///
-/// Layout 1 is the rows of a peer without an order of arrival. Layout 2 adds the order of arrival and the count of
-/// bytes in use.
-pub const STEPS: &[Step] = &[
-    Step { to: 1, creates: &["meta", "head", "tail", "segment", "view"], rewrites: &[], recount: false },
-    Step { to: 2, creates: &["arrival", STATE], rewrites: &[], recount: true },
-];
+/// Layout 1: the rows of a peer without an order of arrival.
+pub const FIRST: Step =
+    Step { to: 1, creates: &["meta", "head", "tail", "segment", "view"], rewrites: &[], recount: false };
+
+/// Layout 2 adds the order of arrival and the count of bytes in use.
+pub const SECOND: Step = Step { to: 2, creates: &["arrival", STATE], rewrites: &[], recount: true };
+
+/// Every step so far, in order.
+pub const STEPS: &[Step] = &[FIRST, SECOND];
 
 /// The table that holds the store's own rows. Not one of [`kith_core::rows::Table`]: nobody else reads or writes it.
 pub const STATE: &str = "_store";
 
 /// The row of [`STATE`] with the bytes in use.
 pub(crate) const USAGE_ROW: &str = "usage";
-
-/// The row of [`STATE`] with the layout, for backends that have no version of their own.
-#[cfg(not(target_arch = "wasm32"))]
-pub(crate) const LAYOUT_ROW: &str = "layout";
 
 /// Rows that a migration handles at a time.
 pub(crate) const PAGE: u32 = 500;
