@@ -1,0 +1,250 @@
+/** The SDK's public types: shipped as `kith.d.ts`. */
+import type { KithError } from '../shared/problem.ts'
+
+/** Anything JSON can say. */
+export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
+
+/** A place in a space: `notes/1/title`, or its keys one by one where a key itself contains a slash. */
+export type Path = string | readonly string[]
+
+/** How {@link Kith} is set up. Every option has an attribute on the script tag, or a `<meta name="kith-…">`. */
+export interface ConnectOptions {
+  /**
+   * Which Service Worker holds the peer. `data-worker`.
+   * - default: `/kith-worker.js`, registered for the whole origin;
+   * - a URL: your own worker that imports Kith; it is registered for you;
+   * - `'none'`: you register your own worker yourself; Kith waits for it.
+   */
+  worker?: string
+  /** The scope to register for. `data-scope`. Default: the folder of the worker's script. */
+  scope?: string
+  /** The type of your own worker's script. `data-type`. Default `module`, then `classic` if that fails. */
+  type?: 'module' | 'classic'
+  /**
+   * Relays: an origin that answers `/.well-known/kith.json`, or multiaddrs beginning with `/`. Several with commas.
+   * `data-relay`. Default: this page's own origin. `'none'` uses no relay from here.
+   */
+  relay?: string
+  /** A list of files to keep for offline use: `{"release","files"}`. `data-shell`. Default: nothing is kept. */
+  shell?: string
+  /** Whether to ask the browser (at the first click or key) not to evict the data. `data-persist="false"`. Default true. */
+  persist?: boolean
+  /** STUN and TURN servers for direct links. Default: none. */
+  iceServers?: { urls: string | string[]; username?: string; credential?: string }[]
+}
+
+/** What a value had when it was read. */
+export interface Value<T = Json> {
+  /** The value; undefined when there is none. Other media types than JSON come as a `Blob`. */
+  value: T | undefined
+  /** Its versions: one, or several where devices wrote at the same time. */
+  version: string[]
+  /** For `If-Match`. */
+  etag: string | undefined
+}
+
+/** One state of a subscription. */
+export interface Update<T = Json> extends Omit<Value<T>, 'etag'> {
+  /** The versions this state builds on. */
+  parents: string[]
+}
+
+/** What a write did. It is durable on this device when you get this. */
+export interface Written {
+  /** Whether nothing was there before. */
+  created: boolean
+  /** The versions now at the path. */
+  version: string[]
+  /** For `If-Match`. */
+  etag: string | undefined
+  /** How far it has travelled: `local`, or `peers=<n>`. */
+  sync: string
+}
+
+/** How a write is made. */
+export interface WriteOptions {
+  /** Only if the value still has this ETag; fails with 412 otherwise. */
+  ifMatch?: string
+  /** `'*'`: only if nothing is there; fails with 412 otherwise. */
+  ifNoneMatch?: string
+  /** The media type of a `Blob`, bytes or text. Default: the `Blob`'s own, else `application/octet-stream`. */
+  contentType?: string
+  /** Gives up waiting. The write may still happen. */
+  signal?: AbortSignal
+}
+
+/** A child in a listing. */
+export interface Item<T = Json> {
+  /** Its name: the last part of its path. */
+  key: string
+  /** Its versions. */
+  version: string[]
+  /** The value, if it was asked for. */
+  value?: T
+}
+
+/** One page of a listing, in key order. */
+export interface Listing<T = Json> {
+  items: Item<T>[]
+  /** Give it as `start` (or `end` when reversed) for the next page; undefined on the last. */
+  next?: string
+}
+
+/** Which part of a listing. */
+export interface ListOptions {
+  /** First key, inclusive. */
+  start?: string
+  /** Last key, exclusive. */
+  end?: string
+  /** At most so many. */
+  limit?: number
+  /** From the end. */
+  reverse?: boolean
+  /** With values. */
+  values?: boolean
+  signal?: AbortSignal
+}
+
+/** One change in a space's feed. */
+export interface Change {
+  /** Give it as `since` to go on after this change. */
+  cursor: string
+  path: string
+  kind: 'put' | 'delete'
+  version: string
+  /** Who made it, as did:key. */
+  author: string
+  /** When, by the author's clock, in milliseconds since 1970. */
+  time: number
+}
+
+/** What a member may do. */
+export type Role = 'owner' | 'writer' | 'reader'
+
+/** A member of a space. */
+export interface Member {
+  id: string
+  role: Role
+  [more: string]: unknown
+}
+
+/** A space in a list. */
+export interface SpaceInfo {
+  id: string
+  name: string
+  role: Role
+  [more: string]: unknown
+}
+
+/** What an invite led to. */
+export interface Joined {
+  /** The space's id. */
+  space: string
+  role: Role
+  /** The path of the app the invite names, e.g. `/board/`. */
+  app: string
+}
+
+/** How the peer is: `GET /~/peer`. */
+export interface Status {
+  id: string
+  version: string
+  storage: { used: number; quota?: number; persisted?: boolean }
+  relays: { addr: string; state: string; why?: string }[]
+  links: { peer: string; path: 'relay' | 'webrtc'; state: string; rttMs?: number; bytesIn: number; bytesOut: number }[]
+  spaces: { id: string; name: string; role: Role; entries: number; peers: number; pending: number }[]
+  [more: string]: unknown
+}
+
+/** A shared tree of values. */
+export interface Space {
+  /** `me`, or the space's id. */
+  readonly id: string
+  /** The URL of a place, for `fetch`, `<img>`, `EventSource`. */
+  url(path: Path): string
+  /**
+   * The value at a path; undefined when there is none.
+   * @example const title = await space.get<string>('notes/1/title')
+   */
+  get<T = Json>(path: Path, options?: { signal?: AbortSignal }): Promise<T | undefined>
+  /** The value with its version and ETag. */
+  read<T = Json>(path: Path, options?: { signal?: AbortSignal }): Promise<Value<T>>
+  /**
+   * Replaces the value at a path. JSON as it is; a `Blob` or bytes with a media type.
+   * @example await space.put('notes/1', { title: 'Tea' })
+   */
+  put(path: Path, value: unknown, options?: WriteOptions): Promise<Written>
+  /**
+   * Changes only the fields named (JSON merge patch: null removes); an array of `{op,path,…}` is a JSON patch.
+   * @example await space.patch('notes/1', { done: true })
+   */
+  patch(path: Path, change: Json, options?: WriteOptions): Promise<Written>
+  /** Removes the value and everything below it. */
+  delete(path: Path, options?: WriteOptions): Promise<void>
+  /**
+   * The children of a place.
+   * @example const { items } = await space.list('notes', { values: true, limit: 20 })
+   */
+  list<T = Json>(prefix: Path, options?: ListOptions): Promise<Listing<T>>
+  /**
+   * The value now, then after every change, for as long as you read. Reconnects by itself and misses nothing.
+   * A path that ends in `/` follows the children: `value` is then the object of all children.
+   * @example for await (const { value } of space.subscribe<Note>('notes/1')) draw(value)
+   */
+  subscribe<T = Json>(path: Path, options?: { signal?: AbortSignal }): AsyncIterable<Update<T>>
+  /**
+   * Every change of the space in the order it arrived here, then those to come.
+   * @example for await (const change of space.changes({ since: saved })) saved = change.cursor
+   */
+  changes(options?: { since?: string; signal?: AbortSignal }): AsyncIterable<Change>
+  /**
+   * Makes a link that lets whoever opens it in, and opens `app` for them.
+   * @example const { url } = await space.invite({ role: 'writer', app: '/board/' })
+   */
+  invite(options?: { role?: 'writer' | 'reader'; app?: string }): Promise<{ id: string; url: string }>
+  /** Who may do what here. */
+  members(): Promise<Member[]>
+}
+
+/** What {@link Kith} tells: `kith.addEventListener('problem', …)`. */
+export interface KithEventMap {
+  /** The peer can be reached from this page. */
+  ready: Event
+  /** Something is wrong; `kith.problem` says what. */
+  problem: CustomEvent<KithError>
+  /** An invite is being opened. */
+  joining: Event
+  /** An invite was opened. `preventDefault()` keeps the page where it is. */
+  joined: CustomEvent<Joined>
+}
+
+/** A page's connection to the peer in this browser. */
+export interface Kith extends EventTarget {
+  /** Resolves once `fetch('/~/…')` from this page reaches the peer; rejects with a {@link KithError} in plain words if it never will. */
+  readonly ready: Promise<void>
+  /** What is wrong now, in plain words; undefined when all is well. */
+  readonly problem: KithError | undefined
+  /** The space this page's invite link led to; undefined if it was opened without one. Rejects if the invite failed. */
+  readonly joined: Promise<Joined | undefined>
+  /** The release of the page's script. */
+  readonly release: string
+  /** A space: your own private one, or another by its id. */
+  space(id?: string): Space
+  /** The spaces this peer has. */
+  spaces(): Promise<SpaceInfo[]>
+  /** Makes a space of which you are the owner. */
+  createSpace(name: string): Promise<SpaceInfo>
+  /** Accepts an invite: its URL or its fragment. Again: the same answer. */
+  join(invite: string): Promise<Joined>
+  /** How the peer is now. */
+  status(): Promise<Status>
+  /** How the peer is, now and after every change. */
+  watchStatus(options?: { signal?: AbortSignal }): AsyncIterable<Status>
+  /**
+   * Takes Kith off this browser: unregisters the worker; with `wipe` also deletes everything it stored here.
+   * What no other device has is then lost for good.
+   */
+  uninstall(options?: { wipe?: boolean }): Promise<void>
+  addEventListener<K extends keyof KithEventMap>(type: K, listener: (event: KithEventMap[K]) => void, options?: AddEventListenerOptions): void
+  addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: AddEventListenerOptions | boolean): void
+}

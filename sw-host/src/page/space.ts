@@ -1,0 +1,122 @@
+/** A space as the SDK shows it: its calls are the HTTP surface, nothing more. */
+import { isJson } from '../shared/media.ts'
+import { readVersions, writeVersions } from '../shared/multiresponse.ts'
+import type { Json, Item, Listing, ListOptions, Member, Path, Space, Update, Value, WriteOptions, Written } from './api.ts'
+import { askJson, askPeer, jsonBody, peerFetch } from './peer-fetch.ts'
+import type { Connection } from './peer-fetch.ts'
+import { KithError, problemOf } from '../shared/problem.ts'
+import { followChanges, followList, followValue } from './follow-place.ts'
+
+/** A path as URL segments: keys are percent-encoded, a slash at the end stays. */
+export function encodePath(path: Path): string {
+  if (typeof path !== 'string') return path.map(encodeURIComponent).join('/')
+  return path.replace(/^\/+/, '').split('/').map(encodeURIComponent).join('/')
+}
+
+const asFolder = (path: Path): string => {
+  const encoded = encodePath(path)
+  return encoded === '' || encoded.endsWith('/') ? encoded : `${encoded}/`
+}
+
+async function valueOf<T>(response: Response): Promise<T | undefined> {
+  if (response.status === 204) return undefined
+  const media = response.headers.get('content-type') ?? ''
+  return (isJson(media) ? await response.json() : await response.blob()) as T
+}
+
+function written(response: Response): Written {
+  return {
+    created: response.status === 201,
+    version: readVersions(response.headers.get('version')),
+    etag: response.headers.get('etag') ?? undefined,
+    sync: response.headers.get('sync-status') ?? 'local',
+  }
+}
+
+/** A name for one write, so that it can be repeated safely: the peer does a write of the same name once. */
+const writeName = (): string => writeVersions([`${crypto.randomUUID()}-0`])
+
+function writeHeaders(options: WriteOptions): Record<string, string> {
+  return {
+    version: writeName(),
+    ...(options.ifMatch ? { 'if-match': options.ifMatch } : {}),
+    ...(options.ifNoneMatch ? { 'if-none-match': options.ifNoneMatch } : {}),
+  }
+}
+
+const withSignal = (signal: AbortSignal | undefined): RequestInit => (signal ? { signal } : {})
+
+function putBody(value: unknown, contentType: string | undefined): { body: BodyInit; type: string } {
+  if (value instanceof Blob) return { body: value, type: contentType ?? (value.type || 'application/octet-stream') }
+  if (value instanceof ArrayBuffer || ArrayBuffer.isView(value)) {
+    return { body: value as BufferSource as BodyInit, type: contentType ?? 'application/octet-stream' }
+  }
+  if (contentType && !isJson(contentType) && typeof value === 'string') return { body: value, type: contentType }
+  return { body: JSON.stringify(value ?? null), type: contentType ?? 'application/json' }
+}
+
+/** Makes the handle of a space. */
+export function openSpace(id: string, connection: Connection): Space {
+  const root = `/~/${encodeURIComponent(id)}/`
+  const url = (path: Path): string => root + encodePath(path)
+
+  const write = async (method: string, path: Path, init: RequestInit, options: WriteOptions): Promise<Response> => {
+    const headers = { ...(init.headers as Record<string, string> | undefined), ...writeHeaders(options) }
+    return askPeer(connection, url(path), { ...init, method, headers, ...withSignal(options.signal) })
+  }
+
+  const read = async <T>(path: Path, options: { signal?: AbortSignal } = {}): Promise<Value<T>> => {
+    const response = await peerFetch(connection, url(path), withSignal(options.signal))
+    if (!response.ok && response.status !== 404) throw new KithError(await problemOf(response))
+    const gone = response.status === 404
+    if (gone) {
+      const problem = await problemOf(response)
+      if (problem.type !== 'urn:kith:problem:not-found') throw new KithError(problem)
+    }
+    return {
+      value: gone ? undefined : await valueOf<T>(response),
+      version: readVersions(response.headers.get('version')),
+      etag: response.headers.get('etag') ?? undefined,
+    }
+  }
+
+  const subscribe = <T>(path: Path, options: { signal?: AbortSignal } = {}): AsyncIterable<Update<T>> =>
+    encodePath(path).endsWith('/') || encodePath(path) === ''
+      ? (followList(connection, url(path), options.signal) as AsyncIterable<Update<T>>)
+      : followValue<T>(connection, url(path), options.signal)
+
+  return {
+    id,
+    url,
+    read,
+    get: async <T = Json>(path: Path, options: { signal?: AbortSignal } = {}) => (await read<T>(path, options)).value,
+    put: async (path, value, options = {}) => {
+      const { body, type } = putBody(value, options.contentType)
+      return written(await write('PUT', path, { body, headers: { 'content-type': type } }, options))
+    },
+    patch: async (path, change, options = {}) => {
+      const type = Array.isArray(change) ? 'application/json-patch+json' : 'application/merge-patch+json'
+      return written(await write('PATCH', path, { body: JSON.stringify(change), headers: { 'content-type': type } }, options))
+    },
+    delete: async (path, options = {}) => {
+      await write('DELETE', path, {}, options)
+    },
+    list: async <T = Json>(prefix: Path, options: ListOptions = {}) => {
+      const query = new URLSearchParams()
+      for (const name of ['start', 'end', 'limit', 'reverse', 'values'] as const) {
+        const value = options[name]
+        if (value !== undefined && value !== false) query.set(name, value === true ? '1' : String(value))
+      }
+      const where = `${root}${asFolder(prefix)}${query.size > 0 ? `?${query}` : ''}`
+      return askJson<Listing<T> & { items: Item<T>[] }>(connection, where, withSignal(options.signal))
+    },
+    subscribe,
+    changes: (options) => followChanges(connection, `${root}$changes`, options),
+    invite: ({ role = 'writer', app = location.pathname } = {}) =>
+      askJson<{ id: string; url: string }>(connection, `${root}$invites`, jsonBody('POST', { role, app })),
+    members: async () => {
+      const answer = await askJson<Member[] | { items?: Member[]; members?: Member[] }>(connection, `${root}$members`)
+      return Array.isArray(answer) ? answer : (answer.items ?? answer.members ?? [])
+    },
+  }
+}
