@@ -1,0 +1,129 @@
+// The first minutes of a page with the worker: first visit, hard reload, several tabs, no worker at all, the kill switch.
+// The peer inside is a small double that keeps its values in IndexedDB; everything else is real.
+import assert from 'node:assert/strict'
+import { before, describe, test } from 'node:test'
+import { availableBrowsers, openBrowser, startSite } from '../harness/index.mjs'
+import { buildHost } from './host/build.mjs'
+
+const PAGE = '<!doctype html><title>a page</title><script type="module" src="/kith.js" data-relay="none"></script><h1>Hello</h1>'
+
+let dir
+before(async () => {
+  dir = await buildHost()
+})
+
+const site = (files = {}) => startSite({ dir, files: { '/': PAGE, '/second': PAGE, ...files } })
+const read = (page, path) => page.evaluate((url) => fetch(url).then((answer) => answer.json()), path)
+const put = (page, path, value) =>
+  page.evaluate((url, body) => fetch(url, { method: 'PUT', body, headers: { 'content-type': 'application/json' } }).then((answer) => answer.status), path, JSON.stringify(value))
+
+for (const kind of availableBrowsers().filter((name) => name !== 'webkit')) {
+  describe(kind, () => {
+    test('the first visit works without a reload, and a tab opened later finds the same peer', async () => {
+      const { url } = await site()
+      const browser = await openBrowser(kind)
+      const first = await browser.newPage(url)
+      await first.evaluate(() => window.kith.ready)
+      assert.equal(await put(first, '/~/me/greeting', 'hello'), 201)
+      const second = await browser.newPage(`${url}second`)
+      await second.evaluate(() => window.kith.ready)
+      assert.equal(await read(second, '/~/me/greeting'), 'hello')
+      const [one, two] = [await read(first, '/~/peer'), await read(second, '/~/peer')]
+      assert.equal(one.opened, two.opened, 'both tabs are one peer')
+      await browser.close()
+    })
+
+    test('a hard reload recovers by itself', async () => {
+      const { url } = await site()
+      const browser = await openBrowser(kind)
+      const page = await browser.newPage(url)
+      await page.evaluate(() => window.kith.ready)
+      assert.equal(await put(page, '/~/me/kept', 1), 201)
+      await page.reload({ hard: true })
+      await page.evaluate(() => window.kith.ready)
+      assert.equal(await read(page, '/~/me/kept'), 1)
+      await browser.close()
+    })
+
+    test('the worker killed at any time starts again and answers', async () => {
+      const { url } = await site()
+      const browser = await openBrowser(kind)
+      const page = await browser.newPage(url)
+      await page.evaluate(() => window.kith.ready)
+      assert.equal(await put(page, '/~/me/kept', 1), 201)
+      for (let round = 0; round < 5; round++) {
+        await browser.killWorker()
+        assert.equal(await page.evaluate(() => window.kith.space().get('kept')), 1)
+      }
+      await browser.close()
+    })
+
+    test('the kill switch takes the worker off, and with the data only when the person says so', async () => {
+      const { url } = await site()
+      const browser = await openBrowser(kind)
+      const page = await browser.newPage(url)
+      await page.evaluate(() => window.kith.ready)
+      await put(page, '/~/me/kept', 1)
+      await page.goto(`${url}?kith=unregister`)
+      assert.match(await page.evaluate(() => document.body.textContent), /switched off/)
+      assert.equal(await page.evaluate(async () => (await navigator.serviceWorker.getRegistrations()).length), 0)
+
+      await page.goto(url)
+      await page.evaluate(() => window.kith.ready)
+      assert.equal(await read(page, '/~/me/kept'), 1, 'the data was kept')
+      await page.goto(`${url}?kith=unregister&wipe=1`)
+      assert.match(await page.evaluate(() => document.body.textContent), /Delete everything/)
+      await page.click('button')
+      await page.waitFor(() => /is deleted/.test(document.body.textContent), { what: 'the page that says it is done' })
+      assert.deepEqual(await page.evaluate(async () => [await caches.keys(), await indexedDB.databases()]), [[], []])
+      await page.goto(url)
+      await page.evaluate(() => window.kith.ready)
+      assert.equal(await page.evaluate(() => fetch('/~/me/kept').then((answer) => answer.status)), 404)
+      await browser.close()
+    })
+
+    test('the page script can uninstall and wipe', async () => {
+      const { url } = await site()
+      const browser = await openBrowser(kind)
+      const page = await browser.newPage(url)
+      await page.evaluate(() => window.kith.ready)
+      await put(page, '/~/me/kept', 1)
+      await page.evaluate(() => window.kith.uninstall({ wipe: true }))
+      const left = await page.evaluate(async () => [
+        (await navigator.serviceWorker.getRegistrations()).length,
+        await caches.keys(),
+        (await indexedDB.databases()).map(({ name }) => name),
+      ])
+      assert.deepEqual(left, [0, [], []])
+      await browser.close()
+    })
+
+    test('a window without Service Workers is told why, in plain words', async () => {
+      const without = PAGE.replace('<script', '<script>Object.defineProperty(Navigator.prototype, "serviceWorker", { get: () => undefined })</script><script')
+      const { url } = await site({ '/': without })
+      const browser = await openBrowser(kind)
+      const page = await browser.newPage(url)
+      const told = await page.evaluate(() => window.kith.ready.catch(({ name, type, title, detail, status }) => ({ name, type, title, detail, status })))
+      assert.equal(told.name, 'KithError')
+      assert.equal(told.type, 'urn:kith:problem:no-service-worker')
+      assert.match(told.detail, /Private windows in Firefox/)
+      assert.equal(await page.evaluate(() => window.kith.problem.type), told.type)
+      await browser.close()
+    })
+
+    test('an invite link is taken out of the address bar and lands in its app', async () => {
+      const { url } = await site()
+      const browser = await openBrowser(kind)
+      const page = await browser.newPage(`${url}second#kith=good`)
+      const joined = await page.waitFor(() => window.kith?.joined, { what: 'the joined space' })
+      assert.deepEqual(joined, { space: 'space-1', role: 'writer', app: '/second' })
+      await page.waitFor(() => location.search === '?space=space-1')
+      assert.equal(await page.evaluate(() => location.hash), '')
+      const bad = await browser.newPage(`${url}#kith=bad`)
+      const why = await bad.evaluate(() => window.kith.joined.catch(({ status, detail }) => ({ status, detail })))
+      assert.deepEqual(why, { status: 422, detail: 'This is not an invite.' })
+      assert.equal(await bad.evaluate(() => sessionStorage.length), 0)
+      await browser.close()
+    })
+  })
+}
