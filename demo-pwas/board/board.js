@@ -22,6 +22,7 @@ const state = {
   drafts: new Map(),
   view: localStorage.getItem('board-view') ?? 'auto',
   error: '',
+  joining: false,
 };
 let data;
 let name = '';
@@ -37,6 +38,19 @@ const announce = (text) => {
 /** The notes in reading order: row by row. Also the order of the Tab key. */
 const ordered = () =>
   [...state.notes.keys()].map((id) => [id, shown(id)]).sort(([a, one], [b, two]) => (one.y ?? 0) - (two.y ?? 0) || (one.x ?? 0) - (two.x ?? 0) || (a < b ? -1 : 1));
+
+let lastOrder = [];
+/** The order on the page. It stands still while somebody works on a note: moving an element in the page would take its focus, or the drag, away. */
+function orderOnPage() {
+  const sorted = ordered();
+  if (root.querySelector('.note:focus-within, .note:active')) {
+    const place = new Map(lastOrder.map((id, at) => [id, at]));
+    const at = ([id]) => place.get(id) ?? lastOrder.length;
+    sorted.sort((a, b) => at(a) - at(b));
+  }
+  lastOrder = sorted.map(([id]) => id);
+  return sorted;
+}
 
 /** Remembers fields as typed or dragged, and sends what has gathered after a while. */
 function later(id, fields, wait) {
@@ -88,7 +102,9 @@ const actions = {
     later(id, { x: other.x ?? 0, y: apart ? (other.y ?? 0) : (other.y ?? 0) + step }, 0);
     if (apart) later(otherId, { x: mine.x ?? 0, y: mine.y ?? 0 }, 0);
     announce(`Moved to place ${at + step + 1} of ${list.length}.`);
-    requestAnimationFrame(() => root.querySelector(`[data-id="${CSS.escape(id)}"] .tool:nth-of-type(${step < 0 ? 1 : 2})`)?.focus());
+    document.activeElement?.blur();
+    drawNow();
+    root.querySelector(`[data-id="${CSS.escape(id)}"] .tool:nth-of-type(${step < 0 ? 1 : 2})`)?.focus();
   },
 
   add: () =>
@@ -97,7 +113,7 @@ const actions = {
       const note = { text: '', ...freePlace(), color: COLORS[state.notes.size % COLORS.length], by: name };
       await data.add(id, note);
       state.notes.set(id, state.notes.get(id) ?? note);
-      draw();
+      drawNow();
       const text = root.querySelector(`[data-id="${CSS.escape(id)}"] textarea`);
       text?.focus();
       text?.scrollIntoView({ block: 'nearest', inline: 'nearest' });
@@ -110,7 +126,7 @@ const actions = {
       await data.remove(id);
       state.notes.delete(id);
       state.drafts.delete(id);
-      draw();
+      drawNow();
       const next = order[order.indexOf(id) + 1] ?? order[order.indexOf(id) - 1];
       (root.querySelector(`[data-id="${CSS.escape(next ?? '')}"] button`) ?? root.querySelector('#add')).focus();
       say(`“${title(note)}” deleted.`, 'ok', { label: 'Undo', run: () => attempt(() => data.add(id, note)) });
@@ -133,7 +149,18 @@ function freePlace() {
   }
 }
 
+let drawing = false;
+/** Draws before the next frame, once, however many notes change in between. */
 function draw() {
+  if (drawing) return;
+  drawing = true;
+  requestAnimationFrame(() => {
+    drawing = false;
+    drawNow();
+  });
+}
+
+function drawNow() {
   render(
     html`<div class="bar">
         <h1>Board</h1>
@@ -151,24 +178,28 @@ function draw() {
 }
 
 function board() {
-  if (!state.notes) return html`<div class="canvas loading"><p class="muted">Opening the board…</p></div>`;
+  if (!state.notes) return html`<div class="canvas loading"><p class="muted" role="status">${state.joining ? 'Joining… this takes a moment while your browsers meet.' : 'Opening the board…'}</p></div>`;
   const list = inList();
   const options = { list, locked: locked(), actions };
   return html`<div class=${list ? 'column-view' : 'canvas'} tabindex=${list ? nothing : 0} role=${list ? nothing : 'region'} aria-label=${list ? nothing : 'Board'}>
     ${locked() ? html`<p class="muted small lock">You can read this board. Ask its owner for a writing invite to change it.</p>` : nothing}
     ${state.notes.size === 0 ? html`<div class="empty"><p><strong>No notes yet</strong></p><p>Add the first one. Everybody in this space sees it appear.</p></div>` : nothing}
-    <ul class="notes" aria-label="Notes">${repeat(ordered(), ([id]) => id, ([id, note]) => noteView(id, note, options))}</ul>
+    <ul class="notes" aria-label="Notes">${repeat(orderOnPage(), ([id]) => id, ([id, note]) => noteView(id, note, options))}</ul>
   </div>`;
 }
 
 async function start() {
   draw();
   try {
-    await peerReady();
+    await peerReady(() => {
+      state.joining = true;
+      draw();
+    });
   } catch (error) {
     state.error = error.message;
     return draw();
   }
+  state.joining = false;
   followStatus((status) => {
     state.status = status;
     draw();
@@ -180,8 +211,8 @@ async function start() {
       state.error = '';
       draw();
     },
-    (error) => {
-      state.error = error.message;
+    (sentence) => {
+      state.error = sentence;
       draw();
     },
   );

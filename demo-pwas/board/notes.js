@@ -6,44 +6,34 @@ import { ask, json, keys } from '/assets/ask.js';
 
 const MERGE_PATCH = 'application/merge-patch+json';
 
-/** Opens the notes of a space. `onChange` gets a Map of id → note, first all of them, then after every change by anybody. */
+/**
+ * Opens the notes of a space. `onChange` gets a Map of id → note, first all of them, then after every change by anybody.
+ * `onError` gets a sentence when the peer refuses.
+ */
 export function openNotes(space, onChange, onError) {
   const place = `/~/${keys(space)}/board/notes/`;
-  let notes = new Map();
-  let waiting = []; // Changes that arrive while the list is being read: they are newer than it, so they are applied after it.
+  const notes = new Map();
 
-  const apply = ({ key, value }) => (value === undefined || value === null ? notes.delete(key) : notes.set(key, value));
-
-  async function readAll() {
-    const fresh = new Map();
-    for (let start = ''; start !== undefined; ) {
-      const page = await (await ask(`${place}?values=1&limit=500${start && `&start=${encodeURIComponent(start)}`}`)).json();
-      for (const { key, value } of page.items) fresh.set(key, value);
-      start = page.next;
-    }
-    notes = fresh;
-    waiting.forEach(apply);
-    waiting = undefined;
-    onChange(notes);
-  }
-
-  // One event per changed note. The browser reconnects by itself; after every (re)connection the list is read once more,
-  // so nothing that happened in between is missed.
+  // The trailing slash means: the children of this place. The peer sends `reset` and then every note; from then on one event per
+  // note that changed. The browser reconnects by itself and says which event it saw last, so nothing is missed or repeated.
   const live = new EventSource(`${place}?values=1`);
-  live.onopen = () => {
-    waiting = [];
-    readAll().catch(onError);
-  };
-  const changed = (item) => {
-    if (waiting) {
-      waiting.push(item);
-      return;
-    }
-    apply(item);
+  live.addEventListener('reset', () => {
+    notes.clear();
+    onChange(notes);
+  });
+  live.onmessage = (event) => {
+    const { key, value } = JSON.parse(event.data);
+    notes.set(key, value);
     onChange(notes);
   };
-  live.onmessage = (event) => changed(JSON.parse(event.data));
-  live.addEventListener('delete', (event) => changed({ key: JSON.parse(event.data).key }));
+  live.addEventListener('delete', (event) => {
+    notes.delete(JSON.parse(event.data).key);
+    onChange(notes);
+  });
+  // A refusal closes the stream for good. EventSource does not show why; an ordinary request does.
+  live.onerror = () => {
+    if (live.readyState === EventSource.CLOSED) ask(place).catch((error) => onError(error.message));
+  };
 
   return {
     /** Stores a whole note. */

@@ -7,6 +7,24 @@ import { bytes } from '/assets/words.js';
 /** A value is read again at most this often while changes rain in. */
 const REFRESH_MS = 250;
 
+/** A path as a person reads it; "%2F" inside a key stays as it is. */
+const readable = (path) => {
+  try {
+    return decodeURI(path);
+  } catch {
+    return path;
+  }
+};
+const decoded = (key) => {
+  try {
+    return decodeURIComponent(key);
+  } catch {
+    return key;
+  }
+};
+/** A path as a person types it, made fit for a URL. */
+const written = (text) => keys(...text.split('/').map((key) => decoded(key.trim())).filter(Boolean));
+
 export class Editor {
   #space;
   #changed;
@@ -24,7 +42,7 @@ export class Editor {
     this.#changed = changed;
   }
 
-  #url = () => `/~/${this.path.split('/').filter(Boolean).reduce((url, key) => `${url}/${keys(key)}`, keys(this.#space))}`;
+  #url = () => `/~/${keys(this.#space)}/${this.path}`;
 
   /** Shows the value at a path. */
   async show(path) {
@@ -76,7 +94,7 @@ export class Editor {
       } catch (error) {
         throw new Error(`This is not JSON yet: ${error.message}. Texts need quotation marks.`);
       }
-      if (!this.path.replaceAll('/', '')) throw new Error('Give the value a path, for example notes/first.');
+      if (!this.path) throw new Error('Give the value a path, for example notes/first.');
       await ask(this.#url(), json('PUT', value));
       this.#dirty = false;
       say('Saved on this device.');
@@ -88,7 +106,7 @@ export class Editor {
     attempt(async () => {
       await ask(this.#url(), { method: 'DELETE' });
       this.#dirty = false;
-      say(`${this.path} deleted.`);
+      say(`${readable(this.path)} deleted.`);
       await this.#read();
     });
 
@@ -99,7 +117,7 @@ export class Editor {
   };
 
   #rename = (event) => {
-    this.path = event.target.value.trim().replace(/^\/+|\/+$/g, '');
+    this.path = written(event.target.value);
     this.#dirty = true;
     this.#facts = '';
     this.#note = 'Saving writes to this path.';
@@ -108,7 +126,7 @@ export class Editor {
 
   view(locked) {
     return html`<form class="editor" @submit=${this.#save}>
-      <label class="small">Path <input class="mono" name="path" .value=${live(this.path)} @change=${this.#rename} placeholder="notes/first" autocomplete="off" autocapitalize="off" spellcheck="false"></label>
+      <label class="small">Path <input class="mono" name="path" .value=${live(readable(this.path))} @change=${this.#rename} placeholder="notes/first" autocomplete="off" autocapitalize="off" spellcheck="false"></label>
       <label class="small">Value as JSON
         <textarea class="mono" name="value" rows="10" spellcheck="false" placeholder='{ "text": "Hello" }' ?readonly=${locked} .value=${live(this.#text)} @input=${this.#type}></textarea></label>
       <p class="small muted facts-line">${this.#newer ? html`<button type="button" class="outline small-button" @click=${() => this.show(this.path)}>It changed elsewhere: show</button>` : this.#note || this.#facts || ' '}</p>

@@ -18,7 +18,7 @@ const OPEN_WRITES = 2000;
 
 const space = currentSpace();
 const root = document.querySelector('#app');
-const state = { status: undefined, error: '', run: undefined, changes: [], seen: 0, mine: new Set(), usedAtStart: undefined, entriesAtStart: undefined };
+const state = { status: undefined, error: '', live: false, joining: false, run: undefined, changes: [], seen: 0, mine: new Set(), usedAtStart: undefined, entriesAtStart: undefined };
 const samples = { put: new Samples(), own: new Samples(), remote: new Samples() };
 /** When each own write was sent, by path, until the feed brings it back. */
 const sentAt = new Map();
@@ -110,7 +110,7 @@ function page() {
           <section class="card" aria-labelledby="times-title"><h2 id="times-title">How long it takes</h2>${gauges(samples, state, findSpace(state.status, space))}</section>
           </div>
         </div>`
-      : state.error ? nothing : html`<div class="card waiting"><p class="muted" aria-busy="true">Starting your peer…</p></div>`}`;
+      : state.error ? nothing : html`<div class="card waiting"><p class="muted" aria-busy="true">${state.joining ? 'Joining… this takes a moment while your browsers meet.' : 'Starting your peer…'}</p></div>`}`;
 }
 
 function loadForm(locked) {
@@ -124,7 +124,7 @@ function loadForm(locked) {
     <div class="row">
       ${run?.running
         ? html`<button type="button" id="stop" @click=${actions.stop}>${stopIcon} Stop</button>`
-        : html`<button id="start" ?disabled=${locked}>${playIcon} Start</button>`}
+        : html`<button id="start" ?disabled=${locked || !state.live}>${playIcon} Start</button>`}
       <button type="button" class="danger" ?disabled=${locked || run?.running} @click=${actions.clear}>Delete generated data</button>
     </div>
     <progress aria-label="Values written" max=${run?.count ?? 1} .value=${run?.answered ?? 0}></progress>
@@ -133,7 +133,7 @@ function loadForm(locked) {
 }
 
 function runWords(run) {
-  if (!run) return 'Not started.';
+  if (!run) return state.live ? 'Not started.' : 'Reading what happened so far…';
   const done = `${run.answered.toLocaleString('en')} of ${run.count.toLocaleString('en')} written, ${run.perSecond.toFixed(1)} per second.`;
   return run.behind ? `${done} This device is slower than the rate you asked for.` : done;
 }
@@ -151,7 +151,8 @@ const change = ({ path, kind, author, time }) => html`<li>
 </li>`;
 
 /** A path whose beginning may be cut off on screen. */
-function pathWords(path, kind) {
+function pathWords(encoded, kind) {
+  const path = decodeURIComponent(encoded);
   const cut = path.lastIndexOf('/') + 1;
   const last = path.slice(cut);
   return html`<span class="dir">${path.slice(0, cut)}</span><span class="last">${kind === 'delete' ? html`<s>${last}</s>` : last}</span>`;
@@ -160,7 +161,10 @@ function pathWords(path, kind) {
 async function start() {
   draw();
   try {
-    await peerReady();
+    await peerReady(() => {
+      state.joining = true;
+      draw();
+    });
     tree = new Tree(space, draw);
     editor = new Editor(space, draw);
     followStatus((status) => {
@@ -170,6 +174,7 @@ async function start() {
       draw();
     });
     await followChanges(space, onChange);
+    state.live = true;
   } catch (error) {
     state.error = error.message;
   }

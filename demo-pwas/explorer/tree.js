@@ -1,4 +1,5 @@
 // The keys of a space as a tree. Only branches that are open are read, a page of keys at a time, however much the space holds.
+// Paths are kept as they stand in URLs, every key percent-encoded, so that a key may hold any character.
 import { html, nothing, repeat } from '/assets/html.js';
 import { ask, keys } from '/assets/ask.js';
 
@@ -8,6 +9,8 @@ const REFRESH_MS = 500;
 
 /** One open branch: its keys so far, and where the next page starts. */
 const branch = () => ({ items: [], next: undefined, loading: false, error: '', timer: undefined });
+
+const inside = (path, key) => (path === '' ? key : `${path}/${key}`);
 
 /** The tree of one space. `changed` is called when there is something new to draw. */
 export class Tree {
@@ -48,7 +51,7 @@ export class Tree {
     node.loading = true;
     this.#changed();
     try {
-      const place = path === '' ? '' : `${keys(...path.split('/'))}/`;
+      const place = path === '' ? '' : `${path}/`;
       const page = await (await ask(`/~/${keys(this.#space)}/${place}?limit=${limit}${start ? `&start=${encodeURIComponent(start)}` : ''}`)).json();
       node.items = merged(page);
       node.next = page.next;
@@ -68,7 +71,7 @@ export class Tree {
       const node = this.#open.get(above);
       if (!node) continue;
       const key = parts[depth];
-      const child = above === '' ? key : `${above}/${key}`;
+      const child = inside(above, key);
       this.#flashes.set(child, (this.#flashes.get(child) ?? 0) + 1);
       // Known keys stay where they are; a new or vanished key means reading what is shown of the branch once more.
       node.timer ??= setTimeout(() => {
@@ -89,7 +92,7 @@ export class Tree {
   #children(path, select) {
     const node = this.#open.get(path);
     return html`<ul>
-      ${repeat(node.items, (item) => item.key, (item) => this.#row(path === '' ? item.key : `${path}/${item.key}`, item.key, select))}
+      ${repeat(node.items, (item) => item.key, (item) => this.#row(inside(path, keys(item.key)), item.key, select))}
       ${node.error ? html`<li class="problem">${node.error}</li>` : nothing}
       ${node.next ? html`<li><button class="outline small-button more" ?disabled=${node.loading} @click=${() => this.more(path)}>More keys…</button></li>` : nothing}
       ${node.loading && node.items.length === 0 ? html`<li class="muted small" aria-busy="true">Reading…</li>` : nothing}

@@ -3,8 +3,8 @@ import { html, nothing } from '/assets/html.js';
 import { bytes, count, isPrivate, relayName, relayWords } from '/assets/words.js';
 
 /** The card about storage and relays. */
-export function deviceCard({ status }, actions) {
-  const storage = status?.storage ?? {};
+export function deviceCard({ status, persisted }, actions) {
+  const storage = { ...status?.storage, persisted: persisted || status?.storage?.persisted };
   const pending = (status?.spaces ?? []).filter((space) => !isPrivate(space)).reduce((sum, space) => sum + (space.pending ?? 0), 0);
   return html`<section class="card" aria-labelledby="device-title">
     <h2 id="device-title">This device</h2>

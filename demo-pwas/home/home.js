@@ -1,6 +1,6 @@
 // Home: one state, one function that draws it. The peer's status arrives by subscription, so nothing here polls.
 import { html, nothing, render } from '/assets/html.js';
-import { attempt, peerReady, say, showConnection, whyNoWorker } from '/assets/shell.js';
+import { attempt, say, showConnection } from '/assets/shell.js';
 import { deviceCard } from '/home/device.js';
 import { inviteDialog } from '/home/invite.js';
 import { peopleCard } from '/home/people.js';
@@ -8,12 +8,16 @@ import { problems } from '/home/problems.js';
 import { joinCard, spacesSection } from '/home/spaces.js';
 import { youCard } from '/home/you.js';
 
+const JOINING = 'Joining… this takes a moment while your browsers meet.';
+
 const state = {
   /** 'starting', 'ready', or 'blocked' with `why`. */
   phase: 'starting',
   why: '',
   /** The last GET /~/peer. */
   status: undefined,
+  /** Whether the browser promised to keep the data; undefined until known. */
+  persisted: undefined,
   /** The person's own name, kept in their private space. */
   name: undefined,
   /** What is being joined: { text } while it runs. */
@@ -36,7 +40,7 @@ const page = () => {
   if (state.phase === 'blocked') return html`<div class="notice bad" role="alert"><h2>Kith cannot start here</h2><p>${state.why}</p></div>`;
   return html`
     ${state.joining ? html`<div class="notice joining" role="status"><span aria-busy="true"></span><p>${state.joining.text}</p></div>` : nothing}
-    ${problems(state)}
+    ${problems(state, sdk?.kith.problem)}
     <div class="columns">
       <div class="column">${spacesSection(state, actions)} ${joinCard(actions)}</div>
       <div class="column">${youCard(state, actions)} ${peopleCard(state)} ${deviceCard(state, actions)}</div>
@@ -67,7 +71,7 @@ const actions = {
 
   join: (link) =>
     attempt(async () => {
-      change({ joining: { text: 'Joining… this takes a moment while your browsers meet.' } });
+      change({ joining: { text: JOINING } });
       try {
         const joined = await sdk.join(link);
         if (joined.app && joined.app !== '/') location.assign(`${joined.app}?space=${encodeURIComponent(joined.space)}`);
@@ -90,7 +94,7 @@ const actions = {
     let outcome;
     try {
       const [{ url }, { encode }] = await Promise.all([sdk.invite(space.id, role, app), import('/assets/vendor/uqr.js')]);
-      outcome = { url, qr: encode(url, { ecc: 'L', border: 0 }) };
+      outcome = { url, qr: encode(url, { ecc: 'L', border: 2 }) };
     } catch (error) {
       outcome = { error: error.message };
     }
@@ -102,18 +106,20 @@ const actions = {
   persist: () =>
     attempt(async () => {
       const kept = await navigator.storage.persist();
+      change({ persisted: kept });
       say(kept ? 'Your browser will keep this data.' : 'Your browser did not agree yet. Adding this page to your home screen or bookmarks usually helps.', kept ? 'ok' : 'bad');
     }),
 };
 
 /** Starts the peer and follows it. */
 async function start() {
+  root.replaceChildren();
   draw();
-  root.querySelector('.placeholder')?.closest('.columns')?.remove();
   try {
-    if (!navigator.serviceWorker) throw new Error(whyNoWorker());
+    // The SDK is imported here, not at the top, so that a browser that cannot load it still gets an explanation.
     sdk = await import('/home/peer.js');
-    await peerReady();
+    watchJoining();
+    await sdk.kith.ready;
   } catch (error) {
     change({ phase: 'blocked', why: error.message });
     return;
@@ -124,7 +130,28 @@ async function start() {
     showConnection(status);
     change({ status });
   });
+  change({ persisted: await navigator.storage?.persisted?.() });
   change({ name: await sdk.readName().catch(() => '') });
+}
+
+/** An invite link opened this page: the SDK joins; home says so, and stays where it is if the link leads here. */
+function watchJoining() {
+  const { kith } = sdk;
+  kith.addEventListener('joining', () => change({ joining: { text: JOINING } }));
+  kith.addEventListener('joined', (event) => {
+    if (event.detail.app !== '/') return;
+    event.preventDefault();
+    change({ fresh: event.detail.space });
+    say('You are in. The space is in your list.');
+  });
+  kith.addEventListener('problem', () => draw());
+  kith.joined.then(
+    () => change({ joining: undefined }),
+    (error) => {
+      change({ joining: undefined });
+      say(error.message, 'bad');
+    },
+  );
 }
 
 addEventListener('online', draw);

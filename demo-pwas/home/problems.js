@@ -4,13 +4,14 @@ import { bytes, relayName, relayWords } from '/assets/words.js';
 
 const STORAGE_WARNING = 0.8;
 
-/** The notices for the current state, most urgent first; nothing when all is well. */
-export function problems({ status }) {
-  return found(status).map(({ tone, title, text }) => html`<div class="notice ${tone}" role="status"><p><strong>${title}</strong> ${text}</p></div>`);
+/** The notices for the current state, most urgent first; nothing when all is well. `problem` is what the SDK says is wrong. */
+export function problems({ status }, problem) {
+  return found(status, problem).map(({ tone, title, text }) => html`<div class="notice ${tone}" role="status"><p><strong>${title}</strong> ${text}</p></div>`);
 }
 
-function found(status) {
+function found(status, problem) {
   const list = [];
+  if (problem) list.push({ tone: 'bad', title: 'Something is wrong.', text: problem.message });
   if (!navigator.onLine) list.push({ tone: 'warn', title: 'You are offline.', text: 'Everything works; your changes are kept here and travel when you are back.' });
   if (!status) return list;
   const { storage = {}, relays = [] } = status;

@@ -31,19 +31,22 @@ export function showConnection(status) {
   if (chip.textContent !== words.text) chip.textContent = words.text;
 }
 
-/** Resolves once this page's requests reach the peer: a Service Worker controls the page. Rejects, in plain words, where that can never happen. */
-export function peerReady() {
-  const workers = navigator.serviceWorker;
-  if (!workers) return Promise.reject(new Error(whyNoWorker()));
-  if (workers.controller) return Promise.resolve();
-  return new Promise((resolve) => workers.addEventListener('controllerchange', () => resolve(), { once: true }));
+/**
+ * Resolves once this page's requests reach the peer. If an invite link opened the page, `onJoining` is called and the page is about to
+ * move to where the invite leads. Rejects with a sentence for the person where Kith cannot run, or the invite cannot be opened.
+ */
+export async function peerReady(onJoining = () => undefined) {
+  const { kith } = window; // Set by the script tag that adds Kith.
+  if (!kith) throw new Error('Kith could not be loaded. Check your connection and reload this page.');
+  kith.addEventListener('joining', onJoining);
+  await kith.ready;
+  await kith.joined;
 }
 
-/** Why this browser window has no Service Worker, and what to do. */
-export function whyNoWorker() {
-  if (!isSecureContext) return 'This page was opened over plain http. Browsers allow what Kith needs only over https, or on localhost. Open the https address of this page.';
-  return 'This window does not allow Service Workers, which Kith lives in. Private windows in Firefox are like that. Open this page in an ordinary window, or in Chrome, Edge, Safari or another recent browser.';
-}
+// A link opened in a tab that is already at its address changes only the fragment: load the page anew, so that the invite is seen.
+addEventListener('hashchange', () => {
+  if (location.hash.startsWith('#kith=')) location.reload();
+});
 
 /** Follows GET /~/peer for as long as the page lives: every state is one unnamed event. */
 export function followStatus(onStatus) {
