@@ -57,6 +57,11 @@ pub fn check_depth(value: &Json) -> Result<(), PatchError> {
     measure::measure(value).map(drop)
 }
 
+/// Refuses text that is no range, without looking at any value.
+pub fn check_range(range: &str) -> Result<(), PatchError> {
+    range_text::parse(range).map(drop)
+}
+
 /// The value `target` becomes under `patch`. `None` as the target means that there is no value yet.
 pub fn apply(target: Option<&Json>, patch: &PatchInput<'_>) -> Result<Json, PatchError> {
     if let Some(target) = target {

@@ -30,24 +30,21 @@ fn media_of(media: &str) -> String {
     Media::read(media).map_or_else(|| UNKNOWN.to_owned(), |media| media.text)
 }
 
-/// What stands for bytes where only text can: their type, their length and where to get them.
-pub(super) fn link(media: &str, length: usize, here: &str) -> Json {
-    json!({"type": media_of(media), "length": length, "href": here})
+/// What stands for bytes where only JSON can: their type and length. Their content is at their own path.
+pub(super) fn stand_in(media: &str, length: usize) -> Json {
+    json!({"$media": media_of(media), "$length": length})
 }
 
-/// One child of a listing at `here`: `{"key","version"}` with `"value"` or, for bytes, `"link"` if values were asked for.
-pub(super) fn item(item: &Item, here: &str) -> Json {
+/// One child of a listing: `{"key","version"}`, with `"value"` if values were asked for.
+pub(super) fn item(item: &Item) -> Json {
     let mut document = json!({"key": item.key, "version": versions::joined(&item.version)});
-    let (name, value) = match &item.value {
-        Some(Body::Json(value)) => ("value", value.clone()),
-        Some(Body::Bytes { media, bytes }) => {
-            let place = format!("{}/{}", here.trim_end_matches('/'), percent_encode(&item.key));
-            ("link", link(media, bytes.len(), &place))
-        }
+    let value = match &item.value {
+        Some(Body::Json(value)) => value.clone(),
+        Some(Body::Bytes { media, bytes }) => stand_in(media, bytes.len()),
         None => return document,
     };
     if let Some(members) = document.as_object_mut() {
-        members.insert(name.to_owned(), value);
+        members.insert("value".to_owned(), value);
     }
     document
 }

@@ -9,7 +9,7 @@ use super::problem::Problem;
 use super::route::MERGE_TYPE;
 use super::sse;
 use super::versions;
-use kith_core::api::{Body, Item, Update};
+use kith_core::api::{Body, Update};
 use serde_json::{Value as Json, json};
 
 /// The form of a subscription.
@@ -61,9 +61,7 @@ impl Framer {
         let response = match self.form {
             Form::Events => HttpResponse::new(200).with("Content-Type", EVENT_STREAM),
             Form::Braid => {
-                let response = HttpResponse::new(209)
-                    .with("Content-Type", braid::HTTP_HISTORY)
-                    .with("Subscribe", "?1");
+                let response = HttpResponse::new(209).with("Content-Type", braid::HTTP_HISTORY).with("Subscribe", "?1");
                 match self.heartbeat {
                     Some(seconds) => response.with("Heartbeats", format!("{seconds}s")),
                     None => response,
@@ -142,10 +140,11 @@ impl Framer {
             Update::Items { items, removed, version, parents, whole } => {
                 let frame = braid::Frame::new(200).versions(&version, &parents);
                 if whole {
-                    let items: Vec<Json> = items.iter().map(|item| documents::item(item, &self.here)).collect();
+                    let items: Vec<Json> = items.iter().map(documents::item).collect();
                     return frame.header("Content-Type", JSON).body(json!({"items": items}).to_string().as_bytes());
                 }
-                let changed = items.iter().map(|item| self.item_patch(item));
+                let changed =
+                    items.iter().map(|item| (braid::item_range(&item.key), documents::item(item).to_string()));
                 let gone = removed.iter().map(|key| (braid::item_range(key), String::new()));
                 frame.patches(&changed.chain(gone).collect::<Vec<_>>())
             }
@@ -166,17 +165,13 @@ impl Framer {
         }
     }
 
-    fn item_patch(&self, item: &Item) -> (String, String) {
-        (braid::item_range(&item.key), documents::item(item, &self.here).to_string())
-    }
-
     fn events(&self, update: Update) -> Vec<u8> {
         let mut events = sse::Events::default();
         match update {
             Update::Value { body, version, .. } => {
                 let id = versions::joined(&version);
                 match body {
-                    Some(body) => events.push(None, Some(&id), &self.text_of(&body)),
+                    Some(body) => events.push(None, Some(&id), &text_of(&body)),
                     None => events.push(Some("delete"), Some(&id), ""),
                 }
             }
@@ -185,7 +180,7 @@ impl Framer {
                     events.push(Some("reset"), None, "{}");
                 }
                 for item in &items {
-                    events.push(None, None, &documents::item(item, &self.here).to_string());
+                    events.push(None, None, &documents::item(item).to_string());
                 }
                 for key in &removed {
                     events.push(Some("delete"), None, &json!({"key": key}).to_string());
@@ -205,15 +200,15 @@ impl Framer {
         }
         events.into_bytes()
     }
+}
 
-    /// A value as text: JSON and text as they are, other bytes as a link to them.
-    fn text_of(&self, body: &Body) -> String {
-        match body {
-            Body::Json(value) => value.to_string(),
-            Body::Bytes { media, bytes } => match std::str::from_utf8(bytes) {
-                Ok(text) if media.to_ascii_lowercase().starts_with("text/") => text.to_owned(),
-                _ => documents::link(media, bytes.len(), &self.here).to_string(),
-            },
-        }
+/// A value as text: JSON and text as they are, of other bytes what stands for them.
+fn text_of(body: &Body) -> String {
+    match body {
+        Body::Json(value) => value.to_string(),
+        Body::Bytes { media, bytes } => match std::str::from_utf8(bytes) {
+            Ok(text) if media.to_ascii_lowercase().starts_with("text/") => text.to_owned(),
+            _ => documents::stand_in(media, bytes.len()).to_string(),
+        },
     }
 }

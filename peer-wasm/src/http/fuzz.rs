@@ -139,7 +139,8 @@ pub(super) fn refusals() -> Vec<Refusal> {
 
 fn updates() -> Vec<Update> {
     let (one, two) = (vec![version(1)], vec![version(2)]);
-    let list = |items, removed, whole| Update::Items { items, removed, version: two.clone(), parents: one.clone(), whole };
+    let list =
+        |items, removed, whole| Update::Items { items, removed, version: two.clone(), parents: one.clone(), whole };
     let value = |body| Update::Value { body, version: two.clone(), parents: one.clone() };
     vec![
         value(Some(Body::Json(json!({"a": "b\nc"})))),

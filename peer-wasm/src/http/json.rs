@@ -22,7 +22,9 @@ pub(super) fn read(bytes: &[u8]) -> Checked<Json> {
     })?;
     match wide_integer(bytes) {
         Some((line, column)) => Err(invalid(
-            &format!("The whole number at line {line}, column {column} is larger than 64 bits can hold. Send it as a string."),
+            &format!(
+                "The whole number at line {line}, column {column} is larger than 64 bits can hold. Send it as a string."
+            ),
             line,
             column,
         )),
@@ -171,15 +173,28 @@ mod tests {
     #[test]
     fn takes_what_json_can_say() {
         for text in [
-            "null", " true\n", "0", "-0", "-9223372036854775808", "18446744073709551615", "1e300", "1.5E-7",
-            "12345678901234567890123.0", "\"\\u00e9\\\"99999999999999999999\"", "[]", "{\"a\":{\"a\":[1,{\"a\":2}]},\"\":0}",
+            "null",
+            " true\n",
+            "0",
+            "-0",
+            "-9223372036854775808",
+            "18446744073709551615",
+            "1e300",
+            "1.5E-7",
+            "12345678901234567890123.0",
+            "\"\\u00e9\\\"99999999999999999999\"",
+            "[]",
+            "{\"a\":{\"a\":[1,{\"a\":2}]},\"\":0}",
         ] {
             let expected: Json = serde_json::from_str(text).unwrap();
             assert_eq!(read(text.as_bytes()).unwrap(), expected, "{text}");
         }
         assert_eq!(read(b"0.1234567890123456789").unwrap().to_string(), "0.12345678901234568");
         // Off by one unit in the last place without correctly rounded reading.
-        assert_eq!(read(b"5.764607523034235e22").unwrap().as_f64().unwrap().to_bits(), 5.764607523034235e22f64.to_bits());
+        assert_eq!(
+            read(b"5.764607523034235e22").unwrap().as_f64().unwrap().to_bits(),
+            5.764607523034235e22f64.to_bits()
+        );
     }
 
     #[test]
@@ -192,8 +207,22 @@ mod tests {
         assert_eq!(place("{\"a\":1,\n\"a\":2}").0, 2);
         assert_eq!(place("[1,\n  18446744073709551616]"), (2, 3));
         for bad in [
-            "", " ", "{", "1 2", "nul", "[1,]", "{\"a\":1,\"b\":{\"c\":0,\"c\":0}}", "18446744073709551616",
-            "-9223372036854775809", "1e400", "\"\\ud800\"", "{\"\\u0000\":1}", "\u{feff}1", "NaN", "01", "'a'",
+            "",
+            " ",
+            "{",
+            "1 2",
+            "nul",
+            "[1,]",
+            "{\"a\":1,\"b\":{\"c\":0,\"c\":0}}",
+            "18446744073709551616",
+            "-9223372036854775809",
+            "1e400",
+            "\"\\ud800\"",
+            "{\"\\u0000\":1}",
+            "\u{feff}1",
+            "NaN",
+            "01",
+            "'a'",
         ] {
             assert!(read(bad.as_bytes()).is_err(), "{bad}");
         }

@@ -23,7 +23,12 @@ impl Media {
         let (essence, parameters) = text.split_once(';').map_or((text, ""), |(essence, rest)| (essence.trim(), rest));
         let (kind, subtype) = essence.split_once('/')?;
         let visible = text.bytes().all(|byte| matches!(byte, b' '..=b'~'));
-        if text.len() > MAX_MEDIA_BYTES || !is_token(kind) || !is_token(subtype) || !visible || !parameters_fit(parameters) {
+        if text.len() > MAX_MEDIA_BYTES
+            || !is_token(kind)
+            || !is_token(subtype)
+            || !visible
+            || !parameters_fit(parameters)
+        {
             return None;
         }
         let essence = essence.to_ascii_lowercase();
@@ -54,7 +59,9 @@ impl Media {
         });
         match charset.as_deref() {
             None | Some("utf-8" | "utf8") => Ok(true),
-            Some(_) => Err(Problem::new(Kind::UnsupportedMediaType, "JSON is taken as UTF-8 only. Send it without a charset.")),
+            Some(_) => {
+                Err(Problem::new(Kind::UnsupportedMediaType, "JSON is taken as UTF-8 only. Send it without a charset."))
+            }
         }
     }
 }
@@ -103,7 +110,21 @@ mod tests {
         assert_eq!(text("text/plain;charset=UTF-8"), Some("text/plain; charset=UTF-8".into()));
         assert_eq!(text("a/b; x=\"y;\\\" z\" ; w=v"), Some("a/b; x=\"y;\\\" z\" ; w=v".into()));
         let long = format!("a/{}", "b".repeat(MAX_MEDIA_BYTES));
-        for bad in ["", "text", "a/b/c", "a/", "/b", "a/b, c/d", "a/b; x", "a/b; =y", "a/b; x=\"", "a/b; x=y z", "é/b", "a/b\u{7f}", &long] {
+        for bad in [
+            "",
+            "text",
+            "a/b/c",
+            "a/",
+            "/b",
+            "a/b, c/d",
+            "a/b; x",
+            "a/b; =y",
+            "a/b; x=\"",
+            "a/b; x=y z",
+            "é/b",
+            "a/b\u{7f}",
+            &long,
+        ] {
             assert_eq!(text(bad), None, "{bad}");
         }
         assert!(Media::read("application/ld+json").unwrap().is_json().unwrap());

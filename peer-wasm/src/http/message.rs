@@ -115,7 +115,10 @@ impl Fields {
         let mut fields: BTreeMap<String, String> = BTreeMap::new();
         for (name, value) in lines {
             if !is_token(&name) {
-                return Err(Problem::new(Kind::MalformedHeader, "The name of a header is not a word of letters, digits and dashes."));
+                return Err(Problem::new(
+                    Kind::MalformedHeader,
+                    "The name of a header is not a word of letters, digits and dashes.",
+                ));
             }
             let value = value.trim_matches([' ', '\t']);
             fields

@@ -15,7 +15,6 @@ mod conditions;
 mod documents;
 mod frame;
 mod json;
-mod json_range;
 pub mod limits;
 mod media;
 mod message;
@@ -35,9 +34,9 @@ mod fuzz;
 #[cfg(test)]
 mod tests;
 
+pub use frame::Framer;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use fuzz::fuzz_http;
-pub use frame::Framer;
 pub use message::{HttpRequest, HttpResponse, status_text};
 pub use render::{Render, Rendered};
 
@@ -78,7 +77,9 @@ fn parse_checked(request: HttpRequest) -> Checked<Parsed> {
     route.check(method)?;
     let body = body.unwrap_or_default();
     if body.len() > MAX_BODY_BYTES {
-        let detail = format!("A body may have at most {MAX_BODY_BYTES} bytes. Split the value into smaller ones below one path.");
+        let detail = format!(
+            "A body may have at most {MAX_BODY_BYTES} bytes. Split the value into smaller ones below one path."
+        );
         return Err(Problem::new(Kind::TooLarge, detail).with("limit", MAX_BODY_BYTES));
     }
     let here = url.here();
@@ -93,7 +94,9 @@ fn parse_checked(request: HttpRequest) -> Checked<Parsed> {
         (_, Route::Join) => write::join(&fields, &body)?,
         (_, Route::Invites(space)) => write::invite(space, &url.origin, &fields, &body)?,
         (method, Route::Value(space, path)) => write::change(method, space, path, &fields, body)?,
-        (_, _) => return Err(Problem::new(Kind::Internal, "This method was let through by mistake. Please report this.")),
+        (_, _) => {
+            return Err(Problem::new(Kind::Internal, "This method was let through by mistake. Please report this."));
+        }
     };
     Ok(Parsed::Ask(request, Render::new(here, false, Shape::Write)))
 }

@@ -1,12 +1,12 @@
 //! Braid range patches: `Content-Range: json …` with one body, or `Patches: N` with several blocks in it.
 
 use super::json;
-use super::json_range;
-use super::limits::MAX_PATCHES;
+use super::limits::{MAX_PATCHES, MAX_RANGE_BYTES};
 use super::message::Fields;
 use super::problem::{Checked, Kind, Problem};
 use super::route::ACCEPT_PATCH;
 use kith_core::api::Change;
+use kith_core::patch::check_range;
 use serde_json::Value as Json;
 
 /// The media type of a body with several patches.
@@ -51,9 +51,13 @@ fn patch(range: &str, body: &[u8]) -> Checked<(String, Option<Json>)> {
             .with_header("Accept-Patch", ACCEPT_PATCH)
             .with_header("Range-Request-Allow-Units", "json"));
     }
-    let place = json_range::normalise(place).map_err(|what| malformed(&format!("The range {place:?} {what}")))?;
+    let place = place.trim();
+    if place.len() > MAX_RANGE_BYTES {
+        return Err(malformed(&format!("A range may have at most {MAX_RANGE_BYTES} bytes")));
+    }
+    check_range(place).map_err(|error| Problem::new(Kind::MalformedPatch, error.to_string()))?;
     let value = if body.is_empty() { None } else { Some(json::read(body)?) };
-    Ok((place, value))
+    Ok((place.to_owned(), value))
 }
 
 /// The patches of a body with `count` blocks: headers, a blank line and `Content-Length` bytes each.
@@ -88,7 +92,8 @@ fn blocks(count: usize, body: &[u8]) -> Checked<Vec<(String, Option<Json>)>> {
         }
         let range = range.ok_or_else(|| unreadable("has no Content-Range"))?;
         let length = length.ok_or_else(|| unreadable("has no Content-Length"))?;
-        let (content, after) = rest.split_at_checked(length).ok_or_else(|| unreadable("ends before its Content-Length"))?;
+        let (content, after) =
+            rest.split_at_checked(length).ok_or_else(|| unreadable("ends before its Content-Length"))?;
         patches.push(patch(&range, content)?);
         rest = after;
     }
@@ -126,8 +131,11 @@ mod tests {
     #[test]
     fn one_patch_in_either_dialect() {
         let tags = vec![(".tags[0:0]".to_owned(), Some(json!(["hot"])))];
-        assert_eq!(ranges(&[("Content-Range", "json .tags[0:0]")], "[\"hot\"]"), Ok(tags.clone()));
-        assert_eq!(ranges(&[("Content-Range", "JSON=/tags/0-0")], "[\"hot\"]"), Ok(tags));
+        assert_eq!(ranges(&[("Content-Range", "json .tags[0:0]")], "[\"hot\"]"), Ok(tags));
+        assert_eq!(
+            ranges(&[("Content-Range", "JSON=/tags/0-0")], "[\"hot\"]"),
+            Ok(vec![("/tags/0-0".to_owned(), Some(json!(["hot"])))])
+        );
         assert_eq!(ranges(&[("Content-Range", "json .a")], ""), Ok(vec![(".a".into(), None)]));
         assert_eq!(ranges(&[("Content-Range", "json")], "1"), Ok(vec![(String::new(), Some(json!(1)))]));
         assert_eq!(ranges(&[("Content-Range", "text [1:2]")], "x"), Err(415));

@@ -60,8 +60,8 @@ kinds! {
     MethodNotAllowed = 405 "method-not-allowed" "That method cannot be used here";
     /// This place has no subscription.
     NotSubscribable = 406 "not-subscribable" "This place cannot be subscribed to";
-    /// It exists already.
-    Conflict = 409 "conflict" "It is there already";
+    /// It exists already, or something in its way does.
+    Conflict = 409 "conflict" "It does not go with what is there";
     /// That version can no longer be read. Member `current`.
     HistoryDropped = 410 "history-dropped" "That version can no longer be read";
     /// The precondition does not hold. Member `current`.
@@ -181,16 +181,16 @@ impl Problem {
                 match listing {
                     Some(path) => {
                         let path = if path.starts_with("/~/") { path.clone() } else { format!("{here}/") };
-                        problem.with("listing", path.clone()).with_header("Link", format!("<{path}>; rel=\"collection\""))
+                        problem
+                            .with("listing", path.clone())
+                            .with_header("Link", format!("<{path}>; rel=\"collection\""))
                     }
                     None => problem,
                 }
             }
             Refusal::Unprocessable(_) => Problem::new(Kind::PatchDoesNotFit, detail),
             Refusal::TooMany(_) => Problem::new(Kind::TooMany, detail).with_header("Retry-After", "1"),
-            Refusal::VersionUnknown { missing } => {
-                version_unknown(missing.iter().map(ToString::to_string).collect())
-            }
+            Refusal::VersionUnknown { missing } => version_unknown(missing.iter().map(ToString::to_string).collect()),
             Refusal::Unavailable { retry_after, .. } => {
                 Problem::new(Kind::Unavailable, detail).with_header("Retry-After", retry_after.to_string())
             }
@@ -206,7 +206,8 @@ pub(super) fn precondition_failed(current: Option<String>) -> Box<Problem> {
         Some(_) => "The value has changed since the version you named. Read it again and retry.",
         None => "There is nothing here, so nothing can match. Leave out If-Match to create it.",
     };
-    let problem = Problem::new(Kind::PreconditionFailed, detail).with("current", current.clone().map_or(Json::Null, Json::from));
+    let problem =
+        Problem::new(Kind::PreconditionFailed, detail).with("current", current.clone().map_or(Json::Null, Json::from));
     match current {
         Some(tag) => problem.with_header("ETag", tag),
         None => problem,
@@ -215,7 +216,8 @@ pub(super) fn precondition_failed(current: Option<String>) -> Box<Problem> {
 
 /// 432, naming the versions that are missing.
 pub(super) fn version_unknown(missing: Vec<String>) -> Box<Problem> {
-    let detail = "This peer does not know the version you named (yet). Retry in a moment, or start again without naming one.";
+    let detail =
+        "This peer does not know the version you named (yet). Retry in a moment, or start again without naming one.";
     Problem::new(Kind::VersionUnknown, detail)
         .with_header("Version", versions::write_strings(&missing))
         .with_header("Retry-After", "1")

@@ -30,7 +30,9 @@ impl ByteRange {
             (Some(first), Some(last), ..) if first < length => ByteRange::Part(first, last.min(end)),
             (Some(first), None, _, true) if first < length => ByteRange::Part(first, end),
             (Some(_), Some(_), ..) | (Some(_), None, _, true) => ByteRange::Outside,
-            (None, Some(count), true, _) if count > 0 && length > 0 => ByteRange::Part(length.saturating_sub(count), end),
+            (None, Some(count), true, _) if count > 0 && length > 0 => {
+                ByteRange::Part(length.saturating_sub(count), end)
+            }
             (None, Some(_), true, _) => ByteRange::Outside,
             _ => ByteRange::Whole,
         }

@@ -74,7 +74,8 @@ fn subscribe(route: Route, form: Form, url: &Url, fields: &Fields) -> Checked<(R
         Route::List(space, prefix) => {
             let parents = resume(form, url, fields)?;
             let query = list_query(url)?;
-            let target = |parents| Target::List { space: space.clone(), prefix: prefix.clone(), query: query.clone(), parents };
+            let target =
+                |parents| Target::List { space: space.clone(), prefix: prefix.clone(), query: query.clone(), parents };
             (target(parents), target(None), Followed::List)
         }
         Route::Changes(space) => {
@@ -172,13 +173,15 @@ fn check_history(url: &Url) -> Checked<()> {
     if !url.flag("history")? {
         return Ok(());
     }
-    let detail = "This peer does not list the history of a value yet. Leave out ?history; $changes tells what changed when.";
+    let detail =
+        "This peer does not list the history of a value yet. Leave out ?history; $changes tells what changed when.";
     Err(Problem::new(Kind::NotOffered, detail))
 }
 
 fn limit(url: &Url) -> Checked<usize> {
     let Some(text) = url.parameter("limit")? else { return Ok(MAX_PAGE) };
-    let wrong = || Problem::parameter("limit", &format!("must be a number from 1 to {MAX_PAGE}")).with("limit", MAX_PAGE);
+    let wrong =
+        || Problem::parameter("limit", &format!("must be a number from 1 to {MAX_PAGE}")).with("limit", MAX_PAGE);
     text.parse::<usize>().ok().filter(|limit| (1..=MAX_PAGE).contains(limit)).ok_or_else(wrong)
 }
 

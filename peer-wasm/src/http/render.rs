@@ -17,7 +17,8 @@ use serde_json::{Value as Json, json};
 /// What the answer depends on besides the method, the URL and what is stored.
 const VARY: &str = "Accept, Subscribe, Version, Parents";
 /// Stored bytes come from other people and are answered on the app's own origin: shown by themselves they may not run.
-const SANDBOX: &str = "sandbox; default-src 'none'; img-src 'self' data:; media-src 'self' data:; style-src 'unsafe-inline'";
+const SANDBOX: &str =
+    "sandbox; default-src 'none'; img-src 'self' data:; media-src 'self' data:; style-src 'unsafe-inline'";
 
 /// How the reply to one request becomes its response.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,6 +30,7 @@ pub struct Render {
 
 /// What became of a reply.
 #[derive(Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "lives for one turn only")]
 pub enum Rendered {
     /// The whole response.
     Whole(HttpResponse),
@@ -70,14 +72,18 @@ impl Render {
     pub fn reply(self, reply: Reply) -> Rendered {
         let head = self.head;
         let response = match (self.shape, reply) {
-            (Shape::Stream { framer, .. }, Reply::Subscribed(id)) => return Rendered::Stream(framer.head(), id, framer),
+            (Shape::Stream { framer, .. }, Reply::Subscribed(id)) => {
+                return Rendered::Stream(framer.head(), id, framer);
+            }
             (Shape::Stream { framer, afresh: Some(target) }, Reply::Refused(Refusal::VersionUnknown { .. })) => {
                 let framer = framer.afresh();
                 let shape = Shape::Stream { framer, afresh: None };
                 return Rendered::Again(Request::Subscribe(target), Render { here: self.here, head, shape });
             }
             (_, Reply::Refused(refusal)) => Problem::refused(&refusal, &self.here).response(),
-            (Shape::Document, Reply::Document(document)) => json_response(200, &document).with("Cache-Control", "no-store"),
+            (Shape::Document, Reply::Document(document)) => {
+                json_response(200, &document).with("Cache-Control", "no-store")
+            }
             (Shape::Value { conditions, range, wanted }, Reply::Value { body, version, sync }) => {
                 match differs(wanted, &version) {
                     Some(problem) => problem.response(),
@@ -85,7 +91,7 @@ impl Render {
                 }
             }
             (Shape::List { conditions, lines, query }, Reply::List { items, next, version }) => {
-                let items: Vec<Json> = items.iter().map(|item| documents::item(item, &self.here)).collect();
+                let items: Vec<Json> = items.iter().map(documents::item).collect();
                 let link = next.as_ref().map(|next| next_page(&self.here, &query, next));
                 let page = Page { items, next, link, lines };
                 listing(page, &version, &conditions)
@@ -96,7 +102,13 @@ impl Render {
                 Page { items, next: Some(next), link: Some(link), lines }.response().with("Cache-Control", "no-store")
             }
             (Shape::Write, Reply::Written { created, deleted, version, sync }) => {
-                let status = if deleted { 204 } else if created { 201 } else { 200 };
+                let status = if deleted {
+                    204
+                } else if created {
+                    201
+                } else {
+                    200
+                };
                 let response = described(HttpResponse::new(status), &version, &etag(&version), sync);
                 let response = response.with("Cache-Control", "no-store");
                 if deleted { response } else { response.with("Content-Length", "0") }
@@ -107,7 +119,8 @@ impl Render {
             (Shape::Write, Reply::Invited(document)) => made(201, &document),
             (Shape::Write, Reply::Joined(document)) => made(200, &document),
             _ => {
-                let detail = "The peer gave a reply that does not go with the request. Please report this with what you sent.";
+                let detail =
+                    "The peer gave a reply that does not go with the request. Please report this with what you sent.";
                 Problem::new(Kind::Internal, detail).response()
             }
         };
@@ -126,7 +139,8 @@ fn differs(wanted: Option<Vec<Version>>, current: &[Version]) -> Option<Box<Prob
     if wanted == sorted(current.to_vec()) {
         return None;
     }
-    let detail = "The value has changed since that version, and this peer gives out current values only. Leave out the version.";
+    let detail =
+        "The value has changed since that version, and this peer gives out current values only. Leave out the version.";
     Some(
         Problem::new(Kind::HistoryDropped, detail)
             .with("current", versions::joined(current))

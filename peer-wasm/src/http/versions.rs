@@ -19,7 +19,10 @@ pub(super) fn read_strings(header: &str, text: &str) -> Checked<Vec<String>> {
     loop {
         let (string, after) = read_string(rest).ok_or_else(wrong)?;
         if string.is_empty() || string.chars().count() > MAX_VERSION_CHARS || string.contains(char::is_control) {
-            return Err(Problem::header(header, &format!("must list ids of 1 to {MAX_VERSION_CHARS} printable characters")));
+            return Err(Problem::header(
+                header,
+                &format!("must list ids of 1 to {MAX_VERSION_CHARS} printable characters"),
+            ));
         }
         if !strings.contains(&string) {
             strings.push(string);
@@ -148,8 +151,20 @@ mod tests {
         assert_eq!(read(r#"%"caf%c3%a9", "x""#), strings(&["café", "x"]));
         assert_eq!(read(r#""a";x=1;y="z;,";w, "b""#), strings(&["a", "b"]));
         for bad in [
-            "a-1", "\"a", "\"a\" \"b\"", "\"a\",", ",\"a\"", "\"a\";", "\"\\x\"", "%\"%zz\"", "%\"%ff\"", "\"\"",
-            "\"\\u0000\"", "\"\\ud800\"", "'a'", "%\"a",
+            "a-1",
+            "\"a",
+            "\"a\" \"b\"",
+            "\"a\",",
+            ",\"a\"",
+            "\"a\";",
+            "\"\\x\"",
+            "%\"%zz\"",
+            "%\"%ff\"",
+            "\"\"",
+            "\"\\u0000\"",
+            "\"\\ud800\"",
+            "'a'",
+            "%\"a",
         ] {
             assert_eq!(read(bad), None, "{bad}");
         }

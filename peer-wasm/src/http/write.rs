@@ -66,7 +66,8 @@ fn patch(fields: &Fields, body: &[u8]) -> Checked<Change> {
     let essence = media.as_ref().map_or("", |media| media.essence.as_str());
     match (ranges, essence) {
         (Some(_), MERGE_PATCH | JSON_PATCH) => {
-            let detail = format!("This is both a range patch and {essence}. Leave out Content-Range and Patches, or the type.");
+            let detail =
+                format!("This is both a range patch and {essence}. Leave out Content-Range and Patches, or the type.");
             Err(Problem::new(Kind::MalformedPatch, detail))
         }
         (Some(ranges), _) => Ok(ranges),
@@ -86,20 +87,26 @@ fn patch(fields: &Fields, body: &[u8]) -> Checked<Change> {
 
 fn delete(fields: &Fields) -> Checked<Change> {
     if fields.raw("content-range").is_some() || fields.raw("patches").is_some() {
-        let detail = "DELETE removes the whole value. To delete a part, send PATCH with Content-Range and an empty body.";
+        let detail =
+            "DELETE removes the whole value. To delete a part, send PATCH with Content-Range and an empty body.";
         return Err(Problem::new(Kind::MalformedPatch, detail));
     }
     Ok(Change::Delete)
 }
 
 fn top_is_an_object() -> Box<Problem> {
-    Problem::new(Kind::UnsupportedMediaType, "The top of a space is a JSON object. Store other values below it, as in /~/me/photo.")
+    Problem::new(
+        Kind::UnsupportedMediaType,
+        "The top of a space is a JSON object. Store other values below it, as in /~/me/photo.",
+    )
 }
 
 fn check_merge_type(fields: &Fields) -> Checked<()> {
     match fields.text("merge-type")? {
         Some(text) if text.trim_matches('"') != MERGE_TYPE => {
-            let detail = format!("This peer merges values by {MERGE_TYPE} (the last writer of a field wins). Leave out Merge-Type, or send Merge-Type: {MERGE_TYPE}.");
+            let detail = format!(
+                "This peer merges values by {MERGE_TYPE} (the last writer of a field wins). Leave out Merge-Type, or send Merge-Type: {MERGE_TYPE}."
+            );
             Err(Problem::new(Kind::MergeTypeNotSupported, detail)
                 .with("supported", vec![MERGE_TYPE])
                 .with_header("Merge-Type", MERGE_TYPE))
@@ -134,7 +141,10 @@ pub(super) fn create_space(fields: &Fields, body: &[u8]) -> Checked<Request> {
     let name = text(&document, "name", "a name for the space, such as \"Trip\"")?.trim().to_owned();
     let length = name.chars().count();
     if length == 0 || length > MAX_NAME_CHARS || name.chars().any(char::is_control) {
-        return Err(Problem::member("name", &format!("must have 1 to {MAX_NAME_CHARS} characters, none of them control characters")));
+        return Err(Problem::member(
+            "name",
+            &format!("must have 1 to {MAX_NAME_CHARS} characters, none of them control characters"),
+        ));
     }
     Ok(Request::CreateSpace { name })
 }
@@ -164,11 +174,16 @@ pub(super) fn invite(space: SpaceRef, origin: &str, fields: &Fields, body: &[u8]
     if !app.starts_with('/') || app.starts_with("//") || app.len() > MAX_APP_BYTES || !app.chars().all(plain) {
         return Err(Problem::member(
             "app",
-            &format!("must be a path on this origin that begins with one slash and has at most {MAX_APP_BYTES} bytes, without # and spaces"),
+            &format!(
+                "must be a path on this origin that begins with one slash and has at most {MAX_APP_BYTES} bytes, without # and spaces"
+            ),
         ));
     }
     if origin.is_empty() {
-        return Err(Problem::new(Kind::MalformedUrl, "An invite needs the absolute URL of the request, to know the origin of its link."));
+        return Err(Problem::new(
+            Kind::MalformedUrl,
+            "An invite needs the absolute URL of the request, to know the origin of its link.",
+        ));
     }
     Ok(Request::Invite { space, role, app: app.to_owned(), origin: origin.to_owned() })
 }

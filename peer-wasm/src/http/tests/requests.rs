@@ -1,0 +1,210 @@
+//! What well-formed requests are understood as.
+
+use super::super::limits::MAX_PAGE;
+use super::{answer, ask, header, version};
+use kith_core::api::{Body, Change, ListQuery, Preconditions, Request, Role, SpaceRef, Target};
+use kith_core::path::Path;
+use serde_json::json;
+
+fn path(text: &str) -> Path {
+    Path::new(text.split('/').filter(|name| !name.is_empty())).unwrap()
+}
+
+fn asked(method: &str, place: &str, headers: &[(&str, &str)], body: Option<&str>) -> Request {
+    ask(method, place, headers, body).0
+}
+
+fn change(method: &str, headers: &[(&str, &str)], body: &str) -> Change {
+    match asked(method, "/~/me/a", headers, Some(body)) {
+        Request::Write { change, .. } => change,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn places() {
+    let me = || SpaceRef::Me;
+    let zq = || SpaceRef::Id("zQ3sh".to_owned());
+    assert_eq!(asked("GET", "/~/", &[], None), Request::Info);
+    assert_eq!(asked("GET", "/~/peer", &[], None), Request::Status);
+    assert_eq!(asked("HEAD", "/~/spaces", &[], None), Request::Spaces);
+    assert_eq!(asked("GET", "/~/zQ3sh/$invites", &[], None), Request::Invites { space: zq() });
+    assert_eq!(asked("GET", "/~/zQ3sh/$members", &[], None), Request::Members { space: zq() });
+    let get = |space, path| Request::Get { space, path, parents: vec![] };
+    assert_eq!(asked("GET", "/~/me", &[], None), get(me(), Path::root()));
+    assert_eq!(asked("GET", "/~/me/a/%24b/caf%C3%A9?v=2", &[], None), get(me(), path("a/$b/café")));
+    assert_eq!(
+        asked("GET", "/~/zQ3sh/a", &[("Subscribe", "?0"), ("Accept", "text/event-stream")], None),
+        get(zq(), path("a"))
+    );
+    let ping = answer("POST", "/~/peer/ping", &[], None);
+    assert_eq!((ping.status, header(&ping, "Cache-Control")), (204, "no-store"));
+}
+
+#[test]
+fn making_things() {
+    let json = [("content-type", "application/json; charset=utf-8")];
+    let create = |body: &str| asked("POST", "/~/spaces", &json, Some(body));
+    assert_eq!(create(r#"{"name":" Trip ","later":1}"#), Request::CreateSpace { name: "Trip".to_owned() });
+    let longest = "é".repeat(200);
+    assert_eq!(create(&format!("{{\"name\":\"{longest}\"}}")), Request::CreateSpace { name: longest });
+    let join = asked("POST", "/~/join", &json, Some(r#"{"invite":"https://x/#kith=1"}"#));
+    assert_eq!(join, Request::Join { invite: "https://x/#kith=1".to_owned() });
+    let invite = |body: &str| asked("POST", "/~/me/$invites", &json, Some(body));
+    let expected = |role, app: &str| Request::Invite {
+        space: SpaceRef::Me,
+        role,
+        app: app.to_owned(),
+        origin: "http://localhost:8787".to_owned(),
+    };
+    assert_eq!(invite(r#"{"role":"writer","app":"/board/?x=1"}"#), expected(Role::Writer, "/board/?x=1"));
+    assert_eq!(invite(r#"{"role":"reader"}"#), expected(Role::Reader, "/"));
+}
+
+#[test]
+fn values_by_media_type() {
+    let bytes =
+        |media: &str, text: &str| Change::Put(Body::Bytes { media: media.to_owned(), bytes: text.as_bytes().to_vec() });
+    assert_eq!(
+        change("PUT", &[("Content-Type", "application/json")], " {\"b\":[1]} "),
+        Change::Put(Body::Json(json!({"b": [1]})))
+    );
+    assert_eq!(change("PUT", &[("content-type", "application/ld+json")], "1"), Change::Put(Body::Json(json!(1))));
+    assert_eq!(
+        change("PUT", &[("Content-Type", "text/plain;charset=UTF-8")], "{}"),
+        bytes("text/plain; charset=UTF-8", "{}")
+    );
+    assert_eq!(change("PUT", &[], "{}"), bytes("application/octet-stream", "{}"));
+    assert_eq!(change("PUT", &[("Content-Type", "image/PNG")], ""), bytes("image/png", ""));
+    let typed = [("Repr-Type", "application/json"), ("Content-Type", "application/octet-stream")];
+    assert_eq!(change("PUT", &typed, "1"), Change::Put(Body::Json(json!(1))));
+    assert_eq!(
+        change("PUT", &[("Content-Type", "application/json"), ("Merge-Type", "\"lww\"")], "1"),
+        Change::Put(Body::Json(json!(1)))
+    );
+}
+
+#[test]
+fn patches_by_media_type() {
+    assert_eq!(
+        change("PATCH", &[("Content-Type", "application/merge-patch+json")], "{\"a\":null}"),
+        Change::MergePatch(json!({"a": null}))
+    );
+    assert_eq!(change("PATCH", &[("Content-Type", "application/json-patch+json")], "[]"), Change::JsonPatch(json!([])));
+    let ranges = Change::Ranges(vec![(".tags[0:0]".to_owned(), Some(json!(["hot"])))]);
+    // Braid programs send them with PUT, and with whatever type the browser adds.
+    assert_eq!(
+        change(
+            "PUT",
+            &[("Content-Range", "json .tags[0:0]"), ("Content-Type", "text/plain;charset=UTF-8")],
+            "[\"hot\"]"
+        ),
+        ranges
+    );
+    assert_eq!(change("PATCH", &[("Content-Range", "json .tags[0:0]")], "[\"hot\"]"), ranges);
+    let blocks = "Content-Length: 7\r\nContent-Range: json .tags[0:0]\r\n\r\n[\"hot\"]\r\n";
+    assert_eq!(change("PUT", &[("Patches", "1")], blocks), ranges);
+    assert_eq!(change("PATCH", &[("Content-Type", "application/http-patches; count=1")], blocks), ranges);
+}
+
+#[test]
+fn conditions_and_ids_of_writes() {
+    let headers = [
+        ("If-None-Match", "*"),
+        ("If-Match", "\"a\", W/\"b\""),
+        ("Version", "\"laptop-7\""),
+        ("Parents", "\"laptop-6\", \"zz-1\""),
+    ];
+    let Request::Write { space, path: place, change, conditions, id } = asked("DELETE", "/~/me/a/b", &headers, None)
+    else {
+        panic!("no write")
+    };
+    assert_eq!((space, place, change, id.as_deref()), (SpaceRef::Me, path("a/b"), Change::Delete, Some("laptop-7")));
+    let if_match = Some(vec!["\"a\"".to_owned(), "W/\"b\"".to_owned()]);
+    assert_eq!(conditions, Preconditions { if_match, if_none_match: Some(vec![]) });
+}
+
+#[test]
+fn listings_and_feeds() {
+    let list = |text: &str| match asked("GET", text, &[], None) {
+        Request::List { query, prefix, .. } => (prefix, query),
+        other => panic!("{other:?}"),
+    };
+    let all = ListQuery { start: None, end: None, limit: MAX_PAGE, reverse: false, values: false };
+    assert_eq!(list("/~/me/"), (Path::root(), all.clone()));
+    assert_eq!(list("/~/me/a/?start=&values=0"), (path("a"), all));
+    let some = ListQuery { start: Some("b c".into()), end: Some("é".into()), limit: 5, reverse: true, values: true };
+    assert_eq!(list("/~/me/a/b/?start=b+c&end=%C3%A9&limit=5&reverse=1&values&other=x"), (path("a/b"), some));
+    let changes = asked("GET", "/~/me/$changes?since=c1&limit=2", &[], None);
+    assert_eq!(changes, Request::Changes { space: SpaceRef::Me, since: Some("c1".into()), limit: 2 });
+}
+
+#[test]
+fn subscriptions_and_where_they_resume() {
+    let id = version(3).to_string();
+    let quoted = format!("\"{id}\"");
+    let parents = |headers: &[(&str, &str)], text: &str| match asked("GET", text, headers, None) {
+        Request::Subscribe(Target::Value { parents, .. } | Target::List { parents, .. }) => parents,
+        other => panic!("{other:?}"),
+    };
+    let events = ("Accept", "text/event-stream");
+    for subscribe in ["true", "?1", "", "keep-alive"] {
+        assert_eq!(parents(&[("Subscribe", subscribe)], "/~/me/a"), None);
+    }
+    assert_eq!(parents(&[("Subscribe", "?1"), ("Parents", "")], "/~/me/a"), None);
+    assert_eq!(parents(&[("Subscribe", "?1"), ("Parents", &quoted)], "/~/me/a/"), Some(vec![version(3)]));
+    assert_eq!(parents(&[events], "/~/me/a"), None);
+    assert_eq!(parents(&[events, ("Last-Event-ID", &id)], "/~/me/a"), Some(vec![version(3)]));
+    assert_eq!(parents(&[events], &format!("/~/me/a?lastEventId={id}")), Some(vec![version(3)]));
+    // A memory from elsewhere must not end an EventSource for good.
+    assert_eq!(parents(&[events, ("Last-Event-ID", "not é ours")], "/~/me/a"), None);
+    let since = |headers: &[(&str, &str)], text: &str| match asked("GET", text, headers, None) {
+        Request::Subscribe(Target::Changes { since, .. }) => since,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(since(&[events], "/~/me/$changes"), None);
+    assert_eq!(since(&[events], "/~/me/$changes?since=c1").as_deref(), Some("c1"));
+    assert_eq!(since(&[events, ("Last-Event-ID", "c2")], "/~/me/$changes?since=c1").as_deref(), Some("c2"));
+    assert_eq!(since(&[("Subscribe", "?1"), ("Parents", "\"c3\"")], "/~/me/$changes?since=c1").as_deref(), Some("c3"));
+    assert_eq!(asked("GET", "/~/peer", &[events], None), Request::Subscribe(Target::Status));
+    // HEAD asks about the resource, not for its future.
+    assert!(matches!(asked("HEAD", "/~/me/a", &[("Subscribe", "?1")], None), Request::Get { .. }));
+}
+
+#[test]
+fn reads_at_a_version_ask_whether_it_is_known() {
+    let quoted = format!("\"{}\"", version(3));
+    let asked_parents = |headers: &[(&str, &str)], text: &str| match asked("GET", text, headers, None) {
+        Request::Get { parents, .. } => parents,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(asked_parents(&[("Version", &quoted)], "/~/me/a"), [version(3)]);
+    assert_eq!(asked_parents(&[("Parents", &quoted)], "/~/me/a"), [version(3)]);
+    assert_eq!(asked_parents(&[], &format!("/~/me/a?version={},{}", version(3), version(4))), [version(3), version(4)]);
+}
+
+#[test]
+fn options_everywhere() {
+    for (place, allow) in [
+        ("/~/", "GET, HEAD, OPTIONS"),
+        ("/~/peer", "GET, HEAD, OPTIONS"),
+        ("/~/peer/ping", "POST, OPTIONS"),
+        ("/~/spaces", "GET, HEAD, POST, OPTIONS"),
+        ("/~/join", "POST, OPTIONS"),
+        ("/~/me/$invites", "GET, HEAD, POST, OPTIONS"),
+        ("/~/me/$members", "GET, HEAD, OPTIONS"),
+        ("/~/me/$changes", "GET, HEAD, OPTIONS"),
+        ("/~/me/a/", "GET, HEAD, OPTIONS"),
+        ("/~/me", "GET, HEAD, PUT, PATCH, OPTIONS"),
+        ("/~/me/a", "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"),
+    ] {
+        let response = answer("OPTIONS", place, &[], None);
+        assert_eq!((response.status, header(&response, "Allow")), (204, allow), "{place}");
+    }
+    let value = answer("OPTIONS", "/~/me/a", &[], None);
+    for (name, text) in [("Merge-Type", "lww"), ("Accept-Subscribe", "true"), ("Range-Request-Allow-Units", "json")] {
+        assert_eq!(header(&value, name), text);
+    }
+    assert!(header(&value, "Accept-Patch").contains("application/merge-patch+json"));
+    assert_eq!(answer("OPTIONS", "/~/me/$nothing", &[], None).status, 404);
+}
