@@ -172,8 +172,17 @@ pub(super) async fn random_batches_match_the_model<F: Factory>(factory: &F) -> V
             let mut questions: Vec<Read> = Table::ALL.iter().map(|table| all(*table)).collect();
             questions.extend((0..10).map(|_| dice.question()));
             let found = store.read(questions.clone()).await.map_err(words)?;
-            let expected = model.read(questions).await.map_err(words)?;
-            check!(found == expected, "seed {seed} round {round}: {found:?} instead of {expected:?}");
+            let expected = model.read(questions.clone()).await.map_err(words)?;
+            for (question, (found, expected)) in questions.iter().zip(found.iter().zip(&expected)) {
+                let differs = || found.iter().zip(expected).find(|(found, expected)| found != expected);
+                check!(
+                    found == expected,
+                    "seed {seed} round {round} {question:?}: {} rows instead of {}, the first that differs {:?}",
+                    found.len(),
+                    expected.len(),
+                    differs()
+                );
+            }
             let (found, expected) = (store.usage().await.map_err(words)?, model.usage().await.map_err(words)?);
             check!(found == expected, "seed {seed} round {round}: {found:?} instead of {expected:?}");
         }

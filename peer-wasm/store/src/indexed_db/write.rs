@@ -24,6 +24,15 @@ enum Refused {
     For(StoreError),
 }
 
+impl From<StoreError> for Refused {
+    fn from(error: StoreError) -> Refused {
+        match error {
+            StoreError::Backend(words) if words.starts_with("InvalidStateError") => Refused::InvalidState,
+            error => Refused::For(error),
+        }
+    }
+}
+
 /// Writes until the line is empty.
 pub(super) async fn write_all(shared: Rc<Shared>) {
     loop {
@@ -107,10 +116,7 @@ async fn write(shared: &Shared, effect: &Effect<'_>, appending: bool) -> Result<
     };
     let mut names = store_names(tables.into_iter());
     names.push(STATE);
-    let transaction = shared.connection.begin(&names, Some(effect.durability)).map_err(|error| match error {
-        StoreError::Backend(words) if words.starts_with("InvalidStateError") => Refused::InvalidState,
-        error => Refused::For(error),
-    })?;
+    let transaction = shared.connection.begin(&names, Some(effect.durability)).map_err(Refused::from)?;
     let ending = Ending::watch(&transaction);
     let filled = fill(&transaction, effect, appending, shared.budget).await;
     if filled.is_err() {
@@ -124,10 +130,10 @@ async fn write(shared: &Shared, effect: &Effect<'_>, appending: bool) -> Result<
             "InvalidStateError" => Refused::InvalidState,
             _ => Refused::For(exception_error(&reason)),
         }),
-        (Err(None), Err(error)) => Err(Refused::For(error)),
+        (Err(None), Err(error)) => Err(error.into()),
         (Err(None), Ok(())) => Err(Refused::For(StoreError::Backend("the browser gave the write up".into()))),
         // Cannot be: what was not filled was aborted.
-        (Ok(()), Err(error)) => Err(Refused::For(error)),
+        (Ok(()), Err(error)) => Err(error.into()),
     }
 }
 
@@ -197,10 +203,9 @@ async fn fill(
     if !fits(before, after, budget) {
         return Err(StoreError::Full);
     }
-    state.put_with_key(&usage_value(after), &USAGE_ROW.into()).map_err(failed)?;
-    // Saves the browser's wait for whether more is to come.
-    #[allow(deprecated)]
-    transaction.commit().map_err(failed)
+    // The transaction commits by itself after this. Calling `commit()` would be quicker by a message, but after it
+    // Firefox commits the rest even when an `add` before it fails: half a batch.
+    state.put_with_key(&usage_value(after), &USAGE_ROW.into()).map(|_| ()).map_err(failed)
 }
 
 /// Tables whose rows are written once and later only deleted.

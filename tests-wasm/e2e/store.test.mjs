@@ -1,0 +1,167 @@
+// The store on IndexedDB, inside a Service Worker of real browsers: the conformance suite, and what only a browser can do to a database.
+import assert from 'node:assert/strict'
+import { after, before, describe, test } from 'node:test'
+import { LONG, missing, openBrowser, waitFor } from '../harness/index.mjs'
+import { openStorePage, serveStorePage } from '../store-page/site.mjs'
+
+/** How often the worker is stopped in the middle of writing. */
+const KILLS = { chromium: LONG ? 300 : 60, firefox: LONG ? 100 : 20 }
+/** How often the whole browser is killed. */
+const BROWSER_KILLS = LONG ? 10 : 2
+/** More than a worker can write before it is killed. */
+const ENDLESS = 1_000_000
+/** The browser's own limit in the tests of a full disk, in bytes. */
+const QUOTA = 5 * 1024 * 1024
+
+/** Numbers that come the same every time, from 0 to 1. */
+function dice(seed) {
+  let state = seed
+  return () => {
+    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
+    return state / 2 ** 32
+  }
+}
+
+for (const kind of ['chromium', 'firefox']) {
+  describe(`store in ${kind}`, { skip: missing(kind) }, () => {
+    let site
+    let browser
+    let page
+
+    before(async () => {
+      site = await serveStorePage()
+      browser = await openBrowser(kind)
+      page = await openStorePage(browser, site)
+    })
+    after(async () => {
+      await browser?.close()
+      await site?.close()
+    })
+
+    test('every case of the contract', async (t) => {
+      const names = await page.call('caseNames')
+      assert.ok(names.length >= 35, `${names.length} cases`)
+      for (const name of names) await t.test(name, () => page.call('runCase', name, `case-${name}-`))
+    })
+
+    test('rows lie in the browser as plain buffers under binary keys', async () => {
+      const { version, keys, values } = await page.call('rawRows', 'case-tables_are_apart-apart', 'meta')
+      assert.deepEqual({ version, keys, values }, { version: 2, keys: ['ArrayBuffer'], values: ['ArrayBuffer'] })
+    })
+
+    test('opening gives up when an older connection does not let go, and works once it does', async () => {
+      const { refused, waited, after } = await page.call('blockOpening', 'blocked')
+      assert.equal(refused, 'Blocked')
+      assert.ok(waited >= 2_900 && waited < 30_000, `waited ${waited} ms`)
+      assert.equal(after, undefined)
+    })
+
+    test('our connection lets a newer release in, loses no write, and says that it is closed', async () => {
+      const seen = await page.call('letNewerIn', 'newer-release')
+      assert.deepEqual(seen, { before: null, writing: null, rows: 2, after: 'Closed', blocked: 'not blocked' })
+      assert.equal(await page.call('tryOpen', 'newer-release'), 'Newer { found: 7, known: 2 }')
+      assert.equal(await page.call('removeDatabase', 'newer-release'), undefined)
+      assert.equal(await page.call('tryOpen', 'newer-release'), undefined)
+    })
+
+    test('the worker is stopped in the middle of writing: no batch torn, none acknowledged lost', async (t) => {
+      const random = dice(7)
+      let count = 0
+      let interrupted = 0
+      for (let round = 0; round < KILLS[kind]; round++) {
+        await page.evaluate((from) => {
+          globalThis.acknowledged = from - 1
+          globalThis.call('write', 'killed', from, 1_000_000).catch((error) => (globalThis.failed = String(error)))
+        }, count)
+        await page.waitFor((from) => globalThis.failed ?? globalThis.acknowledged >= from, { args: [count], what: 'an acknowledged batch', every: 2 })
+        // At any moment: this wait is the throw of the dice, nothing is waited for.
+        await new Promise((resolve) => setTimeout(resolve, random() * 40))
+        await browser.killWorker()
+        const acknowledged = await page.evaluate(() => globalThis.failed ?? globalThis.acknowledged)
+        assert.equal(typeof acknowledged, 'number', acknowledged)
+        const found = await page.call('checkBatches', 'killed')
+        assert.ok(found > acknowledged, `round ${round}: batch ${acknowledged} was acknowledged, only ${found} are there`)
+        interrupted += found > acknowledged + 1 ? 1 : 0
+        count = found
+        if (count > 400) {
+          await page.call('removeDatabase', 'killed')
+          count = 0
+        }
+      }
+      t.diagnostic(`${KILLS[kind]} kills, ${interrupted} with whole batches not yet acknowledged`)
+    })
+
+    test('the whole browser is killed in the middle of writing: the same', async () => {
+      const random = dice(11)
+      let found = 0
+      for (let round = 0; round < BROWSER_KILLS; round++) {
+        const began = site.reports.length
+        await page.evaluate((from) => {
+          globalThis.reporting = true
+          globalThis.call('write', 'sigkill', from, 1_000_000).catch(() => {})
+        }, found)
+        await waitFor(() => site.reports.length > began + 5, 'acknowledged batches')
+        await new Promise((resolve) => setTimeout(resolve, random() * 200))
+        await browser.sigkill()
+        const acknowledged = Math.max(...site.reports.slice(began).map(({ data }) => data.acknowledged))
+        browser = await browser.reopen()
+        page = await openStorePage(browser, site)
+        found = await page.call('checkBatches', 'sigkill')
+        assert.ok(found > acknowledged, `batch ${acknowledged} was acknowledged, only ${found} are there`)
+      }
+    })
+  })
+}
+
+describe('store at the browser’s own limit', () => {
+  /** Writes rows until one is refused; gives how many there are. */
+  async function fill(page, name) {
+    await page.call('hold', name)
+    for (let key = 0; key < ENDLESS; key++) {
+      const refused = await page.call('heldPut', name, key, 200_000)
+      if (refused === undefined) continue
+      assert.equal(refused, 'Full')
+      return key
+    }
+    return assert.fail('the browser’s limit was never met')
+  }
+
+  test('chromium: full is full, nothing half written, reads go on', { skip: missing('chromium') }, async () => {
+    const site = await serveStorePage()
+    const browser = await openBrowser('chromium')
+    try {
+      const page = await openStorePage(browser, site)
+      const session = await browser.native.context.newCDPSession(page.native)
+      await session.send('Storage.overrideQuotaForOrigin', { origin: new URL(site.url).origin, quotaSize: QUOTA })
+      const rows = await fill(page, 'quota')
+      assert.ok(rows > 0, 'not one row fitted')
+      assert.equal(await page.call('heldCount', 'quota'), rows)
+      assert.equal(await page.call('heldUsed', 'quota'), rows * (4 + 200_000 + 64))
+      for (let again = 0; again < 3; again++) assert.equal(await page.call('heldPut', 'quota', 1_000_000, 200_000), 'Full')
+      assert.equal(await page.call('heldCount', 'quota'), rows)
+    } finally {
+      await browser.close()
+      await site.close()
+    }
+  })
+
+  test('firefox: full is full, and room made is room', { skip: missing('firefox') }, async () => {
+    const site = await serveStorePage()
+    // Kibibytes for the whole disk; a site may use half of it.
+    const browser = await openBrowser('firefox', { prefs: { 'dom.quotaManager.temporaryStorage.fixedLimit': 20_480 } })
+    try {
+      const page = await openStorePage(browser, site)
+      const rows = await fill(page, 'quota')
+      assert.ok(rows > 0, 'not one row fitted')
+      assert.equal(await page.call('heldCount', 'quota'), rows)
+      assert.equal(await page.call('heldUsed', 'quota'), rows * (4 + 200_000 + 64))
+      // The first write after that meets Firefox's passing refusal, which the store takes on itself.
+      assert.equal(await page.call('heldEmpty', 'quota', rows - 2), undefined)
+      assert.equal(await page.call('heldPut', 'quota', 2_000_000, 200_000), undefined)
+      assert.equal(await page.call('heldCount', 'quota'), 3)
+    } finally {
+      await browser.close()
+      await site.close()
+    }
+  })
+})
