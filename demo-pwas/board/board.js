@@ -74,6 +74,10 @@ async function send(id) {
 }
 
 const actions = {
+  place: (id) => {
+    const { x = 0, y = 0 } = shown(id);
+    return { x, y };
+  },
   type: (id, text) => later(id, { text }, TYPE_MS),
   drag: (id, place) => later(id, place, DRAG_MS),
   finish: (id) => send(id),

@@ -23,7 +23,7 @@ export function noteView(id, note, { list, locked, actions }) {
   const place = list ? '' : `--x: ${clamp(note.x ?? 0)}px; --y: ${clamp(note.y ?? 0)}px`;
   return html`<li class="note ${color}" data-id=${id} .style=${place}>
     <div class="tools">
-      ${locked ? nothing : list ? listMover(id, name, actions) : handle(id, note, name, actions)}
+      ${locked ? nothing : list ? listMover(id, name, actions) : handle(id, name, actions)}
       ${locked ? nothing : html`<button class="tool" aria-label="Colour of ${name}: ${color}. Make it ${next}" title="Colour" @click=${() => actions.change(id, { color: next })}>${paletteIcon}</button>
         <button class="tool" aria-label="Delete ${name}" title="Delete" @click=${() => actions.remove(id)}>${deleteIcon}</button>`}
     </div>
@@ -41,24 +41,27 @@ const listMover = (id, name, actions) => html`
   <button class="tool" aria-label="Move ${name} up" title="Up" @click=${() => actions.shift(id, -1)}>↑</button>
   <button class="tool" aria-label="Move ${name} down" title="Down" @click=${() => actions.shift(id, 1)}>↓</button>`;
 
-function handle(id, note, name, actions) {
+function handle(id, name, actions) {
   const key = (event) => {
     const arrow = ARROWS[event.key];
     if (!arrow) return;
     event.preventDefault();
     const step = event.shiftKey ? BIG_STEP : STEP;
-    actions.move(id, { x: clamp((note.x ?? 0) + arrow[0] * step), y: clamp((note.y ?? 0) + arrow[1] * step) });
+    // From where the note is now, not where it was drawn last: a held key repeats faster than the page is drawn.
+    const { x, y } = actions.place(id);
+    actions.move(id, { x: clamp(x + arrow[0] * step), y: clamp(y + arrow[1] * step) });
     event.target.scrollIntoView({ block: 'nearest', inline: 'nearest' });
   };
-  return html`<button class="tool handle" aria-label="Move ${name}: drag, or use the arrow keys" title="Drag, or use the arrow keys" @keydown=${key} @pointerdown=${(event) => drag(event, id, note, actions)}>${moveIcon}</button>`;
+  return html`<button class="tool handle" aria-label="Move ${name}: drag, or use the arrow keys" title="Drag, or use the arrow keys" @keydown=${key} @pointerdown=${(event) => drag(event, id, actions)}>${moveIcon}</button>`;
 }
 
 /** Follows one pointer until it is lifted. The note moves at once here; others see it move a few times a second. */
-function drag(down, id, note, actions) {
+function drag(down, id, actions) {
   if (down.button !== 0) return;
   const element = down.currentTarget;
   element.setPointerCapture(down.pointerId);
-  const from = { x: (note.x ?? 0) - down.clientX, y: (note.y ?? 0) - down.clientY };
+  const { x, y } = actions.place(id);
+  const from = { x: x - down.clientX, y: y - down.clientY };
   const at = (event) => ({ x: clamp(from.x + event.clientX), y: clamp(from.y + event.clientY) });
   const stop = new AbortController();
   const { signal } = stop;

@@ -41,12 +41,17 @@ const page = () => {
   return html`
     ${state.joining ? html`<div class="notice joining" role="status"><span aria-busy="true"></span><p>${state.joining.text}</p></div>` : nothing}
     ${problems(state, sdk?.kith.problem)}
-    <div class="columns">
-      <div class="column">${spacesSection(state, actions)} ${joinCard(actions)}</div>
-      <div class="column">${youCard(state, actions)} ${peopleCard(state)} ${deviceCard(state, actions)}</div>
-    </div>
+    ${state.status ? columns() : starting}
     ${inviteDialog(state, actions)}`;
 };
+
+/** Until the first status is here, nothing is drawn whose size depends on it: so nothing jumps when it comes. */
+const starting = html`<div class="card placeholder"><p class="muted" aria-busy="true">Starting your peer…</p></div>`;
+
+const columns = () => html`<div class="columns">
+      <div class="column">${spacesSection(state, actions)} ${joinCard(actions)}</div>
+      <div class="column">${youCard(state, actions)} ${peopleCard(state)} ${deviceCard(state, actions)}</div>
+    </div>`;
 
 const change = (values) => {
   Object.assign(state, values);

@@ -1,20 +1,20 @@
 // My spaces: create one, open one in an app, invite people to it, or join one by an invite.
 import { html, nothing, repeat } from '/assets/html.js';
 import { addIcon, inviteIcon } from '/assets/icons.js';
-import { count, isPrivate, spaceName, spaceWords } from '/assets/words.js';
+import { allSpaces, count, isPrivate, spaceName, spaceWords } from '/assets/words.js';
 
 const ROLES = { owner: 'You own it', writer: 'You can read and write', reader: 'You can read' };
 
 /** The list of spaces, the private one last, with the form for a new one. */
 export function spacesSection({ status, fresh }, actions) {
-  const spaces = status ? [...status.spaces.filter((space) => !isPrivate(space)), ...status.spaces.filter(isPrivate)] : [];
+  const spaces = allSpaces(status);
   const shared = spaces.some((space) => !isPrivate(space));
   return html`<section aria-labelledby="spaces-title">
     <div class="section-head"><h2 id="spaces-title">Your spaces</h2></div>
     <div class="stack">
-      ${status && !shared ? emptyHint() : nothing}
+      ${shared ? nothing : emptyHint()}
       <ul class="spaces">
-        ${status ? repeat(spaces, (space) => space.id, (space) => spaceCard(space, space.id === fresh, actions)) : html`<li class="card"><p aria-busy="true" class="muted">Opening your data…</p></li>`}
+        ${repeat(spaces, (space) => space.id, (space) => spaceCard(space, space.id === fresh, actions))}
       </ul>
       ${createForm(actions)}
     </div>

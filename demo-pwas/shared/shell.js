@@ -1,6 +1,6 @@
 // What every demo page does besides its own work: keep the chosen space in the header's links, show the connection, show messages.
 import { html, render, repeat } from '/assets/html.js';
-import { connectionWords, isPrivate } from '/assets/words.js';
+import { allSpaces, connectionWords, isPrivate } from '/assets/words.js';
 
 /** The space this page is about: `?space=<id>`, else the private space `me`. */
 export const currentSpace = () => new URLSearchParams(location.search).get('space') || 'me';
@@ -20,7 +20,7 @@ export function chooseSpace(id) {
 }
 
 /** The space with this id in a status document. */
-export const findSpace = (status, id) => status?.spaces?.find((space) => space.id === id || (id === 'me' && isPrivate(space)));
+export const findSpace = (status, id) => status && allSpaces(status).find((space) => space.id === id || (id === 'me' && isPrivate(space)));
 
 /** Shows the connection in the header. */
 export function showConnection(status) {

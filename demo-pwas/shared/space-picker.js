@@ -1,11 +1,11 @@
 // The line at the top of board and explorer: which space this is, and a way to another one.
 import { html, live } from '/assets/html.js';
 import { findSpace } from '/assets/shell.js';
-import { isPrivate, spaceName, spaceWords } from '/assets/words.js';
+import { allSpaces, isPrivate, spaceName, spaceWords } from '/assets/words.js';
 
 /** A select with all spaces and the sync state of the chosen one. `status` may still be undefined. */
 export function spacePicker(status, chosen) {
-  const spaces = status?.spaces ?? [];
+  const spaces = status ? allSpaces(status) : [];
   const words = spaceWords(findSpace(status, chosen));
   const id = (space) => (isPrivate(space) ? 'me' : space.id);
   const go = (event) => {

@@ -74,3 +74,10 @@ export const isPrivate = (space) => space.id === 'me' || space.private === true 
 
 /** The name to show for a space. */
 export const spaceName = (space) => (isPrivate(space) ? 'Private' : space.name || `Space ${shortId(space.id)}`);
+
+/** All spaces of a status document, shared ones first; the private one is always there, even before anything was written to it. */
+export function allSpaces(status) {
+  const spaces = status?.spaces ?? [];
+  const own = spaces.filter(isPrivate);
+  return [...spaces.filter((space) => !isPrivate(space)), ...(own.length ? own : [{ id: 'me', role: 'owner', entries: 0, peers: 0, pending: 0 }])];
+}
