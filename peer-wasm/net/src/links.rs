@@ -135,11 +135,15 @@ impl<P: Ord + Copy, C: Ord + Copy> Links<P, C> {
                 .filter(|(_, connection)| connection.failures < MAX_OPEN_TRIES)
                 .max_by_key(|(id, connection)| (connection.path, **id))
                 .map(|(id, connection)| (*id, connection.path));
+            // One that is on its way on an equally good connection is waited for.
+            let on_its_way = |path| {
+                let opening = links.connections.values().any(|connection| connection.opening.is_some() && connection.path >= path);
+                opening || self.links.values().any(|place| place.peer == peer && !place.up && place.path >= path)
+            };
             if let Some((id, path)) = best
                 && current.is_none_or(|place| path > place.path)
-                && !self.links.values().any(|place| place.connection == id)
+                && !on_its_way(path)
                 && let Some(connection) = links.connections.get_mut(&id)
-                && connection.opening.is_none()
             {
                 links.last_generation = now.max(links.last_generation + 1);
                 connection.opening = Some(links.last_generation);
@@ -313,6 +317,18 @@ mod tests {
     fn a_worse_or_equal_connection_changes_nothing() {
         let (mut links, _) = opener_on_relay();
         assert_eq!(links.connection_up(2, 12, Relay, 200), []);
+    }
+
+    #[test]
+    fn a_second_connection_while_the_first_stream_opens_makes_no_second_link() {
+        let mut links: Links<u8, u32> = Links::new(1);
+        links.connection_up(2, 10, Relay, 0);
+        assert_eq!(links.connection_up(2, 11, Relay, 0), []);
+        let (link, ..) = links.opened(2, 10).unwrap();
+        assert_eq!(links.retry(2, 0), [], "waiting for the hello");
+        assert_eq!(links.connection_up(2, 12, WebRtc, 0), [Act::Open { peer: 2, connection: 12 }]);
+        links.up(link, 0);
+        assert!(links.is_up(2));
     }
 
     #[test]
