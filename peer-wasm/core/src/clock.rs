@@ -94,6 +94,11 @@ impl Hlc {
         self.last
     }
 
+    /// Takes note of a time read back from the store: the clock goes on after it, however far ahead it is.
+    pub fn recall(&mut self, clock: Clock) {
+        self.last = self.last.max(clock);
+    }
+
     /// Takes note of another peer's time. A time too far ahead is refused and leaves this clock as it was.
     pub fn observe(&mut self, clock: Clock, wall_ms: u64) -> Result<(), TooFarAhead> {
         clock.check(wall_ms)?;

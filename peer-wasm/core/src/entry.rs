@@ -271,7 +271,8 @@ impl Entry {
         self.raw.get(..self.header_len + 64).unwrap_or_default()
     }
 
-    fn signature_holds(&self) -> bool {
+    /// Whether the entry's own signature holds.
+    pub fn is_signed(&self) -> bool {
         signature_holds(&self.header.log, self.signed_part(), self.header_len)
     }
 }
@@ -345,7 +346,7 @@ pub fn verify_run(
             return Err(EntryError::WrongPrev);
         }
         let must_be_signed = index + 1 == last || ends_block(header.seq);
-        if must_be_signed && !entry.signature_holds() {
+        if must_be_signed && !entry.is_signed() {
             return Err(EntryError::BadSignature);
         }
         next = Tip { len: header.seq.saturating_add(1), hash: entry.hash };
@@ -381,6 +382,11 @@ impl ForkProof {
             return None;
         }
         Some(ForkProof { log, seq: left_start.len, left, right })
+    }
+
+    /// What the log consisted of before its histories part.
+    pub fn tip(&self, space: PublicKey) -> Tip {
+        check_half(space, self.log, &self.left).map_or(Tip::EMPTY, |(tip, _)| tip)
     }
 
     /// Writes the proof.

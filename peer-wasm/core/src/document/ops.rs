@@ -16,7 +16,7 @@ pub const MAX_OPS: usize = 16_384;
 /// The most bytes of a writer's own id for a write.
 pub const MAX_WRITE_ID: usize = 128;
 /// The most bytes of a media type.
-pub const MAX_MEDIA: usize = 256;
+const MAX_MEDIA: usize = 256;
 
 /// What a register holds.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 /// The most bytes of one value.
 pub const MAX_VALUE: usize = 1 << 20;
 /// The deepest a JSON value may be nested.
-pub const MAX_DEPTH: usize = 64;
+const MAX_DEPTH: usize = 64;
 
 /// What a write comes to.
 #[derive(Clone, Debug, PartialEq)]

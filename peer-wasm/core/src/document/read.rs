@@ -176,7 +176,7 @@ pub fn inside<'a>(value: &'a Json, names: &[String]) -> Option<&'a Json> {
 }
 
 /// An array index in its only form: no sign, no leading zero.
-pub fn index(name: &str) -> Option<usize> {
+pub(super) fn index(name: &str) -> Option<usize> {
     let canonical = name == "0" || (!name.starts_with('0') && name.bytes().all(|byte| byte.is_ascii_digit()));
     if canonical { name.parse().ok() } else { None }
 }

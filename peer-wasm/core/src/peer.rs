@@ -1,0 +1,473 @@
+//! The peer: one state machine that takes inputs and gives outputs.
+//!
+//! Everything that happens is an [`Input`]; everything that should happen is an [`Output`]. Work that needs rows is a
+//! *task*: a step over a [`Lens`] that either has what it needs and ends, or asks for rows and runs again. A step
+//! changes nothing before it has everything, so tasks can be run again at will. What it decides becomes a *unit*: rows
+//! that are committed together, and effects (replies, sends, publications) that happen once they are committed.
+
+mod boot;
+mod commit;
+mod dial;
+mod fork;
+mod ingest;
+mod join;
+mod links;
+mod read;
+mod replay;
+mod request;
+mod rows;
+mod serve;
+mod space;
+mod status;
+mod subscribe;
+mod write;
+
+use crate::api::{Refusal, Reply, Request, RequestId, SubscriptionId, Update};
+use crate::clock::{Clock, Hlc};
+use crate::entropy::Entropy;
+use crate::epoch::WrapKey;
+use crate::identity::{PublicKey, SecretKey};
+use crate::lens::{Answers, Lens, Miss, Overlay};
+use crate::rows::{Batch, Read, Rows};
+use commit::{Commits, Effect, Unit};
+use links::Link;
+use space::Space;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+
+/// The most requests that may be open at once.
+pub const MAX_REQUESTS: usize = 10_000;
+/// The most subscriptions that may be open at once.
+pub const MAX_SUBSCRIPTIONS: usize = 10_000;
+/// The most links at once.
+pub const MAX_LINKS: usize = 64;
+/// The most spaces one peer takes part in.
+pub const MAX_SPACES: usize = 1024;
+/// The most members' logs in one space.
+pub const MAX_LOGS: usize = 10_000;
+
+/// Names one load until it is answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LoadId(pub u64);
+
+/// Names one transaction until it has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TransactionId(pub u64);
+
+/// Names one link to another peer. Chosen by the network, never used again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LinkId(pub u64);
+
+/// Why a transaction failed. Nothing of it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// There is no room.
+    Full,
+    /// Anything else, in words.
+    Broken(String),
+}
+
+/// How a link reaches the other peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum LinkPath {
+    /// Through a relay.
+    Relay,
+    /// Browser to browser.
+    WebRtc,
+    /// Any other direct connection.
+    Direct,
+}
+
+impl LinkPath {
+    /// The path's stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            LinkPath::Relay => "relay",
+            LinkPath::WebRtc => "webrtc",
+            LinkPath::Direct => "direct",
+        }
+    }
+}
+
+/// Something that happened.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Input {
+    /// A program asks for something.
+    Request(RequestId, Request),
+    /// A subscriber is ready for its next update. One pull, one update.
+    Pull(SubscriptionId),
+    /// A subscriber went away.
+    Unsubscribe(SubscriptionId),
+    /// A link is up: frames can be sent and will come.
+    LinkUp {
+        /// The link.
+        link: LinkId,
+        /// Who is at the other end, as proved by the transport.
+        peer: PublicKey,
+        /// How it gets there.
+        path: LinkPath,
+    },
+    /// A link is gone.
+    LinkDown {
+        /// The link.
+        link: LinkId,
+    },
+    /// A frame came in.
+    Frame {
+        /// Over which link.
+        link: LinkId,
+        /// The frame.
+        bytes: Vec<u8>,
+    },
+    /// A frame has left: there is room for more.
+    Sent {
+        /// Over which link.
+        link: LinkId,
+        /// Its size.
+        bytes: usize,
+    },
+    /// A peer could not be reached.
+    DialFailed {
+        /// The peer.
+        peer: PublicKey,
+    },
+    /// The network has changed for the better (a relay is back): try everything again now.
+    NetworkUp,
+    /// What only the host knows, shown as is in the status: `storage`, `relays`, `notes`, link figures by peer.
+    Environment(serde_json::Value),
+    /// The relays where this peer can be met, as multiaddrs.
+    Relays(Vec<String>),
+    /// Rows asked for.
+    Loaded {
+        /// Which load.
+        load: LoadId,
+        /// One answer for each read, or why there is none.
+        rows: Result<Vec<Rows>, String>,
+    },
+    /// A transaction is durable as asked.
+    Committed(TransactionId),
+    /// A transaction failed.
+    Failed(TransactionId, Fault),
+    /// The time asked for by [`Output::WakeAt`] has come (or any other time).
+    Wake,
+}
+
+/// Something that should happen.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Output {
+    /// Read rows, all in one snapshot.
+    Load(LoadId, Vec<Read>),
+    /// Write rows. Transactions are given one at a time.
+    Commit(TransactionId, Batch),
+    /// Answer a request.
+    Reply(RequestId, Reply),
+    /// Hand an update to a subscriber that pulled.
+    Update(SubscriptionId, Update),
+    /// Send a frame.
+    Send(LinkId, Vec<u8>),
+    /// Close a link.
+    HangUp(LinkId, &'static str),
+    /// Try to reach a peer, through these relays or any the network knows.
+    Dial(PublicKey, Vec<String>),
+    /// Come back with [`Input::Wake`] at this time.
+    WakeAt(u64),
+    /// Something from outside was refused, by name. For logs, counters and tests.
+    Refused(LinkId, &'static str),
+}
+
+/// What a peer is made with.
+pub struct Config {
+    /// 32 unpredictable bytes, new at every start.
+    pub entropy: [u8; 32],
+    /// The peer's version, as shown in documents.
+    pub version: String,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct TaskId(u64);
+
+#[derive(Clone, Debug)]
+enum Job {
+    Boot,
+    Request(RequestId, Request),
+    Update(SubscriptionId),
+    Meet(LinkId, u32),
+    Ingest(LinkId, u32),
+    Serve(LinkId, u32),
+    Replay(u32),
+    Fork(LinkId, u32, PublicKey),
+}
+
+struct Task {
+    job: Job,
+    answers: Answers,
+    load: Option<(LoadId, Vec<Read>)>,
+}
+
+/// How a step ends when it has everything it needs.
+enum Done {
+    /// Nothing is to be written.
+    Nothing,
+    /// Rows are to be written, with effects once they are.
+    Write(Unit),
+    /// Like `Write`, and run again from the start after that.
+    WriteAndAgain(Unit),
+}
+
+/// The keys a peer has.
+struct Keys {
+    device: SecretKey,
+    identity: SecretKey,
+    wrap: WrapKey,
+}
+
+/// A peer.
+pub struct Peer {
+    config: Config,
+    now: u64,
+    hlc: Hlc,
+    entropy: Entropy,
+    keys: Option<Keys>,
+    booted: bool,
+    me: u32,
+    space_rows: BTreeMap<u32, rows::SpaceRow>,
+    spaces: BTreeMap<u32, Space>,
+    tasks: BTreeMap<TaskId, Task>,
+    loads: HashMap<LoadId, TaskId>,
+    next: u64,
+    overlay: Overlay,
+    commits: Commits,
+    outputs: VecDeque<Output>,
+    waiting_for_boot: Vec<(RequestId, Request)>,
+    open_requests: usize,
+    subscriptions: BTreeMap<SubscriptionId, subscribe::Subscription>,
+    links: BTreeMap<LinkId, Link>,
+    joins: Vec<join::WaitingJoin>,
+    dials: dial::Dials,
+    relays: Vec<String>,
+    environment: serde_json::Value,
+    refused: BTreeMap<&'static str, u64>,
+    preparing: BTreeMap<(LinkId, u32), ingest::Prepared>,
+    /// Questions about places in logs, each with a job of its own.
+    asked_about: Vec<(LinkId, u32, PublicKey, Vec<u64>)>,
+    /// Proofs that came in, each with a job of its own.
+    proofs: Vec<(u32, crate::entry::ForkProof)>,
+    /// Spaces whose tree is being made anew.
+    rebuilding: std::collections::BTreeSet<u32>,
+    wake_at: Option<u64>,
+}
+
+impl Peer {
+    /// A peer that will find its keys and spaces in the store, or make them.
+    pub fn new(now: u64, config: Config) -> Peer {
+        let mut peer = Peer {
+            entropy: Entropy::new(&config.entropy),
+            config,
+            now,
+            hlc: Hlc::default(),
+            keys: None,
+            booted: false,
+            me: 0,
+            space_rows: BTreeMap::new(),
+            spaces: BTreeMap::new(),
+            tasks: BTreeMap::new(),
+            loads: HashMap::new(),
+            next: 0,
+            overlay: Overlay::default(),
+            commits: Commits::default(),
+            outputs: VecDeque::new(),
+            waiting_for_boot: Vec::new(),
+            open_requests: 0,
+            subscriptions: BTreeMap::new(),
+            links: BTreeMap::new(),
+            joins: Vec::new(),
+            dials: dial::Dials::default(),
+            relays: Vec::new(),
+            environment: serde_json::Value::Null,
+            refused: BTreeMap::new(),
+            preparing: BTreeMap::new(),
+            asked_about: Vec::new(),
+            proofs: Vec::new(),
+            rebuilding: Default::default(),
+            wake_at: None,
+        };
+        peer.start(Job::Boot);
+        peer
+    }
+
+    /// Takes in something that happened at `now` (milliseconds since 1970).
+    pub fn handle(&mut self, now: u64, input: Input) {
+        self.now = self.now.max(now);
+        match input {
+            Input::Request(id, request) => self.request(id, request),
+            Input::Pull(id) => self.pull(id),
+            Input::Unsubscribe(id) => {
+                self.subscriptions.remove(&id);
+            }
+            Input::LinkUp { link, peer, path } => self.link_up(link, peer, path),
+            Input::LinkDown { link } => self.link_down(link),
+            Input::Frame { link, bytes } => self.frame(link, &bytes),
+            Input::Sent { link, bytes } => self.sent(link, bytes),
+            Input::DialFailed { peer } => self.dials.failed(peer, self.now, &mut self.entropy),
+            Input::NetworkUp => self.dials.hurry(),
+            Input::Environment(environment) => {
+                self.environment = environment;
+                self.status_changed();
+            }
+            Input::Relays(relays) => self.relays = relays,
+            Input::Loaded { load, rows } => self.loaded(load, rows),
+            Input::Committed(id) => self.committed(id),
+            Input::Failed(id, fault) => self.failed(id, &fault),
+            Input::Wake => {}
+        }
+        self.tick();
+        self.commit_next();
+    }
+
+    /// What should happen next; call until there is nothing.
+    pub fn poll_output(&mut self) -> Option<Output> {
+        self.outputs.pop_front()
+    }
+
+    /// The device's public key: its log in every space and its name on the network. `None` before the start is over.
+    pub fn device(&self) -> Option<PublicKey> {
+        self.keys.as_ref().map(|keys| keys.device.public())
+    }
+
+    /// The device key's seed, for the transport's own proof of identity.
+    pub fn device_seed(&self) -> Option<zeroize::Zeroizing<[u8; 32]>> {
+        self.keys.as_ref().map(|keys| keys.device.seed())
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+
+    fn start(&mut self, job: Job) {
+        let id = TaskId(self.number());
+        self.tasks.insert(id, Task { job, answers: Answers::default(), load: None });
+        self.step(id);
+    }
+
+    /// Runs a task's step, and again until it waits or ends.
+    fn step(&mut self, id: TaskId) {
+        while let Some(mut task) = self.tasks.remove(&id) {
+            let overlay = std::mem::take(&mut self.overlay);
+            let lens = Lens::new(&task.answers, &overlay);
+            let result = self.run(&task.job, &lens);
+            let missing = lens.into_missing();
+            self.overlay = overlay;
+            match result {
+                Err(Miss) => {
+                    let load = LoadId(self.number());
+                    self.loads.insert(load, id);
+                    self.outputs.push_back(Output::Load(load, missing.clone()));
+                    task.load = Some((load, missing));
+                    self.tasks.insert(id, task);
+                    return;
+                }
+                Ok(Done::WriteAndAgain(unit)) => {
+                    self.tasks.insert(id, task);
+                    self.write(unit);
+                }
+                Ok(Done::Nothing) => {}
+                Ok(Done::Write(unit)) => self.write(unit),
+            }
+        }
+        self.forget_written();
+    }
+
+    fn run(&mut self, job: &Job, lens: &Lens<'_>) -> Result<Done, Miss> {
+        match job {
+            Job::Boot => self.boot(lens),
+            Job::Request(id, request) => self.answer(*id, request, lens),
+            Job::Update(id) => self.update(*id, lens),
+            Job::Meet(link, space) => self.meet(*link, *space, lens),
+            Job::Ingest(link, space) => self.ingest(*link, *space, lens),
+            Job::Serve(link, space) => self.serve(*link, *space, lens),
+            Job::Replay(space) => self.replay(*space, lens),
+            Job::Fork(link, space, log) => self.search_fork(*link, *space, *log, lens),
+        }
+    }
+
+    /// The space, read back if it is not in memory.
+    fn space(&mut self, number: u32, lens: &Lens<'_>) -> Result<Option<&mut Space>, Miss> {
+        if !self.spaces.contains_key(&number) {
+            let Some(row) = self.space_rows.get(&number) else { return Ok(None) };
+            let space = Space::load(lens, number, row.clone())?;
+            for log in &space.logs {
+                self.hlc.recall(Clock(log.clock));
+            }
+            let behind = space.logs.iter().any(|log| log.applied < log.tip.len);
+            self.spaces.insert(number, space);
+            if behind {
+                self.start_later(Job::Replay(number));
+            }
+        }
+        Ok(self.spaces.get_mut(&number))
+    }
+
+    /// Starts a job once the step that is running has ended.
+    fn start_later(&mut self, job: Job) {
+        self.commits.later.push(job);
+    }
+
+    fn loaded(&mut self, load: LoadId, rows: Result<Vec<Rows>, String>) {
+        let Some(id) = self.loads.remove(&load) else { return };
+        let Some(task) = self.tasks.get_mut(&id) else { return };
+        match (task.load.take(), rows) {
+            (Some((expected, reads)), Ok(rows)) if expected == load => {
+                for (read, rows) in reads.into_iter().zip(rows) {
+                    task.answers.add(read, rows);
+                }
+                self.step(id);
+            }
+            (Some((expected, _)), Err(why)) if expected == load => {
+                if let Some(task) = self.tasks.remove(&id) {
+                    self.give_up(task.job, Refusal::Storage(why));
+                }
+                self.forget_written();
+            }
+            (other, _) => task.load = other,
+        }
+    }
+
+    /// A task cannot go on because storage failed.
+    fn give_up(&mut self, job: Job, refusal: Refusal) {
+        match job {
+            Job::Request(id, _) => self.reply(id, Reply::Refused(refusal)),
+            Job::Boot => {
+                for (id, _) in std::mem::take(&mut self.waiting_for_boot) {
+                    self.reply(id, Reply::Refused(refusal.clone()));
+                }
+            }
+            Job::Update(id) => self.end_subscription(id, refusal),
+            Job::Meet(link, _) | Job::Ingest(link, _) | Job::Serve(link, _) | Job::Fork(link, ..) => {
+                self.hang_up(link, "storage");
+            }
+            Job::Replay(_) => {}
+        }
+    }
+
+    fn reply(&mut self, id: RequestId, reply: Reply) {
+        self.open_requests = self.open_requests.saturating_sub(1);
+        self.outputs.push_back(Output::Reply(id, reply));
+    }
+
+    fn refuse_from(&mut self, link: LinkId, what: &'static str) {
+        *self.refused.entry(what).or_default() += 1;
+        self.outputs.push_back(Output::Refused(link, what));
+    }
+
+    fn effect(&mut self, effect: Effect) {
+        match effect {
+            Effect::Reply(id, reply) => self.reply(id, reply),
+            Effect::Subscribed(id, reply, subscription) => self.opened(id, reply, subscription),
+            Effect::Changed(space, paths) => self.changed(space, &paths),
+            Effect::Authority(space) => self.authority_changed(space),
+            Effect::Start(job) => self.start(job),
+            Effect::Booted => self.booted(),
+            Effect::Frame(link, frame) => self.send(link, &frame),
+        }
+    }
+}

@@ -1,0 +1,215 @@
+//! Group commit: what is decided while a transaction is under way becomes the next one.
+
+use super::rows::{HeadKey, HeadRow, read_head_key};
+use super::{Fault, Job, LinkId, Output, Peer, TransactionId};
+use crate::api::{Refusal, Reply, RequestId};
+use crate::path::Path;
+use crate::rows::{Batch, Durability, Table};
+use crate::wire::Frame;
+use std::collections::{BTreeMap, VecDeque};
+
+/// A transaction takes in further units until it has this many rows …
+const ENOUGH_ROWS: usize = 400;
+/// … or this many bytes.
+const ENOUGH_BYTES: usize = 512 << 10;
+/// The most units waiting; beyond it, frames wait in their links (requests have a limit of their own).
+pub(super) const MAX_WAITING: usize = 4096;
+
+/// What happens once rows are committed.
+pub(super) enum Effect {
+    Reply(RequestId, Reply),
+    Subscribed(RequestId, Reply, Box<super::subscribe::Subscription>),
+    Changed(u32, Vec<Path>),
+    Authority(u32),
+    Start(Job),
+    Booted,
+    Frame(LinkId, Frame),
+}
+
+/// Rows that are committed together, and what happens then.
+#[derive(Default)]
+pub(super) struct Unit {
+    pub(super) batch: Batch,
+    pub(super) effects: Vec<Effect>,
+}
+
+/// A transaction under way.
+struct Running {
+    id: TransactionId,
+    /// The last unit in it.
+    upto: u64,
+    effects: Vec<Effect>,
+    /// The logs that grow by it, and how long they are then.
+    grown: BTreeMap<u32, Vec<(u32, u64)>>,
+}
+
+#[derive(Default)]
+pub(super) struct Commits {
+    waiting: VecDeque<(u64, Unit)>,
+    running: Option<Running>,
+    /// Written up to this unit, but tasks that began before that task number may have read older rows.
+    written: VecDeque<(u64, u64)>,
+    units: u64,
+    pub(super) later: Vec<Job>,
+    /// Spaces that may have further frames to take in once the step that is running has ended.
+    pub(super) next_frames: std::collections::BTreeSet<u32>,
+}
+
+impl Commits {
+    pub(super) fn is_crowded(&self) -> bool {
+        self.waiting.len() >= MAX_WAITING
+    }
+}
+
+impl Peer {
+    /// Takes in a unit: seen by every step from now on, committed soon.
+    pub(super) fn write(&mut self, unit: Unit) {
+        if unit.batch.is_empty() && self.commits.waiting.is_empty() && self.commits.running.is_none() {
+            for effect in unit.effects {
+                self.effect(effect);
+            }
+            return;
+        }
+        self.commits.units += 1;
+        self.overlay.push(self.commits.units, &unit.batch);
+        self.commits.waiting.push_back((self.commits.units, unit));
+    }
+
+    /// Begins the next transaction if none is under way, and jobs that were put off.
+    pub(super) fn commit_next(&mut self) {
+        while let Some(job) = self.commits.later.pop() {
+            self.start(job);
+        }
+        while let Some(space) = self.commits.next_frames.pop_first() {
+            self.ingest_next(space);
+        }
+        while self.commits.running.is_none() && !self.commits.waiting.is_empty() {
+            let mut batch = Batch::default();
+            let mut effects = Vec::new();
+            let mut upto = 0;
+            while let Some((_, unit)) = self.commits.waiting.front() {
+                // A batch deletes before it puts, so a unit that deletes begins a transaction of its own.
+                let deletes = !unit.batch.deletes.is_empty() || !unit.batch.delete_ranges.is_empty();
+                let enough = batch.puts.len() >= ENOUGH_ROWS || batch.bytes() >= ENOUGH_BYTES;
+                if upto > 0 && (enough || deletes) {
+                    break;
+                }
+                let Some((number, unit)) = self.commits.waiting.pop_front() else { break };
+                batch.delete_ranges.extend(unit.batch.delete_ranges);
+                batch.deletes.extend(unit.batch.deletes);
+                batch.puts.extend(unit.batch.puts);
+                if unit.batch.durability == Durability::Strict {
+                    batch.durability = Durability::Strict;
+                }
+                effects.extend(unit.effects);
+                upto = number;
+            }
+            if batch.is_empty() {
+                for effect in effects {
+                    self.effect(effect);
+                }
+                continue;
+            }
+            let id = TransactionId(self.number());
+            let grown = grown_logs(&batch);
+            self.commits.running = Some(Running { id, upto, effects, grown });
+            self.outputs.push_back(Output::Commit(id, batch));
+        }
+    }
+
+    pub(super) fn committed(&mut self, id: TransactionId) {
+        let Some(done) = self.commits.running.take_if(|running| running.id == id) else { return };
+        self.commits.written.push_back((done.upto, self.next));
+        for (space, logs) in &done.grown {
+            if let Some(space) = self.spaces.get_mut(space) {
+                for (log, len) in logs {
+                    if let Some(log) = space.log_mut(*log) {
+                        log.durable = (*len).min(log.tip.len);
+                    }
+                }
+            }
+        }
+        for effect in done.effects {
+            self.effect(effect);
+        }
+        for (space, logs) in done.grown {
+            self.grew(space, &logs.iter().map(|(log, _)| *log).collect::<Vec<_>>());
+            self.ingest_next(space);
+        }
+        self.forget_written();
+    }
+
+    /// Drops from the overlay what every running task would load from the store anyway.
+    pub(super) fn forget_written(&mut self) {
+        let oldest = self.tasks.first_key_value().map_or(u64::MAX, |(id, _)| id.0);
+        while let Some((upto, at)) = self.commits.written.front().copied() {
+            if oldest <= at {
+                return;
+            }
+            self.overlay.forget(upto);
+            self.commits.written.pop_front();
+        }
+    }
+
+    /// A transaction failed: nothing decided since the last commit has happened. What memory says of it is dropped
+    /// and read back from rows; running tasks begin again.
+    pub(super) fn failed(&mut self, id: TransactionId, fault: &Fault) {
+        let Some(Running { effects, .. }) = self.commits.running.take_if(|running| running.id == id) else { return };
+        let waiting = std::mem::take(&mut self.commits.waiting);
+        let lost = effects.into_iter().chain(waiting.into_iter().flat_map(|(_, unit)| unit.effects));
+        let refusal = match fault {
+            Fault::Full => Refusal::NoRoom,
+            Fault::Broken(why) => Refusal::Storage(why.clone()),
+        };
+        for effect in lost {
+            if let Effect::Reply(id, _) | Effect::Subscribed(id, ..) = effect {
+                self.reply(id, Reply::Refused(refusal.clone()));
+            }
+        }
+        // Memory may be ahead of the store now: forget everything that can be read back, as after a crash.
+        let first_start = self.keys.is_some() && !self.booted;
+        self.overlay.clear();
+        self.commits = Commits { units: self.commits.units, ..Commits::default() };
+        self.spaces.clear();
+        self.preparing.clear();
+        self.asked_about.clear();
+        self.proofs.clear();
+        self.space_rows.clear();
+        self.keys = None;
+        self.booted = false;
+        self.loads.clear();
+        // Links hold what they were told of spaces; they begin again too.
+        for link in self.links.keys().copied().collect::<Vec<_>>() {
+            self.hang_up(link, "storage");
+        }
+        for (_, task) in std::mem::take(&mut self.tasks) {
+            match task.job {
+                Job::Request(id, request) => self.waiting_for_boot.push((id, request)),
+                Job::Update(id) => self.put_off(id),
+                _ => {}
+            }
+        }
+        if first_start {
+            self.give_up(Job::Boot, refusal);
+        } else {
+            self.start(Job::Boot);
+        }
+    }
+}
+
+/// The logs whose rows a batch writes, by space, with their lengths.
+fn grown_logs(batch: &Batch) -> BTreeMap<u32, Vec<(u32, u64)>> {
+    let mut grown: BTreeMap<u32, Vec<(u32, u64)>> = BTreeMap::new();
+    for (table, key, value) in &batch.puts {
+        if *table == Table::Head
+            && let Some(HeadKey::Log(log)) = read_head_key(key)
+            && let Some(space) = key.first_chunk::<4>()
+            && let Ok(row) = HeadRow::decode(value)
+        {
+            let logs = grown.entry(u32::from_be_bytes(*space)).or_default();
+            logs.retain(|(known, _)| *known != log);
+            logs.push((log, row.tip.len));
+        }
+    }
+    grown
+}

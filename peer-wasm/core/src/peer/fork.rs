@@ -1,0 +1,280 @@
+//! Forked logs: finding where two histories part, proving it, and cutting the log there.
+//!
+//! When a log continues differently than we know it, the link that said so is asked for hashes until the first
+//! difference is found. Two signed entries at one place are a proof, and every member gets it. The log then ends
+//! before that place, for everyone; what was merged from past it is taken out by making the tree anew.
+
+use super::boot::Draft;
+use super::commit::{Effect, Unit};
+use super::rows;
+use super::space::{Space, read_entries};
+use super::{Done, Job, LinkId, Peer};
+use crate::codec::Writer;
+use crate::document;
+use crate::entry::{ForkProof, SIGNED_EVERY, Tip, ends_block};
+use crate::identity::PublicKey;
+use crate::lens::{Lens, Miss};
+use crate::path::Path;
+use crate::rows::{Durability, KeyRange, Table};
+use crate::wire::{Frame, MAX_ASKED};
+use std::collections::BTreeMap;
+
+/// A search for the place where a log's histories part.
+pub(super) struct Search {
+    log: PublicKey,
+    /// Everything before this is the same on both sides.
+    low: u64,
+    /// The histories differ at this place or before.
+    high: u64,
+    /// How long the other history is.
+    theirs: u64,
+    /// What the other side has told.
+    told: BTreeMap<u64, Vec<u8>>,
+}
+
+impl Peer {
+    /// Begins a search, unless one is under way on this link.
+    pub(super) fn suspect_fork(&mut self, id: LinkId, number: u32, log: PublicKey) {
+        let Some(ours) = self.spaces.get(&number).and_then(|space| space.log(&log)).map(|(_, log)| log.durable) else {
+            return;
+        };
+        let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) else { return };
+        let theirs = session.theirs.get(&log).map_or(0, |(len, _)| *len);
+        if session.search.is_some() || ours == 0 || theirs == 0 {
+            return;
+        }
+        let high = ours.min(theirs) - 1;
+        session.search = Some(Search { log, low: 0, high, theirs, told: BTreeMap::new() });
+        self.start(Job::Fork(id, number, log));
+    }
+
+    /// Answers a question about places in a log; also goes on with a search of our own.
+    pub(super) fn fork_asked(&mut self, id: LinkId, number: u32, log: PublicKey, places: Vec<u64>) {
+        let shares = self.links.get(&id).is_some_and(|link| link.shares(number));
+        if shares && self.asked_about.len() < MAX_ASKED {
+            self.asked_about.push((id, number, log, places));
+            self.start(Job::Fork(id, number, log));
+        }
+    }
+
+    pub(super) fn fork_answer(&mut self, id: LinkId, number: u32, log: PublicKey, found: Vec<(u64, Vec<u8>)>) {
+        let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) else { return };
+        let Some(search) = session.search.as_mut().filter(|search| search.log == log) else { return };
+        if found.is_empty() {
+            session.search = None;
+            return;
+        }
+        search.told.extend(found);
+        self.start(Job::Fork(id, number, log));
+    }
+
+    pub(super) fn fork_told(&mut self, id: LinkId, number: u32, proof: ForkProof) {
+        let shares = self.links.get(&id).is_some_and(|link| link.shares(number));
+        let joining = self.space_rows.get(&number).is_some_and(|row| !row.joined);
+        if shares || joining {
+            self.proofs.push((number, proof));
+            self.start(Job::Fork(id, number, PublicKey([0; 32])));
+        }
+    }
+
+    pub(super) fn search_fork(
+        &mut self,
+        id: LinkId,
+        number: u32,
+        log: PublicKey,
+        lens: &Lens<'_>,
+    ) -> Result<Done, Miss> {
+        if self.space(number, lens)?.is_none() {
+            return Ok(Done::Nothing);
+        }
+        if let Some(at) = self.proofs.iter().position(|(space, _)| *space == number) {
+            let (_, proof) = self.proofs.swap_remove(at);
+            return Ok(self.adopt_proof(number, proof));
+        }
+        if let Some(at) =
+            self.asked_about.iter().position(|(link, space, asked, _)| *link == id && *space == number && *asked == log)
+        {
+            let places = self.asked_about.get(at).map(|(.., places)| places.clone()).unwrap_or_default();
+            let found = self.signed_parts(number, &log, &places, lens)?;
+            self.asked_about.swap_remove(at);
+            if let Some(space) = self.spaces.get(&number) {
+                let frame = Frame::Tell(space.row.key, log, found);
+                self.send(id, &frame);
+            }
+            return Ok(Done::Nothing);
+        }
+        self.go_on_searching(id, number, log, lens)
+    }
+
+    fn go_on_searching(&mut self, id: LinkId, number: u32, log: PublicKey, lens: &Lens<'_>) -> Result<Done, Miss> {
+        let Some(session) = self.links.get(&id).and_then(|link| link.sessions.get(&number)) else {
+            return Ok(Done::Nothing);
+        };
+        let Some(search) = session.search.as_ref().filter(|search| search.log == log) else { return Ok(Done::Nothing) };
+        let (mut low, mut high) = (search.low, search.high);
+        let told: Vec<(u64, Vec<u8>)> = search.told.iter().map(|(seq, part)| (*seq, part.clone())).collect();
+        let theirs = search.theirs;
+        let ours = self.signed_parts(number, &log, &told.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), lens)?;
+        let ours: BTreeMap<u64, Vec<u8>> = ours.into_iter().collect();
+        for (seq, part) in &told {
+            match ours.get(seq) {
+                Some(own) if own == part => low = low.max(seq + 1),
+                Some(_) => high = high.min(*seq),
+                None => {}
+            }
+        }
+        let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
+        let key = space.row.key;
+        let our_len = space.log(&log).map_or(0, |(_, log)| log.durable);
+        if low > high {
+            // They are the same after all.
+            self.end_search(id, number);
+            return Ok(Done::Nothing);
+        }
+        let asked: Vec<u64> = if low < high {
+            let step = ((high - low) / MAX_ASKED as u64).max(1);
+            (0..MAX_ASKED as u64).map(|i| low + i * step).filter(|seq| *seq <= high).collect()
+        } else {
+            (low..=half_end(low, theirs)).collect()
+        };
+        let unknown: Vec<u64> = asked.into_iter().filter(|seq| !told.iter().any(|(known, _)| known == seq)).collect();
+        if let Some(search) = self
+            .links
+            .get_mut(&id)
+            .and_then(|link| link.sessions.get_mut(&number))
+            .and_then(|session| session.search.as_mut())
+        {
+            (search.low, search.high) = (low, high);
+        }
+        if !unknown.is_empty() {
+            self.send(id, &Frame::Ask(key, log, unknown));
+            return Ok(Done::Nothing);
+        }
+        let places: Vec<u64> = (low..=half_end(low, our_len)).collect();
+        let left = self.signed_parts(number, &log, &places, lens)?.into_iter().map(|(_, part)| part).collect();
+        let wanted = low..=half_end(low, theirs);
+        let right = told.into_iter().filter(|(seq, _)| wanted.contains(seq)).map(|(_, part)| part).collect();
+        self.end_search(id, number);
+        match ForkProof::new(key, log, left, right) {
+            Some(proof) => Ok(self.adopt_proof(number, proof)),
+            None => {
+                self.strike(id, "wrong-prev");
+                Ok(Done::Nothing)
+            }
+        }
+    }
+
+    fn end_search(&mut self, id: LinkId, number: u32) {
+        if let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) {
+            session.search = None;
+        }
+    }
+
+    /// Headers and signatures of our entries at these places.
+    fn signed_parts(
+        &self,
+        number: u32,
+        log: &PublicKey,
+        places: &[u64],
+        lens: &Lens<'_>,
+    ) -> Result<Vec<(u64, Vec<u8>)>, Miss> {
+        let Some((log, state)) = self.spaces.get(&number).and_then(|space| space.log(log)) else {
+            return Ok(Vec::new());
+        };
+        let mut found = Vec::new();
+        let mut missing = false;
+        for seq in places.iter().take(MAX_ASKED).filter(|seq| **seq < state.durable.min(state.tip.len)) {
+            match read_entries(lens, number, log, *seq, 1) {
+                Ok(entries) => found.extend(entries.first().map(|entry| (*seq, entry.signed_part().to_vec()))),
+                Err(Miss) => missing = true,
+            }
+        }
+        if missing { Err(Miss) } else { Ok(found) }
+    }
+
+    /// Cuts a log where it forks, and tells everyone.
+    fn adopt_proof(&mut self, number: u32, proof: ForkProof) -> Done {
+        let Some(mut space) = self.spaces.remove(&number) else { return Done::Nothing };
+        let log = proof.log;
+        let known = space.cut(&log).is_some_and(|cut| cut <= proof.seq);
+        if known || space.log(&log).is_none() && space.authority.role(&log).is_none() {
+            self.spaces.insert(number, space);
+            return Done::Nothing;
+        }
+        let mut draft = Draft::default();
+        let mut writer = Writer::new();
+        proof.encode(&mut writer);
+        draft.batch.puts.push((Table::Head, rows::fork_key(number, &log), writer.finish()));
+        let tip = proof.tip(space.row.key);
+        space.forks.insert(log, proof.clone());
+        let mut rebuild = cut_log(&mut space, &mut draft, log, tip);
+        // What the cut took away may have let others in.
+        while let Some(orphan) = orphan(&space) {
+            rebuild |= cut_log(&mut space, &mut draft, orphan, Tip::EMPTY);
+        }
+        if rebuild {
+            draft.batch.delete_ranges.push((Table::View, KeyRange::prefix(&document::view_key(number, &Path::root()))));
+            for log in &mut space.logs {
+                log.applied = 0;
+            }
+            for log in 0..space.logs.len() as u32 {
+                draft.head(&space, log);
+            }
+            self.rebuilding.insert(number);
+        }
+        draft.batch.durability = Durability::Strict;
+        let key = space.row.key;
+        let batch = draft.finish(&mut space);
+        self.spaces.insert(number, space);
+        let mut effects: Vec<Effect> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.shares(number))
+            .map(|(id, _)| Effect::Frame(*id, Frame::Fork(key, Box::new(proof.clone()))))
+            .collect();
+        effects.push(Effect::Authority(number));
+        effects.push(Effect::Changed(number, vec![Path::root()]));
+        effects.push(Effect::Start(Job::Replay(number)));
+        Done::Write(Unit { batch, effects })
+    }
+}
+
+/// Where half a proof that begins at `seq` ends: with an entry whose signature is known to hold.
+fn half_end(seq: u64, len: u64) -> u64 {
+    let end = (seq..seq + SIGNED_EVERY).find(|seq| ends_block(*seq)).unwrap_or(seq);
+    end.min(len.saturating_sub(1))
+}
+
+/// Shortens a log. True if anything was taken away.
+fn cut_log(space: &mut Space, draft: &mut Draft, log: PublicKey, tip: Tip) -> bool {
+    let Some(number) = space.by_key.get(&log).copied() else { return false };
+    let Some(state) = space.log_mut(number) else { return false };
+    if state.tip.len <= tip.len {
+        return false;
+    }
+    state.tip = tip;
+    state.durable = state.durable.min(tip.len);
+    state.applied = state.applied.min(tip.len);
+    let gone: Vec<u64> = space.records.range((number, tip.len)..(number, u64::MAX)).map(|((_, seq), _)| *seq).collect();
+    for seq in gone {
+        space.records.remove(&(number, seq));
+        draft.batch.deletes.push((Table::Head, rows::record_key(space.number, number, seq)));
+    }
+    let past = KeyRange {
+        start: rows::entry_key(space.number, number, tip.len),
+        end: KeyRange::prefix(&rows::log_prefix(space.number, number)).end,
+    };
+    draft.batch.delete_ranges.push((Table::Tail, past));
+    draft.head(space, number);
+    space.judge();
+    true
+}
+
+/// A log that has entries but no right to be here any more.
+fn orphan(space: &Space) -> Option<PublicKey> {
+    space
+        .logs
+        .iter()
+        .find(|log| log.tip.len > 0 && log.key != space.row.key && space.authority.role(&log.key).is_none())
+        .map(|log| log.key)
+}

@@ -1,0 +1,186 @@
+//! Reading values, listings and the feed of changes.
+
+use super::rows;
+use super::space::{READ_RUN, Space, read_entries};
+use super::{Peer, write};
+use crate::api::{Body, ChangeItem, ListQuery, Refusal, Reply};
+use crate::document::{self, Leaf, Located, Ops};
+use crate::entry::{Kind, Verified};
+use crate::lens::{Lens, Miss};
+use crate::path::Path;
+use crate::rows::{KeyRange, Table};
+use crate::version::{Agent, Version};
+
+/// The most arrivals looked at for one page of changes.
+const ARRIVALS_PER_PAGE: usize = 256;
+
+/// The value at a path with its versions.
+pub(super) type Found = Result<(Option<Body>, Vec<Version>), Refusal>;
+
+/// Reads the value at a path.
+pub(super) fn value(lens: &Lens<'_>, space: u32, path: &Path) -> Result<Found, Miss> {
+    let located = document::locate(lens, space, path)?;
+    let (_, version) = write::current(path, &located);
+    Ok(match located {
+        Located::Place(tree) if tree.cut => Err(Refusal::TooLarge {
+            what: "What is stored at this path (in places)".to_owned(),
+            limit: document::MAX_TREE_ROWS as u64,
+            listing: Some(path.to_string()),
+        }),
+        Located::Place(tree) => Ok((tree.value(path), version)),
+        Located::Inside { value, rest, .. } => {
+            Ok((document::inside(&value, &rest).map(|json| Body::Json(json.clone())), version))
+        }
+        Located::Blocked { .. } => Ok((None, version)),
+    })
+}
+
+impl Peer {
+    pub(super) fn read_value(
+        &mut self,
+        number: u32,
+        path: &Path,
+        parents: &[Version],
+        lens: &Lens<'_>,
+    ) -> Result<Reply, Miss> {
+        if let Some(refusal) = self.unknown(number, parents) {
+            return Ok(Reply::Refused(refusal));
+        }
+        Ok(match value(lens, number, path)? {
+            Ok((Some(body), version)) => {
+                let sync = self.sync_status(number, &version);
+                Reply::Value { body, version, sync }
+            }
+            Ok((None, _)) => Reply::Refused(Refusal::NotFound),
+            Err(refusal) => Reply::Refused(refusal),
+        })
+    }
+
+    /// A refusal if any of these versions is not here.
+    pub(super) fn unknown(&self, space: u32, versions: &[Version]) -> Option<Refusal> {
+        let space = self.spaces.get(&space)?;
+        let missing: Vec<Version> = versions.iter().filter(|version| !space.has(version)).copied().collect();
+        (!missing.is_empty()).then_some(Refusal::VersionUnknown { missing })
+    }
+
+    pub(super) fn read_list(
+        &mut self,
+        number: u32,
+        prefix: &Path,
+        query: &ListQuery,
+        lens: &Lens<'_>,
+    ) -> Result<Reply, Miss> {
+        let listing = document::list(lens, number, prefix, query)?;
+        let version = document::merge_versions(listing.items.iter().map(|item| item.version.as_slice()));
+        Ok(Reply::List { items: listing.items, next: listing.next, version })
+    }
+
+    /// A page of changes after a cursor. The cursor is `<arrival>.<op>`: the place after which to go on.
+    pub(super) fn read_changes(
+        &mut self,
+        number: u32,
+        since: Option<&str>,
+        limit: usize,
+        lens: &Lens<'_>,
+    ) -> Result<Result<(Vec<ChangeItem>, String), Refusal>, Miss> {
+        let Some(from) = since.map_or(Some(Cursor::START), Cursor::parse) else {
+            return Ok(Err(Refusal::Malformed("`since` is not a cursor of this feed.".to_owned())));
+        };
+        let Some(space) = self.spaces.get(&number) else { return Ok(Err(Refusal::NoSuchSpace)) };
+        let range = KeyRange {
+            start: rows::arrival_key(number, from.arrival),
+            end: KeyRange::prefix(&number.to_be_bytes()).end,
+        };
+        let arrivals = lens.scan(Table::Arrival, &range, ARRIVALS_PER_PAGE, false)?;
+        let mut items = Vec::new();
+        let mut next = from;
+        for (key, value) in &arrivals {
+            let Some(arrival) = key.get(4..).and_then(|n| n.try_into().ok()).map(u64::from_be_bytes) else { continue };
+            let mut op = 0;
+            for run in rows::decode_arrival(value) {
+                let Some(log) = space.logs.get(run.log as usize) else { continue };
+                // A forked log is cut short: what was past the cut is gone.
+                let end = (run.from + run.count).min(log.tip.len);
+                if log.applied < end {
+                    // Not merged yet: the feed goes on here once it is.
+                    return Ok(Ok((items, next.to_string())));
+                }
+                let mut at = run.from;
+                while at < end {
+                    let count = READ_RUN.min(end - at);
+                    let entries = read_entries(lens, number, run.log, at, count)?;
+                    let Some(last) = entries.last() else { break };
+                    at = last.header.seq + 1;
+                    for entry in &entries {
+                        for item in self.changes_of(space, entry) {
+                            op += 1;
+                            let cursor = Cursor { arrival, op };
+                            if cursor <= from {
+                                continue;
+                            }
+                            if items.len() == limit {
+                                return Ok(Ok((items, next.to_string())));
+                            }
+                            next = cursor;
+                            items.push(ChangeItem { cursor: cursor.to_string(), ..item });
+                        }
+                    }
+                }
+            }
+            next = next.max(Cursor { arrival: arrival + 1, op: 0 });
+        }
+        Ok(Ok((items, next.to_string())))
+    }
+
+    fn changes_of(&self, space: &Space, entry: &Verified) -> Vec<ChangeItem> {
+        let Some(ops) = open_ops(space, entry) else { return Vec::new() };
+        let log = entry.header.log;
+        let author = space.authority.device(&log).map_or_else(|| log.did(), |device| device.identity.did());
+        let version = Version { agent: Agent::of(&log.0), seq: entry.header.seq };
+        let time = crate::clock::Clock(ops.clock).millis();
+        ops.list
+            .into_iter()
+            .filter(|op| !op.path.is_reserved())
+            .map(|op| ChangeItem {
+                cursor: String::new(),
+                path: op.path,
+                kind: if op.leaf == Leaf::Deleted { "delete" } else { "put" },
+                version,
+                author: author.clone(),
+                time,
+            })
+            .collect()
+    }
+}
+
+/// The ops in an entry; `None` if it holds none or they cannot be opened or read.
+pub(super) fn open_ops(space: &Space, entry: &Verified) -> Option<Ops> {
+    if entry.header.kind != Kind::Op {
+        return None;
+    }
+    let epoch = space.epoch(&entry.header.epoch?)?;
+    let body = epoch.open(&space.row.key, &entry.header.log, entry.header.seq, entry.body())?;
+    Ops::decode(&body).ok()
+}
+
+/// A place in the feed: after `op` ops of an arrival.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+struct Cursor {
+    arrival: u64,
+    op: u64,
+}
+
+impl Cursor {
+    const START: Cursor = Cursor { arrival: 0, op: 0 };
+
+    fn parse(text: &str) -> Option<Cursor> {
+        let (arrival, op) = text.split_once('.')?;
+        Some(Cursor { arrival: arrival.parse().ok()?, op: op.parse().ok()? })
+    }
+}
+
+impl std::fmt::Display for Cursor {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}.{}", self.arrival, self.op)
+    }
+}

@@ -1,0 +1,60 @@
+//! Merging entries that are stored but not in the tree yet: their key came late, or the tree is being made anew.
+
+use super::boot::Draft;
+use super::commit::{Effect, Unit};
+use super::read::open_ops;
+use super::space::{READ_RUN, read_entries};
+use super::{Done, Peer};
+use crate::document;
+use crate::entry::Kind;
+use crate::lens::{Lens, Miss};
+use crate::rows::Table;
+use crate::version::Agent;
+
+impl Peer {
+    pub(super) fn replay(&mut self, number: u32, lens: &Lens<'_>) -> Result<Done, Miss> {
+        if self.space(number, lens)?.is_none() {
+            return Ok(Done::Nothing);
+        }
+        let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
+        for (log, state) in space.logs.iter().enumerate() {
+            if state.applied >= state.tip.len {
+                continue;
+            }
+            let log = log as u32;
+            let count = READ_RUN.min(state.tip.len - state.applied);
+            let entries = read_entries(lens, number, log, state.applied, count)?;
+            let mut items = Vec::new();
+            let mut opened = 0;
+            for entry in &entries {
+                let key_is_missing =
+                    entry.header.kind == Kind::Op && space.epoch(&entry.header.epoch.unwrap_or_default()).is_none();
+                if key_is_missing {
+                    break;
+                }
+                opened += 1;
+                if let Some(ops) = open_ops(space, entry) {
+                    items.extend(ops.into_items(Agent::of(&state.key.0), entry.header.seq));
+                }
+            }
+            if opened == 0 {
+                continue;
+            }
+            let applied = document::apply(lens, number, &items)?;
+            let Some(mut space) = self.spaces.remove(&number) else { return Ok(Done::Nothing) };
+            let mut draft = Draft::default();
+            if let Some(log) = space.log_mut(log) {
+                log.applied += opened;
+            }
+            draft.head(&space, log);
+            for (key, row) in applied.rows {
+                draft.batch.puts.push((Table::View, key, row.encode()));
+            }
+            let batch = draft.finish(&mut space);
+            self.spaces.insert(number, space);
+            return Ok(Done::WriteAndAgain(Unit { batch, effects: vec![Effect::Changed(number, applied.changed)] }));
+        }
+        self.rebuilding.remove(&number);
+        Ok(Done::Nothing)
+    }
+}

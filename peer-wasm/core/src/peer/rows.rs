@@ -1,0 +1,268 @@
+//! The peer's own rows: keys, spaces, logs, authority, arrivals. Each begins with a version byte.
+//!
+//! ```text
+//! meta     "device" | "identity"            seed[32]
+//!          "me"                             space number (4)
+//!          "space/" ‖ space (4)             see SpaceRow
+//! head     space (4) ‖ 0 ‖ log (4)          see HeadRow
+//!          space (4) ‖ 1 ‖ log (4) ‖ seq(8) authority record: kind ‖ body
+//!          space (4) ‖ 2 ‖ invite[32]       see IssuedRow
+//!          space (4) ‖ 3 ‖ peer[32]         how much of the own log that peer has stored
+//!          space (4) ‖ 4 ‖ log[32]          fork proof
+//! tail     space (4) ‖ log (4) ‖ seq (8)    one entry
+//! segment  space (4) ‖ log (4) ‖ last (8)   entries, each with its length, the last at seq `last`
+//! arrival  space (4) ‖ number (8)           (log (4), from, count)*
+//! ```
+
+use crate::api::Role;
+use crate::authority::Record;
+use crate::codec::{CodecError, Reader, Writer};
+use crate::entry::{Kind, Tip};
+use crate::epoch::EpochKey;
+use crate::identity::PublicKey;
+use crate::invite::Ticket;
+use crate::records::{role_of, role_tag};
+use crate::rows::KeyRange;
+
+pub(super) const DEVICE: &[u8] = b"device";
+pub(super) const IDENTITY: &[u8] = b"identity";
+pub(super) const ME: &[u8] = b"me";
+const SPACE: &[u8] = b"space/";
+
+/// A space this peer has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct SpaceRow {
+    pub(super) key: PublicKey,
+    pub(super) epochs: Vec<EpochKey>,
+    /// How this peer got in; `None` for spaces it founded.
+    pub(super) ticket: Option<Ticket>,
+    /// Whether the founding and a key have arrived.
+    pub(super) joined: bool,
+    /// The name last seen, so that listing spaces needs no tree.
+    pub(super) name: String,
+}
+
+pub(super) fn space_key(space: u32) -> Vec<u8> {
+    [SPACE, &space.to_be_bytes()].concat()
+}
+
+pub(super) fn space_of_key(key: &[u8]) -> Option<u32> {
+    Some(u32::from_be_bytes(key.strip_prefix(SPACE)?.try_into().ok()?))
+}
+
+impl SpaceRow {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.u8(1).fixed(&self.key.0).u8(u8::from(self.joined)).text(&self.name);
+        writer.number(self.epochs.len() as u64);
+        for epoch in &self.epochs {
+            writer.fixed(epoch.bytes());
+        }
+        writer.bytes(&self.ticket.as_ref().map(Ticket::encode).unwrap_or_default());
+        writer.finish()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<SpaceRow, CodecError> {
+        let mut reader = Reader::new(bytes);
+        if reader.u8()? != 1 {
+            return Err(CodecError::Tag);
+        }
+        let key = PublicKey(reader.fixed()?);
+        let joined = reader.u8()? == 1;
+        let name = reader.text(4096)?.to_owned();
+        let mut epochs = Vec::new();
+        for _ in 0..reader.size(1 << 16)? {
+            epochs.push(EpochKey::new(reader.fixed()?));
+        }
+        let ticket = reader.bytes(1 << 16)?;
+        let ticket = if ticket.is_empty() { None } else { Some(Ticket::decode(ticket).map_err(|_| CodecError::Tag)?) };
+        Ok(SpaceRow { key, epochs, ticket, joined, name })
+    }
+}
+
+/// A log of a space.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct HeadRow {
+    pub(super) key: PublicKey,
+    pub(super) tip: Tip,
+    /// How many of its entries have been merged into the tree.
+    pub(super) applied: u64,
+    /// The latest clock among them.
+    pub(super) clock: u64,
+}
+
+impl HeadRow {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.u8(1).fixed(&self.key.0).number(self.tip.len).fixed(&self.tip.hash);
+        writer.number(self.applied).number(self.clock).finish()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<HeadRow, CodecError> {
+        let mut reader = Reader::new(bytes);
+        if reader.u8()? != 1 {
+            return Err(CodecError::Tag);
+        }
+        let key = PublicKey(reader.fixed()?);
+        let tip = Tip { len: reader.number()?, hash: reader.fixed()? };
+        Ok(HeadRow { key, tip, applied: reader.number()?, clock: reader.number()? })
+    }
+}
+
+/// An invite this peer made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct IssuedRow {
+    pub(super) role: Role,
+    pub(super) secret: [u8; 16],
+    pub(super) app: String,
+    pub(super) created: u64,
+    pub(super) url: String,
+}
+
+impl IssuedRow {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.u8(1).u8(role_tag(self.role)).fixed(&self.secret).text(&self.app).number(self.created);
+        writer.text(&self.url).finish()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<IssuedRow, CodecError> {
+        let mut reader = Reader::new(bytes);
+        if reader.u8()? != 1 {
+            return Err(CodecError::Tag);
+        }
+        let role = role_of(reader.u8()?)?;
+        Ok(IssuedRow {
+            role,
+            secret: reader.fixed()?,
+            app: reader.text(1 << 16)?.to_owned(),
+            created: reader.number()?,
+            url: reader.text(1 << 16)?.to_owned(),
+        })
+    }
+}
+
+/// What a row of the head table is about.
+pub(super) enum HeadKey {
+    Log(u32),
+    Record(u32, u64),
+    Issued,
+    Ack(PublicKey),
+    Fork(PublicKey),
+}
+
+pub(super) fn head_prefix(space: u32) -> KeyRange {
+    KeyRange::prefix(&space.to_be_bytes())
+}
+
+pub(super) fn head_key(space: u32, log: u32) -> Vec<u8> {
+    [&space.to_be_bytes()[..], &[0], &log.to_be_bytes()].concat()
+}
+
+pub(super) fn record_key(space: u32, log: u32, seq: u64) -> Vec<u8> {
+    [&space.to_be_bytes()[..], &[1], &log.to_be_bytes(), &seq.to_be_bytes()].concat()
+}
+
+pub(super) fn issued_key(space: u32, invite: &PublicKey) -> Vec<u8> {
+    [&space.to_be_bytes()[..], &[2], &invite.0].concat()
+}
+
+pub(super) fn ack_key(space: u32, peer: &PublicKey) -> Vec<u8> {
+    [&space.to_be_bytes()[..], &[3], &peer.0].concat()
+}
+
+pub(super) fn fork_key(space: u32, log: &PublicKey) -> Vec<u8> {
+    [&space.to_be_bytes()[..], &[4], &log.0].concat()
+}
+
+pub(super) fn read_head_key(key: &[u8]) -> Option<HeadKey> {
+    let (tag, rest) = key.get(4..)?.split_first()?;
+    Some(match tag {
+        0 => HeadKey::Log(u32::from_be_bytes(rest.try_into().ok()?)),
+        1 => {
+            let (log, seq) = rest.split_first_chunk::<4>()?;
+            HeadKey::Record(u32::from_be_bytes(*log), u64::from_be_bytes(seq.try_into().ok()?))
+        }
+        2 => HeadKey::Issued,
+        3 => HeadKey::Ack(PublicKey(rest.try_into().ok()?)),
+        4 => HeadKey::Fork(PublicKey(rest.try_into().ok()?)),
+        _ => return None,
+    })
+}
+
+/// An authority record as a row.
+pub(super) fn encode_record(kind: Kind, body: &[u8]) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.u8(kind as u8).fixed(body).finish()
+}
+
+pub(super) fn decode_record(bytes: &[u8]) -> Option<Record> {
+    let (kind, body) = bytes.split_first()?;
+    let kind = [Kind::Genesis, Kind::Device, Kind::Grant, Kind::Epoch].into_iter().find(|k| *k as u8 == *kind)?;
+    Record::decode(kind, body).ok()?
+}
+
+pub(super) fn log_prefix(space: u32, log: u32) -> Vec<u8> {
+    [space.to_be_bytes(), log.to_be_bytes()].concat()
+}
+
+pub(super) fn entry_key(space: u32, log: u32, seq: u64) -> Vec<u8> {
+    [&log_prefix(space, log)[..], &seq.to_be_bytes()].concat()
+}
+
+pub(super) fn seq_of_key(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.get(8..)?.try_into().ok()?))
+}
+
+/// Entries packed into one row.
+pub(super) fn encode_segment<'a>(entries: impl Iterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut writer = Writer::new();
+    for entry in entries {
+        writer.bytes(entry);
+    }
+    writer.finish()
+}
+
+pub(super) fn decode_segment(bytes: &[u8]) -> Vec<&[u8]> {
+    let mut reader = Reader::new(bytes);
+    let mut entries = Vec::new();
+    while !reader.is_at_end() {
+        let Ok(entry) = reader.bytes(bytes.len()) else { break };
+        entries.push(entry);
+    }
+    entries
+}
+
+pub(super) fn arrival_key(space: u32, number: u64) -> Vec<u8> {
+    [&space.to_be_bytes()[..], &number.to_be_bytes()].concat()
+}
+
+/// A run of entries that arrived together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) log: u32,
+    pub(super) from: u64,
+    pub(super) count: u64,
+}
+
+pub(super) fn encode_arrival(runs: &[Run]) -> Vec<u8> {
+    let mut writer = Writer::new();
+    for run in runs {
+        writer.fixed(&run.log.to_be_bytes()).number(run.from).number(run.count);
+    }
+    writer.finish()
+}
+
+pub(super) fn decode_arrival(bytes: &[u8]) -> Vec<Run> {
+    let mut reader = Reader::new(bytes);
+    let mut runs = Vec::new();
+    while !reader.is_at_end() {
+        let run = (|| {
+            let log = u32::from_be_bytes(reader.fixed()?);
+            Ok::<Run, CodecError>(Run { log, from: reader.number()?, count: reader.number()? })
+        })();
+        let Ok(run) = run else { break };
+        runs.push(run);
+    }
+    runs
+}

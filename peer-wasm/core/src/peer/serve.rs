@@ -1,0 +1,138 @@
+//! Sending entries to those who lack them.
+
+use super::space::{READ_RUN, read_entries};
+use super::{Done, Job, LinkId, Peer};
+use crate::entry::{Verified, ends_block};
+use crate::identity::PublicKey;
+use crate::lens::{Lens, Miss};
+use crate::wire::{Frame, MAX_ENTRIES, MAX_FRAME};
+
+/// A frame is sent once it has this many bytes.
+const FRAME: usize = 128 << 10;
+/// At most this many bytes wait in the network's queue of a link …
+const QUEUE: usize = 512 << 10;
+/// … and this many are sent before the other peer says what it has stored.
+const WINDOW: usize = 4 << 20;
+/// Logs looked at together.
+const LOGS_AT_ONCE: usize = 32;
+
+impl Peer {
+    pub(super) fn want(&mut self, id: LinkId, number: u32, items: Vec<(PublicKey, u64)>) {
+        let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) else { return };
+        for (log, from) in items {
+            // A newer wish for a log replaces the one before, so this never grows past the number of logs.
+            session.serving.retain(|(waiting, _)| *waiting != log);
+            if session.serving.len() < super::MAX_LOGS {
+                session.serving.push_back((log, from));
+            }
+        }
+        self.serve_next(id, number);
+    }
+
+    /// Goes on sending if there is something to send and room for it.
+    pub(super) fn serve_next(&mut self, id: LinkId, number: u32) {
+        let Some(link) = self.links.get_mut(&id) else { return };
+        let roomy = link.queued < QUEUE;
+        let Some(session) = link.sessions.get_mut(&number) else { return };
+        let ready = session.member && !session.serving.is_empty() && session.unconfirmed < WINDOW;
+        if ready && roomy && !session.is_serving {
+            session.is_serving = true;
+            self.start(Job::Serve(id, number));
+        }
+    }
+
+    pub(super) fn serve(&mut self, id: LinkId, number: u32, lens: &Lens<'_>) -> Result<Done, Miss> {
+        if self.space(number, lens)?.is_none() {
+            return Ok(Done::Nothing);
+        }
+        let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
+        let Some(session) = self.links.get(&id).and_then(|link| link.sessions.get(&number)) else {
+            return Ok(Done::Nothing);
+        };
+        let key = space.row.key;
+        let mut frame: Vec<Vec<u8>> = Vec::new();
+        let mut bytes = 0;
+        let mut progress: Vec<(PublicKey, u64)> = Vec::new();
+        let mut missing = false;
+        for (log, from) in session.serving.iter().take(LOGS_AT_ONCE) {
+            let Some((log_number, state)) = space.log(log) else {
+                progress.push((*log, u64::MAX));
+                continue;
+            };
+            let end = state.durable.min(state.tip.len);
+            if *from >= end {
+                progress.push((*log, u64::MAX));
+                continue;
+            }
+            // Load what several logs need together.
+            let Ok(entries) = read_entries(lens, number, log_number, *from, READ_RUN.min(end - from)) else {
+                missing = true;
+                continue;
+            };
+            let run = cut_run(entries, state.tip.len, FRAME.saturating_sub(bytes));
+            if run.is_empty() || frame.len() + run.len() > MAX_ENTRIES {
+                break;
+            }
+            let size: usize = run.iter().map(|entry| entry.raw().len() + 4).sum();
+            if bytes > 0 && bytes + size > FRAME {
+                break;
+            }
+            bytes += size;
+            let next = from + run.len() as u64;
+            frame.extend(run.iter().map(|entry| entry.raw().to_vec()));
+            progress.push((*log, if next >= end { u64::MAX } else { next }));
+            if bytes >= FRAME {
+                break;
+            }
+        }
+        if missing {
+            return Err(Miss);
+        }
+        let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) else {
+            return Ok(Done::Nothing);
+        };
+        session.is_serving = false;
+        for (log, next) in &progress {
+            let end = space_end(self.spaces.get(&number), log);
+            session.sent.insert(*log, if *next == u64::MAX { end } else { *next });
+            if *next == u64::MAX {
+                session.serving.retain(|(waiting, _)| waiting != log);
+            } else if let Some(waiting) = session.serving.iter_mut().find(|(waiting, _)| waiting == log) {
+                waiting.1 = *next;
+            }
+        }
+        if progress.is_empty() {
+            // A log that cannot be cut into frames is not served: nothing was accepted so from anyone.
+            session.serving.pop_front();
+        }
+        if !frame.is_empty() {
+            session.unconfirmed += bytes;
+            self.send(id, &Frame::Entries(key, frame));
+        }
+        self.serve_next(id, number);
+        Ok(Done::Nothing)
+    }
+}
+
+fn space_end(space: Option<&super::space::Space>, log: &PublicKey) -> u64 {
+    space.and_then(|space| space.log(log)).map_or(0, |(_, log)| log.durable.min(log.tip.len))
+}
+
+/// The start of a run that ends with an entry whose signature holds: as long as fits in `soft` bytes, or else the
+/// shortest there is that fits in a frame.
+fn cut_run(entries: Vec<Verified>, tip: u64, soft: usize) -> Vec<Verified> {
+    let mut size = 0;
+    let mut best = 0;
+    for (index, entry) in entries.iter().enumerate() {
+        size += entry.raw().len() + 4;
+        if size > MAX_FRAME - 1024 || (best > 0 && size > soft) {
+            break;
+        }
+        let seq = entry.header.seq;
+        let near_end = size + (4 << 10) > soft || index + 1 == entries.len();
+        if ends_block(seq) || seq + 1 == tip || (near_end && entry.is_signed()) {
+            best = index + 1;
+        }
+    }
+    entries.into_iter().take(best).collect()
+}

@@ -1,0 +1,232 @@
+//! What a peer holds in memory of a space in use: logs, members, keys. All of it can be read back from rows.
+
+use super::rows::{self, HeadKey, HeadRow, IssuedRow, SpaceRow};
+use crate::authority::{Authority, Record};
+use crate::codec::Reader;
+use crate::entry::{ForkProof, Tip, Verified};
+use crate::epoch::{EpochId, EpochKey};
+use crate::identity::PublicKey;
+use crate::lens::{Lens, Miss};
+use crate::rows::{KeyRange, Table};
+use crate::version::{Agent, Version};
+use std::collections::BTreeMap;
+
+/// Entries of one log read in one go.
+pub(super) const READ_RUN: u64 = 256;
+
+/// One log of a space.
+#[derive(Clone, Debug)]
+pub(super) struct Log {
+    pub(super) key: PublicKey,
+    pub(super) tip: Tip,
+    /// How much of it is in a committed transaction: only that may be shown to others.
+    pub(super) durable: u64,
+    pub(super) applied: u64,
+    pub(super) clock: u64,
+    /// How long it was when the own log last named it as a dependency.
+    pub(super) noted: u64,
+}
+
+impl Log {
+    pub(super) fn new(key: PublicKey) -> Log {
+        Log { key, tip: Tip::EMPTY, durable: 0, applied: 0, clock: 0, noted: 0 }
+    }
+
+    pub(super) fn row(&self) -> Vec<u8> {
+        HeadRow { key: self.key, tip: self.tip, applied: self.applied, clock: self.clock }.encode()
+    }
+}
+
+/// A space in use.
+#[derive(Clone, Debug)]
+pub(super) struct Space {
+    pub(super) number: u32,
+    pub(super) row: SpaceRow,
+    pub(super) authority: Authority,
+    pub(super) records: BTreeMap<(u32, u64), Record>,
+    pub(super) logs: Vec<Log>,
+    pub(super) by_key: BTreeMap<PublicKey, u32>,
+    pub(super) issued: BTreeMap<PublicKey, IssuedRow>,
+    /// How much of the own log each peer has said to have stored.
+    pub(super) acks: BTreeMap<PublicKey, u64>,
+    pub(super) forks: BTreeMap<PublicKey, ForkProof>,
+    /// The number of the next arrival.
+    pub(super) arrivals: u64,
+}
+
+impl Space {
+    /// A space with nothing in it.
+    pub(super) fn new(number: u32, row: SpaceRow) -> Space {
+        Space {
+            number,
+            authority: Authority::new(row.key),
+            row,
+            records: BTreeMap::new(),
+            logs: Vec::new(),
+            by_key: BTreeMap::new(),
+            issued: BTreeMap::new(),
+            acks: BTreeMap::new(),
+            forks: BTreeMap::new(),
+            arrivals: 0,
+        }
+    }
+
+    /// Reads a space back from its rows.
+    pub(super) fn load(lens: &Lens<'_>, number: u32, row: SpaceRow) -> Result<Space, Miss> {
+        let heads = lens.scan(Table::Head, &rows::head_prefix(number), usize::MAX / 2, false);
+        let arrivals = KeyRange::prefix(&number.to_be_bytes());
+        let last = lens.scan(Table::Arrival, &arrivals, 1, true)?;
+        let mut space = Space::new(number, row);
+        space.arrivals =
+            last.first().and_then(|(key, _)| Some(u64::from_be_bytes(key.get(4..)?.try_into().ok()?) + 1)).unwrap_or(0);
+        for (key, value) in heads? {
+            match rows::read_head_key(&key) {
+                Some(HeadKey::Log(log)) => {
+                    let Ok(head) = HeadRow::decode(&value) else { continue };
+                    // Rows come in key order, so logs are numbered without gaps.
+                    if log as usize == space.logs.len() {
+                        space.by_key.insert(head.key, log);
+                        space.logs.push(Log {
+                            key: head.key,
+                            tip: head.tip,
+                            durable: head.tip.len,
+                            applied: head.applied,
+                            clock: head.clock,
+                            noted: 0,
+                        });
+                    }
+                }
+                Some(HeadKey::Record(log, seq)) => {
+                    if let Some(record) = rows::decode_record(&value) {
+                        space.records.insert((log, seq), record);
+                    }
+                }
+                Some(HeadKey::Issued) => {
+                    let invite = key.get(5..).and_then(|key| key.try_into().ok()).map(PublicKey);
+                    if let (Some(invite), Ok(issued)) = (invite, IssuedRow::decode(&value)) {
+                        space.issued.insert(invite, issued);
+                    }
+                }
+                Some(HeadKey::Ack(peer)) => {
+                    if let Ok(len) = Reader::new(&value).number() {
+                        space.acks.insert(peer, len);
+                    }
+                }
+                Some(HeadKey::Fork(log)) => {
+                    if let Ok(Some(proof)) = ForkProof::decode(space.row.key, &mut Reader::new(&value)) {
+                        space.forks.insert(log, proof);
+                    }
+                }
+                None => {}
+            }
+        }
+        space.judge();
+        Ok(space)
+    }
+
+    /// Works out from the records who may do what. Records may back each other across logs in any order, so this
+    /// goes round until nothing changes any more.
+    pub(super) fn judge(&mut self) {
+        self.authority = Authority::new(self.row.key);
+        let mut open: Vec<(PublicKey, u64, Record)> = Vec::new();
+        for ((log, seq), record) in &self.records {
+            if let Some(log) = self.logs.get(*log as usize) {
+                open.push((log.key, *seq, record.clone()));
+            }
+        }
+        loop {
+            let before = open.len();
+            open.retain(|(log, seq, record)| self.authority.admit_trusted(log, *seq, record).is_err());
+            if open.len() == before || open.is_empty() {
+                return;
+            }
+        }
+    }
+
+    pub(super) fn log(&self, key: &PublicKey) -> Option<(u32, &Log)> {
+        let number = *self.by_key.get(key)?;
+        Some((number, self.logs.get(number as usize)?))
+    }
+
+    pub(super) fn log_mut(&mut self, number: u32) -> Option<&mut Log> {
+        self.logs.get_mut(number as usize)
+    }
+
+    /// The number of a log, giving it one if it is new.
+    pub(super) fn number_of(&mut self, key: PublicKey) -> u32 {
+        if let Some(number) = self.by_key.get(&key) {
+            return *number;
+        }
+        let number = self.logs.len() as u32;
+        self.logs.push(Log::new(key));
+        self.by_key.insert(key, number);
+        number
+    }
+
+    pub(super) fn epoch(&self, id: &EpochId) -> Option<&EpochKey> {
+        self.row.epochs.iter().find(|epoch| epoch.id() == *id)
+    }
+
+    /// Where a log may not grow past, if it forks.
+    pub(super) fn cut(&self, log: &PublicKey) -> Option<u64> {
+        self.forks.get(log).map(|proof| proof.seq)
+    }
+
+    /// Whether this version's entry is here.
+    pub(super) fn has(&self, version: &Version) -> bool {
+        self.logs.iter().any(|log| Agent::of(&log.key.0) == version.agent && log.applied > version.seq)
+    }
+
+    /// Entries in all logs.
+    pub(super) fn entries(&self) -> u64 {
+        self.logs.iter().map(|log| log.tip.len).sum()
+    }
+
+    /// How many other peers have stored the own log up to and including `seq`.
+    pub(super) fn stored_by(&self, seq: u64) -> u32 {
+        self.acks.values().filter(|len| **len > seq).count() as u32
+    }
+}
+
+/// Reads up to `count` entries of a log from `from` on.
+pub(super) fn read_entries(
+    lens: &Lens<'_>,
+    space: u32,
+    log: u32,
+    from: u64,
+    count: u64,
+) -> Result<Vec<Verified>, Miss> {
+    let end = from.saturating_add(count);
+    let tail_range = KeyRange { start: rows::entry_key(space, log, from), end: rows::entry_key(space, log, end) };
+    let tail = lens.scan(Table::Tail, &tail_range, count as usize, false);
+    // Segments are keyed by their last entry: the first that can matter ends at or after `from`.
+    let log_end = KeyRange::prefix(&rows::log_prefix(space, log)).end;
+    let segment_range = KeyRange { start: rows::entry_key(space, log, from), end: log_end };
+    let segments = lens.scan(Table::Segment, &segment_range, 4, false)?;
+    let mut found: BTreeMap<u64, Verified> = BTreeMap::new();
+    for (key, value) in &tail? {
+        if let (Some(seq), Ok(entry)) = (rows::seq_of_key(key), Verified::from_store(value)) {
+            found.insert(seq, entry);
+        }
+    }
+    for (_, value) in &segments {
+        for raw in rows::decode_segment(value) {
+            if let Ok(entry) = Verified::from_store(raw)
+                && (from..end).contains(&entry.header.seq)
+            {
+                found.insert(entry.header.seq, entry);
+            }
+        }
+    }
+    // Only what follows without a gap.
+    let mut next = from;
+    let mut entries = Vec::new();
+    for (seq, entry) in found {
+        if seq != next {
+            break;
+        }
+        next += 1;
+        entries.push(entry);
+    }
+    Ok(entries)
+}

@@ -1,0 +1,294 @@
+//! Subscriptions: pulled one update at a time, so a slow reader gets the newest state and never a queue.
+
+use super::commit::{Effect, Unit};
+use super::{Done, Job, MAX_SUBSCRIPTIONS, Peer, read};
+use crate::api::Role;
+use crate::api::{Item, Refusal, Reply, RequestId, SpaceRef, SubscriptionId, Target, Update};
+use crate::document;
+use crate::lens::{Lens, Miss};
+use crate::path::Path;
+use crate::version::Version;
+use std::collections::BTreeMap;
+
+/// The most changes handed out in one update of a feed.
+const CHANGES_PER_UPDATE: usize = 256;
+/// Status subscribers hear of changes at most this often, in milliseconds.
+const STATUS_PACE: u64 = 200;
+
+/// What a subscriber was last told.
+#[derive(Clone, Debug)]
+enum Seen {
+    /// Nothing yet.
+    Nothing,
+    /// Versions it has (from here, or from before as it says).
+    Versions(Vec<Version>),
+    /// The children it has, with their versions.
+    Items(BTreeMap<String, Vec<Version>>, Vec<Version>),
+    /// Everything up to a cursor.
+    Cursor(Option<String>),
+    /// A document.
+    Document(serde_json::Value, u64),
+}
+
+/// An open subscription.
+#[derive(Clone, Debug)]
+pub(super) struct Subscription {
+    target: Target,
+    space: u32,
+    seen: Seen,
+    /// Something may have changed since the last look.
+    dirty: bool,
+    /// The reader waits for an update.
+    pulled: bool,
+    /// A look is under way.
+    looking: bool,
+}
+
+impl Peer {
+    pub(super) fn subscribe(&mut self, id: RequestId, target: &Target, lens: &Lens<'_>) -> Result<Done, Miss> {
+        let refuse = |refusal| Ok(Done::Write(Unit::reply(id, Reply::Refused(refusal))));
+        if self.subscriptions.len() >= MAX_SUBSCRIPTIONS {
+            return refuse(Refusal::TooMany(format!("At most {MAX_SUBSCRIPTIONS} subscriptions may be open.")));
+        }
+        let space = match target {
+            Target::Status => None,
+            Target::Value { space, .. } | Target::List { space, .. } | Target::Changes { space, .. } => Some(space),
+        };
+        let number = match space {
+            None => 0,
+            Some(space) => match self.readable(space, lens)? {
+                Ok(number) => number,
+                Err(refusal) => return refuse(refusal),
+            },
+        };
+        let seen = match target {
+            Target::Value { parents: Some(parents), .. } | Target::List { parents: Some(parents), .. } => {
+                if let Some(refusal) = self.unknown(number, parents) {
+                    return refuse(refusal);
+                }
+                Seen::Versions(parents.clone())
+            }
+            Target::Changes { since, .. } => Seen::Cursor(since.clone()),
+            _ => Seen::Nothing,
+        };
+        let subscription =
+            Subscription { target: target.clone(), space: number, seen, dirty: true, pulled: false, looking: false };
+        let open = SubscriptionId(self.number());
+        let effect = Effect::Subscribed(id, Reply::Subscribed(open), Box::new(subscription));
+        Ok(Done::Write(Unit { effects: vec![effect], ..Unit::default() }))
+    }
+
+    pub(super) fn opened(&mut self, id: RequestId, reply: Reply, subscription: Box<Subscription>) {
+        if let Reply::Subscribed(open) = &reply {
+            self.subscriptions.insert(*open, *subscription);
+        }
+        self.reply(id, reply);
+    }
+
+    pub(super) fn pull(&mut self, id: SubscriptionId) {
+        if let Some(subscription) = self.subscriptions.get_mut(&id) {
+            subscription.pulled = true;
+            self.look(id);
+        }
+    }
+
+    /// Starts a look if the reader waits and something may have changed.
+    fn look(&mut self, id: SubscriptionId) {
+        let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
+        if subscription.pulled && subscription.dirty && !subscription.looking && self.booted {
+            if let (Target::Status, Seen::Document(_, at)) = (&subscription.target, &subscription.seen)
+                && self.now < at + STATUS_PACE
+            {
+                let due = at + STATUS_PACE;
+                self.wake_by(due);
+                return;
+            }
+            subscription.looking = true;
+            subscription.dirty = false;
+            self.start(Job::Update(id));
+        }
+    }
+
+    /// A look was cut short by a storage failure: look again after the restart.
+    pub(super) fn put_off(&mut self, id: SubscriptionId) {
+        if let Some(subscription) = self.subscriptions.get_mut(&id) {
+            subscription.looking = false;
+            subscription.dirty = true;
+        }
+    }
+
+    pub(super) fn resume_updates(&mut self) {
+        for id in self.subscriptions.keys().copied().collect::<Vec<_>>() {
+            self.look(id);
+        }
+    }
+
+    pub(super) fn end_subscription(&mut self, id: SubscriptionId, refusal: Refusal) {
+        if self.subscriptions.remove(&id).is_some() {
+            self.outputs.push_back(super::Output::Update(id, Update::End(refusal)));
+        }
+    }
+
+    /// Values at these places have changed.
+    pub(super) fn changed(&mut self, space: u32, paths: &[Path]) {
+        let touched: Vec<SubscriptionId> = self
+            .subscriptions
+            .iter_mut()
+            .filter(|(_, subscription)| subscription.space == space && !subscription.dirty)
+            .filter(|(_, subscription)| match &subscription.target {
+                Target::Value { path, .. } | Target::List { prefix: path, .. } => {
+                    paths.iter().any(|changed| path.contains(changed) || changed.contains(path))
+                }
+                Target::Changes { .. } => true,
+                Target::Status => false,
+            })
+            .map(|(id, subscription)| {
+                subscription.dirty = true;
+                *id
+            })
+            .collect();
+        for id in touched {
+            self.look(id);
+        }
+        self.status_changed();
+    }
+
+    /// The status has changed.
+    pub(super) fn status_changed(&mut self) {
+        let watching: Vec<SubscriptionId> = self
+            .subscriptions
+            .iter_mut()
+            .filter(|(_, subscription)| subscription.target == Target::Status)
+            .map(|(id, subscription)| {
+                subscription.dirty = true;
+                *id
+            })
+            .collect();
+        for id in watching {
+            self.look(id);
+        }
+    }
+
+    /// Looks what to tell a subscriber.
+    pub(super) fn update(&mut self, id: SubscriptionId, lens: &Lens<'_>) -> Result<Done, Miss> {
+        let Some(subscription) = self.subscriptions.get(&id) else { return Ok(Done::Nothing) };
+        let Subscription { target, space, seen, .. } = subscription.clone();
+        if target != Target::Status {
+            self.space(space, lens)?;
+            if let Err(refusal) = self.may(space, Role::Reader) {
+                self.end_subscription(id, refusal);
+                return Ok(Done::Nothing);
+            }
+        }
+        let told = match &target {
+            Target::Status => {
+                let document = self.status();
+                match &seen {
+                    Seen::Document(before, _) if *before == document => None,
+                    _ => Some((Update::Document(document.clone()), Seen::Document(document, self.now))),
+                }
+            }
+            Target::Value { path, .. } => match read::value(lens, space, path)? {
+                Err(refusal) => {
+                    self.end_subscription(id, refusal);
+                    return Ok(Done::Nothing);
+                }
+                Ok((body, version)) => {
+                    let parents = seen.versions();
+                    let news = !matches!(&seen, Seen::Versions(before) if *before == version);
+                    news.then(|| (Update::Value { body, version: version.clone(), parents }, Seen::Versions(version)))
+                }
+            },
+            Target::List { prefix, query, .. } => {
+                let listing = document::list(lens, space, prefix, query)?;
+                items_update(listing.items, &seen)
+            }
+            Target::Changes { .. } => {
+                let since = if let Seen::Cursor(cursor) = &seen { cursor.clone() } else { None };
+                match self.read_changes(space, since.as_deref(), CHANGES_PER_UPDATE, lens)? {
+                    Err(refusal) => {
+                        self.end_subscription(id, refusal);
+                        return Ok(Done::Nothing);
+                    }
+                    Ok((items, _)) if items.is_empty() => None,
+                    Ok((items, next)) => {
+                        let cursor = items.last().map_or(next, |item| item.cursor.clone());
+                        Some((Update::Changes(items), Seen::Cursor(Some(cursor))))
+                    }
+                }
+            }
+        };
+        let Some(subscription) = self.subscriptions.get_mut(&id) else { return Ok(Done::Nothing) };
+        subscription.looking = false;
+        if let Some((update, seen)) = told {
+            // A feed may have more than one update holds.
+            subscription.dirty |= matches!(update, Update::Changes(_));
+            subscription.pulled = false;
+            subscription.seen = seen;
+            self.outputs.push_back(super::Output::Update(id, update));
+        } else if subscription.dirty {
+            self.start_later(Job::Update(id));
+            if let Some(subscription) = self.subscriptions.get_mut(&id) {
+                subscription.looking = true;
+                subscription.dirty = false;
+            }
+        }
+        Ok(Done::Nothing)
+    }
+
+    /// Looks again where the pace held updates back.
+    pub(super) fn look_again(&mut self) {
+        let waiting: Vec<SubscriptionId> = self
+            .subscriptions
+            .iter()
+            .filter(|(_, s)| s.target == Target::Status && s.dirty && s.pulled)
+            .map(|(id, _)| *id)
+            .collect();
+        for id in waiting {
+            self.look(id);
+        }
+    }
+}
+
+impl Seen {
+    fn versions(&self) -> Vec<Version> {
+        match self {
+            Seen::Versions(versions) | Seen::Items(_, versions) => versions.clone(),
+            _ => Vec::new(),
+        }
+    }
+}
+
+fn items_update(items: Vec<Item>, seen: &Seen) -> Option<(Update, Seen)> {
+    let version = document::merge_versions(items.iter().map(|item| item.version.as_slice()));
+    let now: BTreeMap<String, Vec<Version>> =
+        items.iter().map(|item| (item.key.clone(), item.version.clone())).collect();
+    let parents = seen.versions();
+    match seen {
+        // It says it has exactly this: only what comes after is told.
+        Seen::Versions(before) if *before == version => None,
+        Seen::Items(before, _) => {
+            if *before == now {
+                return None;
+            }
+            let removed = before.keys().filter(|key| !now.contains_key(*key)).cloned().collect();
+            let items = items.into_iter().filter(|item| before.get(&item.key) != Some(&item.version)).collect();
+            let update = Update::Items { items, removed, version: version.clone(), parents, whole: false };
+            Some((update, Seen::Items(now, version)))
+        }
+        _ => {
+            let update = Update::Items { items, removed: Vec::new(), version: version.clone(), parents, whole: true };
+            Some((update, Seen::Items(now, version)))
+        }
+    }
+}
+
+impl Target {
+    /// The space a subscription is about, if any.
+    pub fn space(&self) -> Option<&SpaceRef> {
+        match self {
+            Target::Status => None,
+            Target::Value { space, .. } | Target::List { space, .. } | Target::Changes { space, .. } => Some(space),
+        }
+    }
+}

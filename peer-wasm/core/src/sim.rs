@@ -1,0 +1,19 @@
+//! A seeded world of many peers in one process: virtual time, links that fail, disks that lose what was not
+//! committed. The same seed gives the same run, event for event.
+//!
+//! The peers in it are the real ones. What a driver does in a browser or on a server, [`World`] does here: it carries
+//! outputs to disks, links and clocks and brings back what comes of them, sooner, later, twice, damaged or never.
+
+mod dice;
+mod disk;
+mod ledger;
+mod story;
+mod weather;
+mod world;
+
+pub use dice::Dice;
+pub use disk::Disk;
+pub use ledger::{Ledger, Outcome, Promise};
+pub use story::Story;
+pub use weather::Weather;
+pub use world::{Meddler, Node, NodeId, World};

@@ -1,0 +1,555 @@
+//! The world: peers, their disks, the links between them, and time.
+
+use super::{Dice, Disk, Weather};
+use crate::api::{Reply, Request, RequestId, SubscriptionId, Update};
+use crate::identity::PublicKey;
+use crate::peer::{Config, Fault, Input, LinkId, LinkPath, LoadId, Output, Peer, TransactionId};
+use crate::rows::{Batch, Read, Rows};
+use std::collections::{BTreeMap, VecDeque};
+
+/// When every world begins, in milliseconds since 1970.
+const BEGINNING: u64 = 1_800_000_000_000;
+/// A peer that gives more outputs than this for one input is going round in circles.
+const MAX_OUTPUTS: usize = 100_000;
+/// How long an attempt to reach a peer takes to fail, in milliseconds.
+const DIAL_FAILS_AFTER: u64 = 3_000;
+
+/// Which peer of a world, counted from 0.
+pub type NodeId = usize;
+
+/// One peer, its disk and what it has said.
+pub struct Node {
+    peer: Option<Peer>,
+    /// Its committed rows.
+    pub disk: Disk,
+    /// How many times it was started: what belongs to an earlier life is not delivered to a later one.
+    life: u64,
+    /// How far its wall clock is off, in milliseconds.
+    pub skew: i64,
+    device: Option<PublicKey>,
+    replies: BTreeMap<RequestId, Reply>,
+    updates: BTreeMap<SubscriptionId, VecDeque<Update>>,
+    /// What it refused, by name, and how often.
+    pub refused: BTreeMap<&'static str, u64>,
+    /// Why it closed links, and how often.
+    pub hung_up: BTreeMap<&'static str, u64>,
+    wake_at: Option<u64>,
+}
+
+struct Link {
+    ends: [NodeId; 2],
+    /// When the last frame in each direction arrives: links keep order.
+    busy_until: [u64; 2],
+}
+
+enum Event {
+    Frame { link: LinkId, to: NodeId, bytes: Vec<u8> },
+    Sent { link: LinkId, by: NodeId, bytes: usize },
+    Loaded { node: NodeId, life: u64, load: LoadId, reads: Vec<Read>, rows: Option<Result<Vec<Rows>, String>> },
+    Written { node: NodeId, life: u64, transaction: TransactionId, batch: Batch },
+    Committed { node: NodeId, life: u64, transaction: TransactionId },
+    Failed { node: NodeId, life: u64, transaction: TransactionId, fault: Fault },
+    Wake { node: NodeId, life: u64 },
+    Down { link: LinkId, to: NodeId, life: u64 },
+    Dialled { by: NodeId, life: u64, peer: PublicKey, tried: bool },
+    Start { node: NodeId, life: u64 },
+}
+
+/// Changes the outgoing frames of one peer: how hostile peers are played.
+pub type Meddler = Box<dyn FnMut(Vec<u8>, &mut Dice) -> Vec<Vec<u8>>>;
+
+/// A world of peers.
+pub struct World {
+    /// Chooses everything that is left to chance.
+    pub dice: Dice,
+    /// What goes wrong at present.
+    pub weather: Weather,
+    /// The peers.
+    pub nodes: Vec<Node>,
+    now: u64,
+    events: BTreeMap<(u64, u64), Event>,
+    links: BTreeMap<LinkId, Link>,
+    /// Peers in different groups cannot reach each other.
+    groups: Vec<u64>,
+    meddlers: BTreeMap<NodeId, Meddler>,
+    next: u64,
+    /// How many events have happened.
+    pub steps: u64,
+    /// Every frame that was sent, as bytes; kept only if asked for.
+    pub wire: Option<Vec<Vec<u8>>>,
+}
+
+impl World {
+    /// An empty world.
+    pub fn new(seed: u64) -> World {
+        World {
+            dice: Dice::new(seed),
+            weather: Weather::FAIR,
+            nodes: Vec::new(),
+            now: BEGINNING,
+            events: BTreeMap::new(),
+            links: BTreeMap::new(),
+            groups: Vec::new(),
+            meddlers: BTreeMap::new(),
+            next: 0,
+            steps: 0,
+            wire: None,
+        }
+    }
+
+    /// The time, in milliseconds since 1970.
+    pub fn now(&self) -> u64 {
+        self.now
+    }
+
+    /// Adds a peer with an empty disk and starts it.
+    pub fn add(&mut self) -> NodeId {
+        self.add_with(Disk::default())
+    }
+
+    /// Adds a peer with a given disk and starts it.
+    pub fn add_with(&mut self, disk: Disk) -> NodeId {
+        let id = self.nodes.len();
+        self.nodes.push(Node {
+            peer: None,
+            disk,
+            life: 0,
+            skew: 0,
+            device: None,
+            replies: BTreeMap::new(),
+            updates: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            hung_up: BTreeMap::new(),
+            wake_at: None,
+        });
+        self.groups.push(0);
+        self.start(id);
+        id
+    }
+
+    /// Whether a peer is running.
+    pub fn is_up(&self, node: NodeId) -> bool {
+        self.nodes.get(node).is_some_and(|node| node.peer.is_some())
+    }
+
+    /// A peer's device key, once it has started.
+    pub fn device(&self, node: NodeId) -> Option<PublicKey> {
+        self.nodes.get(node)?.device
+    }
+
+    /// Starts a peer from its rows, if it is not running.
+    pub fn start(&mut self, id: NodeId) {
+        let seed = self.dice.seed();
+        let now = self.clock_of(id);
+        let Some(node) = self.nodes.get_mut(id).filter(|node| node.peer.is_none()) else { return };
+        node.life += 1;
+        node.wake_at = None;
+        node.peer = Some(Peer::new(now, Config { entropy: seed, version: "sim".to_owned() }));
+        self.drain(id);
+    }
+
+    /// Stops a peer at once, in the middle of whatever it does. Only what is on its disk remains.
+    pub fn crash(&mut self, id: NodeId) {
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        node.peer = None;
+        node.replies.clear();
+        node.updates.clear();
+        let links: Vec<LinkId> = self.links.iter().filter(|(_, link)| link.ends.contains(&id)).map(|(id, _)| *id).collect();
+        for link in links {
+            self.cut(link, 5_000);
+        }
+    }
+
+    /// Starts a peer again after a time.
+    pub fn start_after(&mut self, node: NodeId, delay: u64) {
+        let life = self.life(node);
+        self.schedule(delay, Event::Start { node, life });
+    }
+
+    /// Divides the peers: only those with the same group number can reach each other from now on.
+    pub fn divide(&mut self, groups: impl Fn(NodeId) -> u64) {
+        self.groups = (0..self.nodes.len()).map(groups).collect();
+        let apart: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| !self.reachable(link.ends[0], link.ends[1]))
+            .map(|(id, _)| *id)
+            .collect();
+        for link in apart {
+            self.cut(link, 5_000);
+        }
+    }
+
+    /// Lets everybody reach everybody again, and tells them.
+    pub fn unite(&mut self) {
+        self.groups = vec![0; self.nodes.len()];
+        for node in 0..self.nodes.len() {
+            self.input(node, Input::NetworkUp);
+        }
+    }
+
+    /// Cuts every link between two peers.
+    pub fn cut_between(&mut self, a: NodeId, b: NodeId) {
+        let links: Vec<LinkId> = self
+            .links
+            .iter()
+            .filter(|(_, link)| link.ends == [a, b] || link.ends == [b, a])
+            .map(|(id, _)| *id)
+            .collect();
+        for link in links {
+            self.cut(link, 1_000);
+        }
+    }
+
+    /// Puts something between a peer and its links that changes what it sends.
+    pub fn meddle(&mut self, node: NodeId, meddler: Meddler) {
+        self.meddlers.insert(node, meddler);
+    }
+
+    /// Lets a peer send what it wants to again.
+    pub fn stop_meddling(&mut self, node: NodeId) {
+        self.meddlers.remove(&node);
+    }
+
+    /// Sends a frame to `to` over its link with `from`, as if `from` had sent it. False if there is no such link.
+    pub fn inject(&mut self, from: NodeId, to: NodeId, bytes: Vec<u8>) -> bool {
+        let Some(link) = self.link_between(from, to) else { return false };
+        self.carry(link, from, bytes);
+        true
+    }
+
+    /// The link between two peers.
+    pub fn link_between(&self, a: NodeId, b: NodeId) -> Option<LinkId> {
+        self.links.iter().find(|(_, link)| link.ends == [a, b] || link.ends == [b, a]).map(|(id, _)| *id)
+    }
+
+    /// How many links are up.
+    pub fn links(&self) -> usize {
+        self.links.len()
+    }
+
+    /// Connects two peers if both are up, can reach each other and are not connected yet.
+    pub fn connect(&mut self, a: NodeId, b: NodeId) -> bool {
+        let (Some(key_a), Some(key_b)) = (self.device(a), self.device(b)) else { return false };
+        let possible = a != b && self.is_up(a) && self.is_up(b) && self.reachable(a, b);
+        if !possible || self.link_between(a, b).is_some() {
+            return false;
+        }
+        let link = LinkId(self.number());
+        self.links.insert(link, Link { ends: [a, b], busy_until: [self.now; 2] });
+        let path = if self.dice.once_in(2) { LinkPath::Relay } else { LinkPath::WebRtc };
+        self.input(a, Input::LinkUp { link, peer: key_b, path });
+        self.input(b, Input::LinkUp { link, peer: key_a, path });
+        true
+    }
+
+    /// Asks a peer for something; the answer will be found by [`World::reply`]. `None` if it is not running.
+    pub fn ask(&mut self, node: NodeId, request: Request) -> Option<RequestId> {
+        if !self.is_up(node) {
+            return None;
+        }
+        let id = RequestId(self.number());
+        self.input(node, Input::Request(id, request));
+        Some(id)
+    }
+
+    /// Takes the reply to a request, if it has come.
+    pub fn reply(&mut self, node: NodeId, id: RequestId) -> Option<Reply> {
+        self.nodes.get_mut(node)?.replies.remove(&id)
+    }
+
+    /// Asks and lets time pass until the reply comes, at most `patience` milliseconds.
+    pub fn ask_for(&mut self, node: NodeId, request: Request, patience: u64) -> Option<Reply> {
+        let id = self.ask(node, request)?;
+        let deadline = self.now.saturating_add(patience);
+        loop {
+            if let Some(reply) = self.reply(node, id) {
+                return Some(reply);
+            }
+            if !self.step(deadline) {
+                return self.reply(node, id);
+            }
+        }
+    }
+
+    /// Asks for a subscription's next update.
+    pub fn pull(&mut self, node: NodeId, subscription: SubscriptionId) {
+        self.input(node, Input::Pull(subscription));
+    }
+
+    /// Takes the next update of a subscription, if it has come.
+    pub fn update(&mut self, node: NodeId, subscription: SubscriptionId) -> Option<Update> {
+        self.nodes.get_mut(node)?.updates.get_mut(&subscription)?.pop_front()
+    }
+
+    /// Lets this much time pass.
+    pub fn run(&mut self, milliseconds: u64) {
+        let deadline = self.now.saturating_add(milliseconds);
+        while self.step(deadline) {}
+    }
+
+    /// Lets time pass until `done`, which is asked once per second; false if that takes more than `limit` milliseconds.
+    pub fn run_until(&mut self, limit: u64, mut done: impl FnMut(&mut World) -> bool) -> bool {
+        let deadline = self.now.saturating_add(limit);
+        loop {
+            if done(self) {
+                return true;
+            }
+            if self.now >= deadline {
+                return false;
+            }
+            self.run(1_000);
+        }
+    }
+
+    /// Lets the next thing happen, if it happens by `deadline`; else moves time there.
+    fn step(&mut self, deadline: u64) -> bool {
+        match self.events.first_key_value() {
+            Some(((time, _), _)) if *time <= deadline => {}
+            _ => {
+                self.now = deadline;
+                return false;
+            }
+        }
+        let Some(((time, _), event)) = self.events.pop_first() else { return false };
+        self.now = time;
+        self.steps += 1;
+        self.happen(event);
+        true
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Frame { link, to, bytes } => {
+                if self.links.contains_key(&link) {
+                    self.input(to, Input::Frame { link, bytes });
+                }
+            }
+            Event::Sent { link, by, bytes } => {
+                if self.links.contains_key(&link) {
+                    self.input(by, Input::Sent { link, bytes });
+                }
+            }
+            Event::Loaded { node, life, load, reads, rows } if life == self.life(node) => {
+                let rows = rows.unwrap_or_else(|| Ok(self.read(node, &reads)));
+                self.input(node, Input::Loaded { load, rows });
+            }
+            Event::Written { node, life, transaction, batch } if life == self.life(node) && self.is_up(node) => {
+                if let Some(node) = self.nodes.get_mut(node) {
+                    node.disk.commit(&batch);
+                }
+                let report = self.dice.within((0, 3));
+                self.schedule(report, Event::Committed { node, life, transaction });
+            }
+            Event::Committed { node, life, transaction } if life == self.life(node) => {
+                self.input(node, Input::Committed(transaction));
+            }
+            Event::Failed { node, life, transaction, fault } if life == self.life(node) => {
+                self.input(node, Input::Failed(transaction, fault));
+            }
+            Event::Wake { node, life } if life == self.life(node) => {
+                let due = self.nodes.get(node).and_then(|node| node.wake_at);
+                let now = self.clock_of(node);
+                match due {
+                    Some(at) if at <= now => {
+                        if let Some(node) = self.nodes.get_mut(node) {
+                            node.wake_at = None;
+                        }
+                        self.input(node, Input::Wake);
+                    }
+                    _ => {}
+                }
+            }
+            Event::Down { link, to, life } if life == self.life(to) => self.input(to, Input::LinkDown { link }),
+            Event::Dialled { by, life, peer, tried } if life == self.life(by) => {
+                let other = self.nodes.iter().position(|node| node.device == Some(peer));
+                match other {
+                    Some(other) if self.link_between(by, other).is_some() || self.connect(by, other) => {}
+                    _ if tried => self.input(by, Input::DialFailed { peer }),
+                    _ => self.schedule(DIAL_FAILS_AFTER, Event::Dialled { by, life, peer, tried: true }),
+                }
+            }
+            Event::Start { node, life } if life == self.life(node) => self.start(node),
+            _ => {}
+        }
+    }
+
+    /// Gives a peer an input and carries out what it wants done.
+    pub fn input(&mut self, id: NodeId, input: Input) {
+        let now = self.clock_of(id);
+        let Some(peer) = self.nodes.get_mut(id).and_then(|node| node.peer.as_mut()) else { return };
+        peer.handle(now, input);
+        self.drain(id);
+    }
+
+    fn drain(&mut self, id: NodeId) {
+        for _ in 0..MAX_OUTPUTS {
+            let Some(peer) = self.nodes.get_mut(id).and_then(|node| node.peer.as_mut()) else { return };
+            let Some(output) = peer.poll_output() else {
+                if let Some(device) = peer.device()
+                    && let Some(node) = self.nodes.get_mut(id)
+                {
+                    node.device = Some(device);
+                }
+                return;
+            };
+            self.carry_out(id, output);
+        }
+        panic!("peer {id} gives outputs without end");
+    }
+
+    fn carry_out(&mut self, id: NodeId, output: Output) {
+        let life = self.life(id);
+        let weather = self.weather;
+        match output {
+            Output::Load(load, reads) => {
+                let delay = self.dice.within(weather.load);
+                let rows = if self.dice.once_in(weather.fail_load) {
+                    Some(Err("the simulated disk could not be read".to_owned()))
+                } else if self.dice.once_in(2) {
+                    // What a store answers is how things stood at some moment between question and answer.
+                    Some(Ok(self.read(id, &reads)))
+                } else {
+                    None
+                };
+                self.schedule(delay, Event::Loaded { node: id, life, load, reads, rows });
+            }
+            Output::Commit(transaction, batch) => {
+                let delay = self.dice.within(weather.commit);
+                let event = if self.dice.once_in(weather.fail_commit) {
+                    let fault = if self.dice.once_in(2) { Fault::Full } else { Fault::Broken("simulated".to_owned()) };
+                    Event::Failed { node: id, life, transaction, fault }
+                } else {
+                    Event::Written { node: id, life, transaction, batch }
+                };
+                self.schedule(delay, event);
+            }
+            Output::Reply(request, reply) => {
+                if let Some(node) = self.nodes.get_mut(id) {
+                    let before = node.replies.insert(request, reply);
+                    assert!(before.is_none(), "peer {id} answered a request twice");
+                }
+            }
+            Output::Update(subscription, update) => {
+                if let Some(node) = self.nodes.get_mut(id) {
+                    node.updates.entry(subscription).or_default().push_back(update);
+                }
+            }
+            Output::Send(link, bytes) => self.send(id, link, bytes),
+            Output::HangUp(link, why) => {
+                if let Some(node) = self.nodes.get_mut(id) {
+                    *node.hung_up.entry(why).or_default() += 1;
+                }
+                self.cut(link, 50);
+            }
+            Output::Dial(peer, _) => {
+                let delay = self.dice.within(weather.latency);
+                self.schedule(delay, Event::Dialled { by: id, life, peer, tried: false });
+            }
+            Output::WakeAt(at) => {
+                let delay = at.saturating_sub(self.clock_of(id));
+                if let Some(node) = self.nodes.get_mut(id) {
+                    node.wake_at = Some(at);
+                }
+                self.schedule(delay, Event::Wake { node: id, life });
+            }
+            Output::Refused(_, what) => {
+                if let Some(node) = self.nodes.get_mut(id) {
+                    *node.refused.entry(what).or_default() += 1;
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, from: NodeId, link: LinkId, bytes: Vec<u8>) {
+        let size = bytes.len();
+        let frames = match self.meddlers.get_mut(&from) {
+            Some(meddler) => meddler(bytes, &mut self.dice),
+            None => vec![bytes],
+        };
+        for frame in frames {
+            self.carry(link, from, frame);
+        }
+        self.schedule(1, Event::Sent { link, by: from, bytes: size });
+    }
+
+    /// Brings a frame to the other end of a link, if the weather lets it.
+    fn carry(&mut self, link: LinkId, from: NodeId, mut bytes: Vec<u8>) {
+        let weather = self.weather;
+        let Some(ends) = self.links.get(&link).map(|link| link.ends).filter(|ends| ends.contains(&from)) else { return };
+        if let Some(wire) = &mut self.wire {
+            wire.push(bytes.clone());
+        }
+        if self.dice.once_in(weather.cut) {
+            return self.cut(link, 5_000);
+        }
+        if self.dice.once_in(weather.corrupt) {
+            self.damage(&mut bytes);
+        }
+        let to = if ends[0] == from { ends[1] } else { ends[0] };
+        let copies = if self.dice.once_in(weather.duplicate) { 2 } else { 1 };
+        for _ in 0..copies {
+            let arrival = self.now.saturating_add(self.dice.within(weather.latency));
+            let overtaken = self.dice.once_in(weather.reorder);
+            let direction = usize::from(from != ends[0]);
+            let Some(link_state) = self.links.get_mut(&link) else { return };
+            let busy = &mut link_state.busy_until[direction];
+            let arrival = if overtaken { arrival.saturating_add(weather.latency.1) } else { arrival.max(*busy) };
+            if !overtaken {
+                *busy = arrival;
+            }
+            self.schedule(arrival.saturating_sub(self.now), Event::Frame { link, to, bytes: bytes.clone() });
+        }
+    }
+
+    fn damage(&mut self, bytes: &mut Vec<u8>) {
+        let at = self.dice.below(bytes.len() as u64) as usize;
+        match self.dice.below(3) {
+            0 => bytes.truncate(at),
+            1 => bytes.insert(at.min(bytes.len()), self.dice.number() as u8),
+            _ => {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte ^= 1 << self.dice.below(8);
+                }
+            }
+        }
+    }
+
+    /// Ends a link; both ends hear of it within `notice` milliseconds.
+    fn cut(&mut self, link: LinkId, notice: u64) {
+        let Some(ended) = self.links.remove(&link) else { return };
+        for to in ended.ends {
+            let delay = self.dice.within((0, notice));
+            let life = self.life(to);
+            self.schedule(delay, Event::Down { link, to, life });
+        }
+    }
+
+    fn read(&self, node: NodeId, reads: &[Read]) -> Vec<Rows> {
+        let Some(node) = self.nodes.get(node) else { return Vec::new() };
+        reads.iter().map(|read| node.disk.read(read)).collect()
+    }
+
+    fn reachable(&self, a: NodeId, b: NodeId) -> bool {
+        self.groups.get(a) == self.groups.get(b)
+    }
+
+    fn life(&self, node: NodeId) -> u64 {
+        self.nodes.get(node).map_or(0, |node| node.life)
+    }
+
+    /// The time a peer believes it is.
+    fn clock_of(&self, node: NodeId) -> u64 {
+        self.now.saturating_add_signed(self.nodes.get(node).map_or(0, |node| node.skew))
+    }
+
+    fn schedule(&mut self, delay: u64, event: Event) {
+        let order = self.number();
+        self.events.insert((self.now.saturating_add(delay), order), event);
+    }
+
+    fn number(&mut self) -> u64 {
+        self.next += 1;
+        self.next
+    }
+}

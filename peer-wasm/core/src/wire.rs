@@ -1,0 +1,223 @@
+//! Frames: what two peers say to each other over a link.
+//!
+//! ```text
+//! open    = 0 ‖ count ‖ token[16]*                               spaces the sender takes part in, known only to those who know them
+//! hello   = 1 ‖ space[32] ‖ count ‖ entry (bytes)*               the sender's right to be there: its device and grant
+//! have    = 2 ‖ space[32] ‖ count ‖ (log[32] ‖ len ‖ hash[32])*  durable here
+//! want    = 3 ‖ space[32] ‖ count ‖ (log[32] ‖ from)*            please send
+//! entries = 4 ‖ space[32] ‖ count ‖ entry (bytes)*               runs of logs, one after the other
+//! fork    = 5 ‖ space[32] ‖ proof                                two histories of one log
+//! ask     = 6 ‖ space[32] ‖ log[32] ‖ count ‖ seq*               which entries do you have there?
+//! tell    = 7 ‖ space[32] ‖ log[32] ‖ count ‖ (seq ‖ header and signature (bytes))*
+//! refused = 8 ‖ space[32] ‖ log[32] ‖ seq ‖ why (text)           not taken, by name
+//! ```
+
+use crate::codec::{CodecError, Reader, Writer};
+use crate::entry::{ForkProof, MAX_BODY, MAX_DEPS};
+use crate::identity::PublicKey;
+
+/// The most bytes of one frame.
+pub const MAX_FRAME: usize = 3 << 19;
+/// The most tokens in an open frame.
+pub const MAX_TOKENS: usize = 1024;
+/// The most items in a have or want frame.
+pub const MAX_ITEMS: usize = 4096;
+/// The most entries in one frame.
+pub const MAX_ENTRIES: usize = 4096;
+/// The most credentials in a hello.
+pub const MAX_CREDENTIALS: usize = 4;
+/// The most places asked about at once.
+pub const MAX_ASKED: usize = 64;
+
+const MAX_HEADER: usize = 256 + MAX_DEPS * 74;
+const MAX_RAW: usize = MAX_HEADER + 64 + MAX_BODY;
+
+/// Names a space to someone who knows it, for one direction between two peers.
+pub type Token = [u8; 16];
+
+/// One thing said over a link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Frame {
+    /// The spaces the sender takes part in.
+    Open(Vec<Token>),
+    /// The sender's right to be in a space.
+    Hello(PublicKey, Vec<Vec<u8>>),
+    /// What the sender has: log, length, last hash.
+    Have(PublicKey, Vec<(PublicKey, u64, [u8; 32])>),
+    /// What the sender lacks: log, from where.
+    Want(PublicKey, Vec<(PublicKey, u64)>),
+    /// Entries.
+    Entries(PublicKey, Vec<Vec<u8>>),
+    /// Proof that a log forks.
+    Fork(PublicKey, Box<ForkProof>),
+    /// A question about places in a log.
+    Ask(PublicKey, PublicKey, Vec<u64>),
+    /// The answer.
+    Tell(PublicKey, PublicKey, Vec<(u64, Vec<u8>)>),
+    /// Something was not taken.
+    Refused(PublicKey, PublicKey, u64, String),
+}
+
+impl Frame {
+    /// The space the frame is about.
+    pub fn space(&self) -> Option<PublicKey> {
+        Some(match self {
+            Frame::Open(_) => return None,
+            Frame::Hello(space, _)
+            | Frame::Have(space, _)
+            | Frame::Want(space, _)
+            | Frame::Entries(space, _)
+            | Frame::Fork(space, _)
+            | Frame::Ask(space, ..)
+            | Frame::Tell(space, ..)
+            | Frame::Refused(space, ..) => *space,
+        })
+    }
+
+    /// The frame's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        match self {
+            Frame::Open(tokens) => {
+                writer.u8(0).number(tokens.len() as u64);
+                for token in tokens {
+                    writer.fixed(token);
+                }
+            }
+            Frame::Hello(space, entries) => list(writer.u8(1).fixed(&space.0), entries),
+            Frame::Have(space, items) => {
+                writer.u8(2).fixed(&space.0).number(items.len() as u64);
+                for (log, len, hash) in items {
+                    writer.fixed(&log.0).number(*len).fixed(hash);
+                }
+            }
+            Frame::Want(space, items) => {
+                writer.u8(3).fixed(&space.0).number(items.len() as u64);
+                for (log, from) in items {
+                    writer.fixed(&log.0).number(*from);
+                }
+            }
+            Frame::Entries(space, entries) => list(writer.u8(4).fixed(&space.0), entries),
+            Frame::Fork(space, proof) => proof.encode(writer.u8(5).fixed(&space.0)),
+            Frame::Ask(space, log, places) => {
+                writer.u8(6).fixed(&space.0).fixed(&log.0).number(places.len() as u64);
+                for seq in places {
+                    writer.number(*seq);
+                }
+            }
+            Frame::Tell(space, log, found) => {
+                writer.u8(7).fixed(&space.0).fixed(&log.0).number(found.len() as u64);
+                for (seq, signed) in found {
+                    writer.number(*seq).bytes(signed);
+                }
+            }
+            Frame::Refused(space, log, seq, why) => {
+                writer.u8(8).fixed(&space.0).fixed(&log.0).number(*seq).text(why);
+            }
+        }
+        writer.finish()
+    }
+
+    /// Reads a frame. A proof inside is checked.
+    pub fn decode(bytes: &[u8]) -> Result<Frame, CodecError> {
+        if bytes.len() > MAX_FRAME {
+            return Err(CodecError::Limit);
+        }
+        let mut reader = Reader::new(bytes);
+        let tag = reader.u8()?;
+        if tag == 0 {
+            let tokens = many(&mut reader, MAX_TOKENS, |reader| reader.fixed())?;
+            reader.end()?;
+            return Ok(Frame::Open(tokens));
+        }
+        let space = PublicKey(reader.fixed()?);
+        let key = |reader: &mut Reader<'_>| Ok(PublicKey(reader.fixed()?));
+        let raw = |reader: &mut Reader<'_>| Ok(reader.bytes(MAX_RAW)?.to_vec());
+        let frame = match tag {
+            1 => Frame::Hello(space, many(&mut reader, MAX_CREDENTIALS, raw)?),
+            2 => Frame::Have(
+                space,
+                many(&mut reader, MAX_ITEMS, |reader| Ok((key(reader)?, reader.number()?, reader.fixed()?)))?,
+            ),
+            3 => Frame::Want(space, many(&mut reader, MAX_ITEMS, |reader| Ok((key(reader)?, reader.number()?)))?),
+            4 => Frame::Entries(space, many(&mut reader, MAX_ENTRIES, raw)?),
+            5 => {
+                let proof = ForkProof::decode(space, &mut reader)?.ok_or(CodecError::Tag)?;
+                Frame::Fork(space, Box::new(proof))
+            }
+            6 => Frame::Ask(space, key(&mut reader)?, many(&mut reader, MAX_ASKED, |reader| reader.number())?),
+            7 => Frame::Tell(
+                space,
+                key(&mut reader)?,
+                many(&mut reader, MAX_ASKED, |reader| Ok((reader.number()?, reader.bytes(MAX_HEADER)?.to_vec())))?,
+            ),
+            8 => Frame::Refused(space, key(&mut reader)?, reader.number()?, reader.text(64)?.to_owned()),
+            _ => return Err(CodecError::Tag),
+        };
+        reader.end()?;
+        Ok(frame)
+    }
+}
+
+fn list(writer: &mut Writer, entries: &[Vec<u8>]) {
+    writer.number(entries.len() as u64);
+    for entry in entries {
+        writer.bytes(entry);
+    }
+}
+
+fn many<'a, T>(
+    reader: &mut Reader<'a>,
+    limit: usize,
+    mut one: impl FnMut(&mut Reader<'a>) -> Result<T, CodecError>,
+) -> Result<Vec<T>, CodecError> {
+    let count = reader.size(limit)?;
+    let mut items = Vec::new();
+    for _ in 0..count {
+        items.push(one(reader)?);
+    }
+    Ok(items)
+}
+
+/// The token by which `from` tells `to` that it takes part in `space`. Nobody who does not know the space can make
+/// it or read it, and it says nothing to a third peer.
+pub fn token(space: &PublicKey, from: &PublicKey, to: &PublicKey) -> Token {
+    let mut hasher = blake3::Hasher::new_derive_key("kith 2026 space token v1");
+    hasher.update(&space.0).update(&from.0).update(&to.0);
+    let mut token = [0; 16];
+    hasher.finalize_xof().fill(&mut token);
+    token
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn what_decodes_encodes_to_the_same_bytes(tag in 0..10u8, bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let bytes = [vec![tag], bytes].concat();
+            if let Ok(frame) = Frame::decode(&bytes) {
+                prop_assert_eq!(frame.encode(), bytes);
+            }
+        }
+    }
+
+    #[test]
+    fn frames_round_trip() {
+        let (space, log) = (PublicKey([1; 32]), PublicKey([2; 32]));
+        for frame in [
+            Frame::Open(vec![[1; 16], [2; 16]]),
+            Frame::Hello(space, vec![vec![1, 2]]),
+            Frame::Have(space, vec![(log, 3, [4; 32])]),
+            Frame::Want(space, vec![(log, 9)]),
+            Frame::Entries(space, vec![vec![5; 300]]),
+            Frame::Ask(space, log, vec![1, 2, 3]),
+            Frame::Tell(space, log, vec![(1, vec![7; 100])]),
+            Frame::Refused(space, log, 7, "wrong-prev".into()),
+        ] {
+            assert_eq!(Frame::decode(&frame.encode()), Ok(frame));
+        }
+    }
+}
