@@ -27,6 +27,8 @@ const state = {
 let data;
 let name = '';
 const timers = new Map();
+/** How many events came for each note. */
+const heard = new Map();
 
 const inList = () => (state.view === 'auto' ? narrow.matches : state.view === 'list');
 const locked = () => findSpace(state.status, space)?.role === 'reader';
@@ -65,9 +67,13 @@ async function send(id) {
   timers.delete(id);
   const fields = state.drafts.get(id);
   if (!fields) return;
-  await attempt(() => data.change(id, fields));
+  const before = heard.get(id);
+  const stored = await attempt(() => data.change(id, fields));
+  if (!state.notes.has(id)) state.drafts.delete(id);
+  if (!stored) return draw(); // What was typed stays on screen; the next change of the note sends it again.
   const left = Object.fromEntries(Object.entries(state.drafts.get(id) ?? {}).filter(([key, value]) => fields[key] !== value));
-  if (state.notes.has(id)) state.notes.set(id, { ...state.notes.get(id), ...fields });
+  // Until the peer's own event about this write arrives, what was sent stands in for it. If one arrived already, that is the truth.
+  if (state.notes.has(id) && heard.get(id) === before) state.notes.set(id, { ...state.notes.get(id), ...fields });
   if (Object.keys(left).length) state.drafts.set(id, left);
   else state.drafts.delete(id);
   draw();
@@ -210,7 +216,8 @@ async function start() {
   });
   data = openNotes(
     space,
-    (notes) => {
+    (notes, id) => {
+      if (id) heard.set(id, (heard.get(id) ?? 0) + 1);
       state.notes = notes;
       state.error = '';
       draw();

@@ -7,8 +7,8 @@ import { ask, json, keys } from '/assets/ask.js';
 const MERGE_PATCH = 'application/merge-patch+json';
 
 /**
- * Opens the notes of a space. `onChange` gets a Map of id → note, first all of them, then after every change by anybody.
- * `onError` gets a sentence when the peer refuses.
+ * Opens the notes of a space. `onChange` gets a Map of id → note, first all of them, then after every change by anybody
+ * with the id of the note that changed. `onError` gets a sentence when the peer refuses.
  */
 export function openNotes(space, onChange, onError) {
   const place = `/~/${keys(space)}/board/notes/`;
@@ -24,7 +24,7 @@ export function openNotes(space, onChange, onError) {
   live.onmessage = (event) => {
     const { key, value } = JSON.parse(event.data);
     notes.set(key, value);
-    onChange(notes);
+    onChange(notes, key);
   };
   live.addEventListener('delete', (event) => {
     notes.delete(JSON.parse(event.data).key);
