@@ -3,6 +3,7 @@
 // A note is a JSON object at /~/<space>/board/notes/<id>. Its fields are values of their own, so when one person moves a note
 // while another edits its text, both changes hold: each sends only the fields it means, with PATCH.
 import { ask, json, keys } from '/assets/ask.js';
+import { follow } from '/assets/follow.js'; // EventSource that outlives errors.
 
 const MERGE_PATCH = 'application/merge-patch+json';
 
@@ -16,24 +17,25 @@ export function openNotes(space, onChange, onError) {
 
   // The trailing slash means: the children of this place. The peer sends `reset` and then every note; from then on one event per
   // note that changed. The browser reconnects by itself and says which event it saw last, so nothing is missed or repeated.
-  const live = new EventSource(`${place}?values=1`);
-  live.addEventListener('reset', () => {
-    notes.clear();
-    onChange(notes);
-  });
-  live.onmessage = (event) => {
-    const { key, value } = JSON.parse(event.data);
-    notes.set(key, value);
-    onChange(notes, key);
-  };
-  live.addEventListener('delete', (event) => {
-    notes.delete(JSON.parse(event.data).key);
-    onChange(notes);
-  });
-  // A refusal closes the stream for good. EventSource does not show why; an ordinary request does.
-  live.onerror = () => {
-    if (live.readyState === EventSource.CLOSED) ask(place).catch((error) => onError(error.message));
-  };
+  follow(
+    () => `${place}?values=1`,
+    {
+      reset: () => {
+        notes.clear();
+        onChange(notes);
+      },
+      message: (event) => {
+        const { key, value } = JSON.parse(event.data);
+        notes.set(key, value);
+        onChange(notes, key);
+      },
+      delete: (event) => {
+        notes.delete(JSON.parse(event.data).key);
+        onChange(notes);
+      },
+    },
+    onError,
+  );
 
   return {
     /** Stores a whole note. */

@@ -173,7 +173,7 @@ async function start() {
       state.entriesAtStart ??= findSpace(status, space)?.entries;
       draw();
     });
-    await followChanges(space, onChange);
+    await followChanges(space, onChange, (sentence) => say(sentence, 'bad'));
     state.live = true;
   } catch (error) {
     state.error = error.message;

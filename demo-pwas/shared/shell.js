@@ -1,4 +1,5 @@
 // What every demo page does besides its own work: keep the chosen space in the header's links, show the connection, show messages.
+import { follow } from '/assets/follow.js';
 import { html, render, repeat } from '/assets/html.js';
 import { allSpaces, connectionWords, isPrivate } from '/assets/words.js';
 
@@ -50,13 +51,12 @@ addEventListener('hashchange', () => {
 
 /** Follows GET /~/peer for as long as the page lives: every state is one unnamed event. */
 export function followStatus(onStatus) {
-  const live = new EventSource('/~/peer');
-  live.onmessage = (event) => {
+  const message = (event) => {
     const status = JSON.parse(event.data);
     showConnection(status);
     onStatus(status);
   };
-  return live;
+  follow(() => '/~/peer', { message }, (sentence) => say(sentence, 'bad'));
 }
 
 const TOAST_MS = 6000;
