@@ -1,16 +1,18 @@
 //! One entry for fuzzers: any bytes become a request and a reply, and what comes out must be sendable.
 
 use super::{Framer, HttpRequest, HttpResponse, Parsed, Render, Rendered, parse};
-use kith_core::api::{Body, ChangeItem, Item, Refusal, Reply, SubscriptionId, SyncStatus, Update};
+use kith_core::api::{Body, ChangeItem, Item, Refusal, Reply, Request, SubscriptionId, SyncStatus, Update};
 use kith_core::path::Path;
 use kith_core::version::{Agent, Version};
 use serde_json::json;
+use std::hash::{DefaultHasher, Hash, Hasher};
 
 /// Takes any bytes as `method LF url LF (name: value LF)* LF body` and runs them through everything in this module.
+/// Returns a number that tells kinds of outcome apart, for fuzzers that keep inputs with new ones.
 ///
 /// # Panics
 /// When an answer comes out that could not be sent: that is what the fuzzer looks for.
-pub fn fuzz_http(data: &[u8]) {
+pub fn fuzz_http(data: &[u8]) -> u64 {
     let (head, body) = match data.windows(2).position(|pair| pair == b"\n\n") {
         Some(end) => (data.get(..end).unwrap_or_default(), data.get(end + 2..)),
         None => (data, None),
@@ -21,15 +23,33 @@ pub fn fuzz_http(data: &[u8]) {
     let url = lines.next().unwrap_or_default().to_owned();
     let headers = lines.map(|line| line.split_once(':').unwrap_or((line, "")));
     let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-    check(HttpRequest { method, url, headers, body: body.map(<[u8]>::to_vec) });
+    check(HttpRequest { method, url, headers, body: body.map(<[u8]>::to_vec) })
 }
 
-/// Parses a request and, where it asks the peer something, renders every kind of reply.
-pub(super) fn check(request: HttpRequest) {
+/// Parses a request and, where it asks the peer something, renders every kind of reply. Returns the kind of outcome.
+pub(super) fn check(request: HttpRequest) -> u64 {
+    let mut hasher = DefaultHasher::new();
     match parse(request) {
-        Parsed::Answer(response) => sendable(&response),
-        Parsed::Ask(_, render) => replies().into_iter().for_each(|reply| rendered(render.clone(), reply)),
+        Parsed::Answer(response) => {
+            sendable(&response);
+            let problem: serde_json::Value = serde_json::from_slice(&response.body).unwrap_or_default();
+            let words = problem.get("detail").and_then(serde_json::Value::as_str).unwrap_or_default();
+            (response.status, words.get(..30)).hash(&mut hasher);
+        }
+        Parsed::Ask(asked, render) => {
+            std::mem::discriminant(&asked).hash(&mut hasher);
+            match &asked {
+                Request::Write { change, conditions, id, .. } => {
+                    std::mem::discriminant(change).hash(&mut hasher);
+                    (conditions.if_match.is_some(), conditions.if_none_match.is_some(), id.is_some()).hash(&mut hasher);
+                }
+                Request::Subscribe(target) => std::mem::discriminant(target).hash(&mut hasher),
+                _ => {}
+            }
+            replies().into_iter().for_each(|reply| rendered(render.clone(), reply));
+        }
     }
+    hasher.finish()
 }
 
 fn rendered(render: Render, reply: Reply) {
