@@ -103,7 +103,7 @@ pub const UPGRADE_RETRY_MAX: Duration = Duration::from_secs(300);
 /// Time between signs of life asked of the page.
 pub const CARRIER_HEARTBEAT: Duration = Duration::from_millis(1500);
 /// Such signs missed before the page counts as gone.
-pub const CARRIER_MISSES: u32 = 3;
+pub const CARRIER_MISSES: u32 = 4;
 
 /// WebSocket bytes received and not yet read; more close the connection.
 pub const WS_UNREAD: usize = 16 << 20;

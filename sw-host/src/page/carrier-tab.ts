@@ -64,7 +64,13 @@ export class CarrierTab {
   #carry(): void {
     this.#carrier?.stop()
     const { port1, port2 } = new MessageChannel()
-    this.#carrier = startCarrier(port1, this.#iceServers ? { iceServers: this.#iceServers } : {})
+    this.#carrier = startCarrier(port1, {
+      ...(this.#iceServers ? { iceServers: this.#iceServers } : {}),
+      // The worker gave this tab up though it lives: it was too busy to answer.
+      onEnd: () => {
+        if (this.#elected) this.#carry()
+      },
+    })
     this.#worker?.postMessage(wire({ type: 'carrier' }), [port2])
   }
 
