@@ -1,7 +1,7 @@
 //! The relay's lasting identity: one Ed25519 key in the data folder, readable by its owner only.
 
 use libp2p::identity::{Keypair, ed25519};
-use std::fs::{self, File, OpenOptions};
+use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
@@ -65,24 +65,15 @@ pub fn load_or_create(data: &Path) -> Result<Keypair, IdentityError> {
 }
 
 /// Writes a new key so that a crash leaves either no file or a whole one, and two starts at once agree on one key.
+/// A temporary file is readable by its owner only.
 fn create(data: &Path, path: &Path) -> io::Result<()> {
-    let draft = data.join(format!("{KEY_FILE}.{}.new", std::process::id()));
-    let secret = ed25519::SecretKey::generate();
-    let mut options = OpenOptions::new();
-    options.write(true).create(true).truncate(true);
-    #[cfg(unix)]
-    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
-    let mut file = options.open(&draft)?;
-    file.write_all(secret.as_ref())?;
-    file.sync_all()?;
-    let linked = match fs::hard_link(&draft, path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
-        // A file system without hard links.
-        Err(_) => fs::rename(&draft, path),
-        Ok(()) => Ok(()),
-    };
-    let _ = fs::remove_file(&draft);
-    linked?;
+    let mut draft = tempfile::NamedTempFile::with_prefix_in(KEY_FILE, data)?;
+    draft.write_all(ed25519::SecretKey::generate().as_ref())?;
+    draft.as_file().sync_all()?;
+    match draft.persist_noclobber(path) {
+        Err(failed) if failed.error.kind() != io::ErrorKind::AlreadyExists => return Err(failed.error),
+        _ => {}
+    }
     File::open(data)?.sync_all()
 }
 

@@ -12,6 +12,8 @@
 //! The relay forwards bytes that are encrypted between peers and stores nothing but its own key. Every queue, table and
 //! wait has a limit. All tasks belong to [`Relay::run`] and end with it.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing))]
+
 pub mod config;
 pub mod identity;
 pub mod shutdown;

@@ -1,6 +1,6 @@
 //! Everything an operator can set: the shapes, their defaults, and the rules that hold between them.
 //!
-//! A value comes from the defaults, then the TOML file, then `KITH_*` variables, then flags; the last one wins. [`load`]
+//! A value comes from the defaults, then the TOML file, then `KITH_*` variables, then flags; the last one wins. [`load()`]
 //! merges them, `relay-server/kith-relay.example.toml` lists every key with its default.
 
 mod load;
