@@ -21,5 +21,7 @@ pub mod path;
 pub mod peer;
 pub mod records;
 pub mod rows;
+#[cfg(feature = "sim")]
+pub mod sim;
 pub mod version;
 pub mod wire;

@@ -333,6 +333,11 @@ impl Peer {
         self.keys.as_ref().map(|keys| keys.device.public())
     }
 
+    /// Whether the start is over: keys and spaces are known and stored.
+    pub fn is_ready(&self) -> bool {
+        self.booted
+    }
+
     /// The device key's seed, for the transport's own proof of identity.
     pub fn device_seed(&self) -> Option<zeroize::Zeroizing<[u8; 32]>> {
         self.keys.as_ref().map(|keys| keys.device.seed())

@@ -110,9 +110,6 @@ impl Peer {
         let Some(mut space) = self.spaces.remove(&number) else { return Ok(Done::Nothing) };
         let mut draft = Draft::default();
         let authority_changed = prepared.authority.is_some();
-        if let Some(authority) = prepared.authority {
-            space.authority = authority;
-        }
         let keys_changed = !prepared.epochs.is_empty();
         if keys_changed {
             space.row.epochs.extend(prepared.epochs);
@@ -135,6 +132,10 @@ impl Peer {
                 behind |= log.applied < log.tip.len;
             }
             self.hlc.recall(Clock(run.clock));
+        }
+        if authority_changed {
+            // What was refused before may stand now, and nothing decided meanwhile is lost.
+            space.judge();
         }
         for item in &prepared.items {
             if item.path == Path::space_name()

@@ -2,7 +2,7 @@
 
 use super::boot::Draft;
 use super::commit::{Effect, Unit};
-use super::{Done, Job, Peer};
+use super::{Done, Peer};
 use crate::api::{Change, Preconditions, Refusal, Reply, RequestId, Role, SpaceRef, SyncStatus};
 use crate::document::{self, Located, MAX_WRITE_ID, Ops};
 use crate::lens::{Lens, Miss};

@@ -36,7 +36,11 @@ pub struct Story {
 impl Story {
     /// A world with `peers` peers, of which the first founds a space. Nobody has joined yet.
     pub fn begin(seed: u64, peers: usize) -> Result<Story, String> {
-        let mut world = World::new(seed);
+        Story::begin_in(World::new(seed), peers)
+    }
+
+    /// The same in a world that exists already, without peers.
+    pub fn begin_in(mut world: World, peers: usize) -> Result<Story, String> {
         for _ in 0..peers {
             let node = world.add();
             world.input(node, Input::Relays(vec!["/ip4/127.0.0.1/tcp/1/ws".to_owned()]));
@@ -110,7 +114,7 @@ impl Story {
         let Some(promise) = self.ledger.promises.get_mut(number) else { return };
         let Ok(path) = Path::new(promise.path.split('/')) else { return };
         // Shared fields are reached both as places of their own and as members of one object.
-        let merge = !promise.own_path && number % 2 == 0;
+        let merge = !promise.own_path && number.is_multiple_of(2);
         let (path, change) = match (merge, path.parent(), path.segments().last()) {
             (true, Some(parent), Some(name)) => {
                 (parent, Change::MergePatch(json!({ name.as_str(): promise.value.clone() })))
@@ -151,7 +155,8 @@ impl Story {
             _ => (vec!["shared".to_owned(), format!("f{field}")], Change::Delete),
         };
         if let Ok(path) = Path::new(path) {
-            self.world.ask(node, Request::Write { space, path, change, conditions: Preconditions::default(), id: None });
+            self.world
+                .ask(node, Request::Write { space, path, change, conditions: Preconditions::default(), id: None });
         }
     }
 
@@ -211,7 +216,8 @@ impl Story {
     /// The programs whose writes got no answer ask again, with the same ids.
     pub fn ask_again(&mut self) {
         for number in 0..self.ledger.promises.len() {
-            let open = self.ledger.promises.get(number).is_some_and(|p| p.outcome == Outcome::Open && p.waiting.is_none());
+            let open =
+                self.ledger.promises.get(number).is_some_and(|p| p.outcome == Outcome::Open && p.waiting.is_none());
             if open {
                 self.try_write(number);
             }

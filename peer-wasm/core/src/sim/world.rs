@@ -2,9 +2,11 @@
 
 use super::{Dice, Disk, Weather};
 use crate::api::{Reply, Request, RequestId, SubscriptionId, Update};
+use crate::entry::Entry;
 use crate::identity::PublicKey;
 use crate::peer::{Config, Fault, Input, LinkId, LinkPath, LoadId, Output, Peer, TransactionId};
 use crate::rows::{Batch, Read, Rows};
+use crate::wire::Frame;
 use std::collections::{BTreeMap, VecDeque};
 
 /// When every world begins, in milliseconds since 1970.
@@ -39,7 +41,7 @@ pub struct Node {
 struct Link {
     ends: [NodeId; 2],
     /// When the last frame in each direction arrives: links keep order.
-    busy_until: [u64; 2],
+    busy_until: BTreeMap<NodeId, u64>,
 }
 
 enum Event {
@@ -77,6 +79,8 @@ pub struct World {
     pub steps: u64,
     /// Every frame that was sent, as bytes; kept only if asked for.
     pub wire: Option<Vec<Vec<u8>>>,
+    /// Called with a line about each frame and each thing that goes wrong, if set.
+    pub trace: Option<fn(&str)>,
 }
 
 impl World {
@@ -94,6 +98,7 @@ impl World {
             next: 0,
             steps: 0,
             wire: None,
+            trace: None,
         }
     }
 
@@ -154,7 +159,8 @@ impl World {
         node.peer = None;
         node.replies.clear();
         node.updates.clear();
-        let links: Vec<LinkId> = self.links.iter().filter(|(_, link)| link.ends.contains(&id)).map(|(id, _)| *id).collect();
+        let links: Vec<LinkId> =
+            self.links.iter().filter(|(_, link)| link.ends.contains(&id)).map(|(id, _)| *id).collect();
         for link in links {
             self.cut(link, 5_000);
         }
@@ -236,7 +242,7 @@ impl World {
             return false;
         }
         let link = LinkId(self.number());
-        self.links.insert(link, Link { ends: [a, b], busy_until: [self.now; 2] });
+        self.links.insert(link, Link { ends: [a, b], busy_until: BTreeMap::new() });
         let path = if self.dice.once_in(2) { LinkPath::Relay } else { LinkPath::WebRtc };
         self.input(a, Input::LinkUp { link, peer: key_b, path });
         self.input(b, Input::LinkUp { link, peer: key_a, path });
@@ -320,22 +326,20 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Frame { link, to, bytes } => {
-                if self.links.contains_key(&link) {
-                    self.input(to, Input::Frame { link, bytes });
-                }
+            Event::Frame { link, to, bytes } if self.links.contains_key(&link) => {
+                self.input(to, Input::Frame { link, bytes });
             }
-            Event::Sent { link, by, bytes } => {
-                if self.links.contains_key(&link) {
-                    self.input(by, Input::Sent { link, bytes });
-                }
+            Event::Sent { link, by, bytes } if self.links.contains_key(&link) => {
+                self.input(by, Input::Sent { link, bytes });
             }
             Event::Loaded { node, life, load, reads, rows } if life == self.life(node) => {
                 let rows = rows.unwrap_or_else(|| Ok(self.read(node, &reads)));
                 self.input(node, Input::Loaded { load, rows });
             }
-            Event::Written { node, life, transaction, batch } if life == self.life(node) && self.is_up(node) => {
-                if let Some(node) = self.nodes.get_mut(node) {
+            Event::Written { node, life, transaction, batch } if life == self.life(node) => {
+                // A transaction that was under way when its peer died may have made it or not.
+                let made_it = self.is_up(node) || self.dice.once_in(2);
+                if let Some(node) = self.nodes.get_mut(node).filter(|_| made_it) {
                     node.disk.commit(&batch);
                 }
                 let report = self.dice.within((0, 3));
@@ -395,7 +399,13 @@ impl World {
             };
             self.carry_out(id, output);
         }
-        panic!("peer {id} gives outputs without end");
+        unreachable!("peer {id} gives outputs without end");
+    }
+
+    fn note(&self, line: impl FnOnce() -> String) {
+        if let Some(trace) = self.trace {
+            trace(&format!("{:>9} {}", self.now - BEGINNING, line()));
+        }
     }
 
     fn carry_out(&mut self, id: NodeId, output: Output) {
@@ -437,12 +447,14 @@ impl World {
             }
             Output::Send(link, bytes) => self.send(id, link, bytes),
             Output::HangUp(link, why) => {
+                self.note(|| format!("{id} hangs up on {link:?}: {why}"));
                 if let Some(node) = self.nodes.get_mut(id) {
                     *node.hung_up.entry(why).or_default() += 1;
                 }
                 self.cut(link, 50);
             }
             Output::Dial(peer, _) => {
+                self.note(|| format!("{id} dials {peer:?}"));
                 let delay = self.dice.within(weather.latency);
                 self.schedule(delay, Event::Dialled { by: id, life, peer, tried: false });
             }
@@ -453,7 +465,8 @@ impl World {
                 }
                 self.schedule(delay, Event::Wake { node: id, life });
             }
-            Output::Refused(_, what) => {
+            Output::Refused(link, what) => {
+                self.note(|| format!("{id} refuses from {link:?}: {what}"));
                 if let Some(node) = self.nodes.get_mut(id) {
                     *node.refused.entry(what).or_default() += 1;
                 }
@@ -476,7 +489,9 @@ impl World {
     /// Brings a frame to the other end of a link, if the weather lets it.
     fn carry(&mut self, link: LinkId, from: NodeId, mut bytes: Vec<u8>) {
         let weather = self.weather;
-        let Some(ends) = self.links.get(&link).map(|link| link.ends).filter(|ends| ends.contains(&from)) else { return };
+        let Some(ends) = self.links.get(&link).map(|link| link.ends).filter(|ends| ends.contains(&from)) else {
+            return;
+        };
         if let Some(wire) = &mut self.wire {
             wire.push(bytes.clone());
         }
@@ -487,13 +502,13 @@ impl World {
             self.damage(&mut bytes);
         }
         let to = if ends[0] == from { ends[1] } else { ends[0] };
+        self.note(|| format!("{from} -> {to} {}", describe(&bytes)));
         let copies = if self.dice.once_in(weather.duplicate) { 2 } else { 1 };
         for _ in 0..copies {
             let arrival = self.now.saturating_add(self.dice.within(weather.latency));
             let overtaken = self.dice.once_in(weather.reorder);
-            let direction = usize::from(from != ends[0]);
             let Some(link_state) = self.links.get_mut(&link) else { return };
-            let busy = &mut link_state.busy_until[direction];
+            let busy = link_state.busy_until.entry(to).or_insert(0);
             let arrival = if overtaken { arrival.saturating_add(weather.latency.1) } else { arrival.max(*busy) };
             if !overtaken {
                 *busy = arrival;
@@ -552,4 +567,31 @@ impl World {
         self.next += 1;
         self.next
     }
+}
+
+/// A frame in a few words.
+fn describe(bytes: &[u8]) -> String {
+    match Frame::decode(bytes) {
+        Ok(Frame::Open(tokens)) => format!("open {}", tokens.len()),
+        Ok(Frame::Have(_, items)) => {
+            let items: Vec<_> = items.iter().map(|(log, len, _)| (log, len)).collect();
+            format!("have {items:?}")
+        }
+        Ok(Frame::Want(_, items)) => format!("want {items:?}"),
+        Ok(Frame::Hello(_, entries)) => format!("hello {}", places(&entries)),
+        Ok(Frame::Entries(_, entries)) => format!("entries {}", places(&entries)),
+        Ok(Frame::Fork(_, proof)) => format!("fork {:?} at {}", proof.log, proof.seq),
+        Ok(Frame::Ask(_, log, places)) => format!("ask {log:?} {places:?}"),
+        Ok(Frame::Tell(_, log, found)) => format!("tell {log:?} {}", found.len()),
+        Ok(Frame::Refused(_, log, seq, why)) => format!("refused {log:?} {seq} {why}"),
+        Err(error) => format!("damaged frame of {} bytes: {error}", bytes.len()),
+    }
+}
+
+fn places(entries: &[Vec<u8>]) -> String {
+    let place = |raw: &Vec<u8>| match Entry::decode(raw) {
+        Ok(entry) => format!("{:?}/{}", entry.header.log, entry.header.seq),
+        Err(error) => error.name().to_owned(),
+    };
+    entries.iter().map(place).collect::<Vec<_>>().join(" ")
 }
