@@ -1,12 +1,12 @@
 // Copies the demos into the folder the relay serves. Nothing is bundled or rewritten: what the browser loads is what you read here.
 // KITH_DIST names the folder (default: ../dist).
-import { createHash } from 'node:crypto';
-import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, relative, resolve, sep } from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { createHash } from 'node:crypto'
+import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { dirname, join, relative, resolve, sep } from 'node:path'
+import { fileURLToPath } from 'node:url'
 
-const here = dirname(fileURLToPath(import.meta.url));
-const dist = resolve(process.env.KITH_DIST ?? join(here, '..', 'dist'));
+const here = dirname(fileURLToPath(import.meta.url))
+const dist = resolve(process.env.KITH_DIST ?? join(here, '..', 'dist'))
 
 /** The files used of each library: [package, file in the package, name under assets/vendor/]. lit-html keeps its own folder because its files import each other by relative path. */
 const VENDORED = [
@@ -24,57 +24,57 @@ const VENDORED = [
     'directives/ref.js',
     'directives/repeat.js',
   ].map((file) => ['lit-html', file, `lit-html/${file}`]),
-];
+]
 
 /** The folder of an installed package, found as Node finds it: here, then in each folder above. */
 async function packageFolder(name) {
   for (let folder = here; ; folder = dirname(folder)) {
-    const candidate = join(folder, 'node_modules', name);
+    const candidate = join(folder, 'node_modules', name)
     try {
-      await readFile(join(candidate, 'package.json'));
-      return candidate;
+      await readFile(join(candidate, 'package.json'))
+      return candidate
     } catch (error) {
-      if (dirname(folder) === folder) throw new Error(`${name} is not installed. Run "npm install" at the top of the repository.`, { cause: error });
+      if (dirname(folder) === folder) throw new Error(`${name} is not installed. Run "npm install" at the top of the repository.`, { cause: error })
     }
   }
 }
 
 /** Copies one library file; the pointer to a source map we do not ship is dropped, so no browser asks for it. */
 async function vendor([name, file, target]) {
-  const text = await readFile(join(await packageFolder(name), file), 'utf8');
-  const to = join(dist, 'assets', 'vendor', target);
-  await mkdir(dirname(to), { recursive: true });
-  await writeFile(to, text.replace(/\n\/\/# sourceMappingURL=.*\s*$/, '\n'));
+  const text = await readFile(join(await packageFolder(name), file), 'utf8')
+  const to = join(dist, 'assets', 'vendor', target)
+  await mkdir(dirname(to), { recursive: true })
+  await writeFile(to, text.replace(/\n\/\/# sourceMappingURL=.*\s*$/, '\n'))
 }
 
-const notDocs = (source) => !source.endsWith('.md');
-for (const folder of ['assets', 'home', 'board', 'explorer']) await rm(join(dist, folder), { recursive: true, force: true });
-await mkdir(dist, { recursive: true });
-await cp(join(here, 'shared'), join(dist, 'assets'), { recursive: true, filter: notDocs });
-for (const app of ['home', 'board', 'explorer']) await cp(join(here, app), join(dist, app), { recursive: true, filter: notDocs });
+const notDocs = (source) => !source.endsWith('.md')
+for (const folder of ['assets', 'home', 'board', 'explorer']) await rm(join(dist, folder), { recursive: true, force: true })
+await mkdir(dist, { recursive: true })
+await cp(join(here, 'shared'), join(dist, 'assets'), { recursive: true, filter: notDocs })
+for (const app of ['home', 'board', 'explorer']) await cp(join(here, app), join(dist, app), { recursive: true, filter: notDocs })
 // Home is the first page: it lives at "/", its modules in /home/.
-await cp(join(here, 'home', 'index.html'), join(dist, 'index.html'));
-await rm(join(dist, 'home', 'index.html'));
-await Promise.all(VENDORED.map(vendor));
+await cp(join(here, 'home', 'index.html'), join(dist, 'index.html'))
+await rm(join(dist, 'home', 'index.html'))
+await Promise.all(VENDORED.map(vendor))
 
 /** Files kept by the Service Worker so that the demos open offline: everything a page loads. The worker and its wasm look after themselves. */
 async function shellList() {
-  const files = {};
-  const hash = (bytes) => createHash('sha256').update(bytes).digest('hex');
+  const files = {}
+  const hash = (bytes) => createHash('sha256').update(bytes).digest('hex')
   const note = async (file) => {
-    const path = relative(dist, file).split(sep).join('/');
-    files[`/${path.replace(/(^|\/)index\.html$/, '$1')}`] = hash(await readFile(file));
-  };
+    const path = relative(dist, file).split(sep).join('/')
+    files[`/${path.replace(/(^|\/)index\.html$/, '$1')}`] = hash(await readFile(file))
+  }
   for (const folder of ['assets', 'home', 'board', 'explorer']) {
     for (const entry of await readdir(join(dist, folder), { recursive: true, withFileTypes: true })) {
-      if (entry.isFile() && !entry.name.includes('LICENSE')) await note(join(entry.parentPath ?? entry.path, entry.name));
+      if (entry.isFile() && !entry.name.includes('LICENSE')) await note(join(entry.parentPath ?? entry.path, entry.name))
     }
   }
-  await note(join(dist, 'index.html'));
+  await note(join(dist, 'index.html'))
   // Made by sw-host, which is built first; alone, the demos can be looked at without it.
-  await note(join(dist, 'kith.js')).catch(() => console.warn('demos: kith.js is not there yet, so the list of offline files is without it'));
-  const sorted = Object.fromEntries(Object.entries(files).sort(([a], [b]) => (a < b ? -1 : 1)));
-  return { release: hash(JSON.stringify(sorted)).slice(0, 16), files: sorted };
+  await note(join(dist, 'kith.js')).catch(() => console.warn('demos: kith.js is not there yet, so the list of offline files is without it'))
+  const sorted = Object.fromEntries(Object.entries(files).sort(([a], [b]) => (a < b ? -1 : 1)))
+  return { release: hash(JSON.stringify(sorted)).slice(0, 16), files: sorted }
 }
-await writeFile(join(dist, 'shell.json'), `${JSON.stringify(await shellList(), null, 1)}\n`);
-console.log(`demos: home, board and explorer copied to ${dist}`);
+await writeFile(join(dist, 'shell.json'), `${JSON.stringify(await shellList(), null, 1)}\n`)
+console.log(`demos: home, board and explorer copied to ${dist}`)

@@ -1,11 +1,11 @@
 // This device: how much is stored, whether the browser promised to keep it, what nobody else has yet, and the relay.
-import { html, nothing } from '/assets/html.js';
-import { bytes, count, isPrivate, relayName, relayWords } from '/assets/words.js';
+import { html, nothing } from '/assets/html.js'
+import { bytes, count, isPrivate, relayName, relayWords } from '/assets/words.js'
 
 /** The card about storage and relays. */
 export function deviceCard({ status, persisted }, actions) {
-  const storage = { ...status?.storage, persisted: persisted || status?.storage?.persisted };
-  const pending = (status?.spaces ?? []).filter((space) => !isPrivate(space)).reduce((sum, space) => sum + (space.pending ?? 0), 0);
+  const storage = { ...status?.storage, persisted: persisted || status?.storage?.persisted }
+  const pending = (status?.spaces ?? []).filter((space) => !isPrivate(space)).reduce((sum, space) => sum + (space.pending ?? 0), 0)
   return html`<section class="card" aria-labelledby="device-title">
     <h2 id="device-title">This device</h2>
     <dl class="facts">
@@ -17,19 +17,19 @@ export function deviceCard({ status, persisted }, actions) {
       <div><dt>Relay</dt>${relays(status)}</div>
       <div><dt>Version</dt><dd>${status?.version ?? '…'}</dd></div>
     </dl>
-  </section>`;
+  </section>`
 }
 
 function keptWords(storage) {
-  if (storage.persisted === true) return html`<span class="chip ok">Yes, your browser promised</span>`;
-  return html`<span class="chip warn">Not promised yet</span>`;
+  if (storage.persisted === true) return html`<span class="chip ok">Yes, your browser promised</span>`
+  return html`<span class="chip warn">Not promised yet</span>`
 }
 
 function relays(status) {
-  if (!status) return html`<dd>…</dd>`;
-  if (!status.relays?.length) return html`<dd>None is set, so nobody outside this browser can be reached.</dd>`;
+  if (!status) return html`<dd>…</dd>`
+  if (!status.relays?.length) return html`<dd>None is set, so nobody outside this browser can be reached.</dd>`
   return status.relays.map((relay) => {
-    const words = relayWords(relay);
-    return html`<dd class="row"><span class="chip ${words.tone}">${words.text}</span> <code title=${relay.addr}>${relayName(relay.addr)}</code></dd>`;
-  });
+    const words = relayWords(relay)
+    return html`<dd class="row"><span class="chip ${words.tone}">${words.text}</span> <code title=${relay.addr}>${relayName(relay.addr)}</code></dd>`
+  })
 }

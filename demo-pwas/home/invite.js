@@ -1,43 +1,45 @@
 // The invite dialog: what the invited may do, which app the link opens, then the link as text, QR code and for sharing.
-import { html, nothing, svg } from '/assets/html.js';
-import { closeIcon, copyIcon, shareIcon } from '/assets/icons.js';
-import { say } from '/assets/shell.js';
-import { spaceName } from '/assets/words.js';
+import { html, nothing, svg } from '/assets/html.js'
+import { closeIcon, copyIcon, shareIcon } from '/assets/icons.js'
+import { say } from '/assets/shell.js'
+import { spaceName } from '/assets/words.js'
 
 const ROLES = [
   ['writer', 'Read and write', 'They can change everything in the space.'],
   ['reader', 'Only read', 'They see everything and change nothing.'],
-];
+]
 const APPS = [
   ['/board/', 'Board', 'Notes to move and edit.'],
   ['/', 'Home', 'This page.'],
   ['/explorer/', 'Explorer', 'The raw data.'],
-];
+]
 
 /** The dialog stays in the page; `showModal()` opens it, so focus and Escape behave as the browser does them. */
 export function inviteDialog({ invite }, actions) {
-  const close = () => document.querySelector('#invite').close();
+  const close = () => document.querySelector('#invite').close()
   return html`<dialog id="invite" aria-labelledby="invite-title" @close=${actions.closeInvite}>
-    ${invite
-      ? html`<article>
+    ${
+      invite
+        ? html`<article>
           <header><h2 id="invite-title">Invite to ${spaceName(invite.space)}</h2>
             <button class="quiet" aria-label="Close" @click=${close}>${closeIcon}</button></header>
           ${invite.url ? made(invite, actions) : form(invite, actions)}
         </article>`
-      : nothing}
-  </dialog>`;
+        : nothing
+    }
+  </dialog>`
 }
 
 function form(invite, actions) {
   const submit = (event) => {
-    event.preventDefault();
-    actions.makeInvite();
-  };
+    event.preventDefault()
+    actions.makeInvite()
+  }
   return html`<form @submit=${submit}>
     ${choice('role', 'What may they do?', ROLES, invite.role, actions)} ${choice('app', 'What opens for them?', APPS, invite.app, actions)}
     ${invite.error ? html`<div class="notice bad" role="alert"><p>${invite.error}</p></div>` : nothing}
     <button aria-busy=${invite.busy} ?disabled=${invite.busy}>Make the link</button>
-  </form>`;
+  </form>`
 }
 
 const choice = (name, legend, options, chosen, actions) => html`<fieldset>
@@ -48,10 +50,10 @@ const choice = (name, legend, options, chosen, actions) => html`<fieldset>
         @change=${() => actions.changeInvite({ [name]: value })}>${label}<small>${detail}</small></label>`,
     )}
   </div>
-</fieldset>`;
+</fieldset>`
 
 function made(invite, actions) {
-  const role = invite.role === 'reader' ? 'read' : 'read and write in';
+  const role = invite.role === 'reader' ? 'read' : 'read and write in'
   return html`<div class="stack">
     <p>Whoever has this link can ${role} <strong>${spaceName(invite.space)}</strong>. Send it only to people you mean. The secret in it never reaches a server.</p>
     ${invite.qr ? qrCode(invite.qr) : nothing}
@@ -63,26 +65,26 @@ function made(invite, actions) {
       <button class="outline" @click=${() => actions.changeInvite({})}>Other choices</button>
     </div>
     <p class="muted small">Keep one of your windows open until they have joined: their browser fetches the data from yours.</p>
-  </div>`;
+  </div>`
 }
 
 async function copy(url) {
   try {
-    await navigator.clipboard.writeText(url);
-    say('Link copied.');
+    await navigator.clipboard.writeText(url)
+    say('Link copied.')
   } catch {
-    document.querySelector('#invite-link').select();
-    say('Your browser did not allow copying. The link is selected: copy it by hand.', 'bad');
+    document.querySelector('#invite-link').select()
+    say('Your browser did not allow copying. The link is selected: copy it by hand.', 'bad')
   }
 }
 
 async function share({ url, space }) {
   // Closing the share sheet is no error worth a word.
-  await navigator.share({ title: `Join “${spaceName(space)}” on Kith`, url }).catch(() => undefined);
+  await navigator.share({ title: `Join “${spaceName(space)}” on Kith`, url }).catch(() => undefined)
 }
 
 /** A QR code as one path, one unit per module. */
 function qrCode({ data, size }) {
-  const path = data.flatMap((row, y) => row.map((dark, x) => (dark ? `M${x} ${y}h1v1h-1z` : ''))).join('');
-  return html`<svg class="qr" viewBox="0 0 ${size} ${size}" role="img" aria-label="QR code of the invite link" shape-rendering="crispEdges">${svg`<path d=${path}></path>`}</svg>`;
+  const path = data.flatMap((row, y) => row.map((dark, x) => (dark ? `M${x} ${y}h1v1h-1z` : ''))).join('')
+  return html`<svg class="qr" viewBox="0 0 ${size} ${size}" role="img" aria-label="QR code of the invite link" shape-rendering="crispEdges">${svg`<path d=${path}></path>`}</svg>`
 }

@@ -86,7 +86,9 @@ describe('the demos by keyboard', { skip: missing('chromium') }, () => {
     await appears(page, '.key[data-path="board/notes"]')
     await page.press('ArrowDown')
     await page.press('Enter')
-    await page.waitFor(() => document.querySelector('[name="value"]').value.includes('Bring the tent'), { what: 'the value of the branch in the editor' })
+    await page.waitFor(() => document.querySelector('[name="value"]').value.includes('Bring the tent'), {
+      what: 'the value of the branch in the editor',
+    })
 
     await page.evaluate(() => document.querySelector('[name="path"]').select())
     await tabTo(page, '[name="path"]')

@@ -43,7 +43,10 @@ describe('how the demos look', { skip: missing('chromium') }, () => {
           assert.equal(moving, 0, 'something moves although the person asked for reduced motion')
           const blocked = page.console.filter(({ text }) => /content security policy/i.test(text))
           assert.deepEqual(blocked, [], 'the content security policy blocks a part of the page')
-          assert.deepEqual(page.console.filter(({ type }) => type === 'pageerror'), [])
+          assert.deepEqual(
+            page.console.filter(({ type }) => type === 'pageerror'),
+            [],
+          )
           await page.close()
         })
       }

@@ -19,7 +19,8 @@ export const DEMOS = [
 export const appears = (page, selector, what = `${selector} on the page`) =>
   page.waitFor((wanted) => Boolean(document.querySelector(wanted)), { args: [selector], what, timeout: 60_000 })
 
-/** Text of the first element that matches, without surrounding space; undefined if there is none. */
+/** Text of the first element that matches, as a person sees it, without surrounding space; undefined if there is none. */
+// biome-ignore lint/performance/useDomNodeTextContent: blocks and line breaks count as spaces here
 export const textOf = (page, selector) => page.evaluate((wanted) => document.querySelector(wanted)?.innerText.trim().replace(/\s+/g, ' '), selector)
 
 /** Runs axe on the page as it is and fails with a readable list of what it found. */
@@ -27,7 +28,9 @@ export async function passesAxe(page, state) {
   if (!(await page.evaluate(() => 'axe' in window))) await page.inject(AXE)
   const violations = await page.evaluate(async () => {
     const { violations } = await window.axe.run()
-    return violations.map(({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.target.join(' ')} (${node.failureSummary?.split('\n')[1]?.trim()})`).join('; ')}`)
+    return violations.map(
+      ({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.target.join(' ')} (${node.failureSummary?.split('\n')[1]?.trim()})`).join('; ')}`,
+    )
   })
   assert.deepEqual(violations, [], `axe found something on ${state}`)
 }
