@@ -1,6 +1,7 @@
 //! Puts the built web files (`dist/` at the root, or `KITH_WEB_DIR`) into release binaries, compressed ahead of time.
 //!
-//! Debug builds take nothing in and so need not be rebuilt when a page changes: they serve from disk with `--web`.
+//! Debug builds take nothing in (unless `KITH_WEB_DIR` is set) and so need not be rebuilt when a page changes: they serve
+//! from disk with `--web`.
 //! Without files the table is empty and the relay says so when asked for a page.
 
 use std::collections::hash_map::DefaultHasher;
@@ -20,12 +21,14 @@ fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed=build.rs");
     println!("cargo:rerun-if-env-changed=KITH_WEB_DIR");
     let out = PathBuf::from(env("OUT_DIR")?);
-    let folder = match std::env::var_os("KITH_WEB_DIR") {
-        Some(folder) => PathBuf::from(folder),
+    let named = std::env::var_os("KITH_WEB_DIR").map(PathBuf::from);
+    let wanted = named.is_some() || env("PROFILE")? == "release";
+    let folder = match named {
+        Some(folder) => folder,
         None => Path::new(&env("CARGO_MANIFEST_DIR")?).join("../dist"),
     };
     let mut table = String::from("&[");
-    if env("PROFILE")? == "release" {
+    if wanted {
         // A missing path makes Cargo look again at the next build, which is what we want.
         println!("cargo:rerun-if-changed={}", folder.display());
         let mut files = Vec::new();

@@ -1,4 +1,6 @@
 //! The task that owns the swarm: turns its events into counts and log lines, closes what is dead, and drains.
+//!
+//! Who talks to whom is nobody's business: peers and addresses are logged at `debug` only, `info` tells numbers.
 
 use crate::behaviour::{Behaviour, BehaviourEvent};
 use crate::metrics::Metrics;
@@ -14,6 +16,9 @@ use tokio::sync::{mpsc, watch};
 
 /// Own addresses that are learned from connections, at most.
 const MAX_LEARNED_ADDRESSES: usize = 16;
+
+/// Time between two summaries in the log.
+const SUMMARY_EVERY: Duration = Duration::from_secs(300);
 
 /// How long the last connections may take to close in order.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
@@ -51,10 +56,13 @@ impl Network {
     pub(crate) async fn run(mut self, mut phases: Phases) {
         let mut draining = phases.clone();
         let mut drained = false;
+        let mut summary = tokio::time::interval_at(tokio::time::Instant::now() + SUMMARY_EVERY, SUMMARY_EVERY);
+        let mut said = String::new();
         loop {
             tokio::select! {
                 event = self.swarm.select_next_some() => self.on_event(event),
                 Some(addr) = self.reached.recv() => self.learn(addr),
+                _ = summary.tick() => self.summarise(&mut said),
                 () = draining.reached(Phase::Draining), if !drained => {
                     drained = true;
                     self.swarm.behaviour_mut().relay.set_status(Some(relay::Status::Disable));
@@ -94,14 +102,14 @@ impl Network {
                 connection,
                 result: Err(ping::Failure::Timeout),
             })) => {
-                tracing::info!(%peer, "does not answer pings; closed");
+                tracing::debug!(%peer, "does not answer pings; closed");
                 self.swarm.close_connection(connection);
             }
             SwarmEvent::ConnectionEstablished { peer_id, num_established, endpoint, .. } => {
                 if num_established.get() == 1 {
                     self.metrics.peers.inc();
                 }
-                tracing::info!(peer = %peer_id, from = %endpoint.get_remote_address(), "connected");
+                tracing::debug!(peer = %peer_id, from = %endpoint.get_remote_address(), "connected");
             }
             SwarmEvent::ConnectionClosed { peer_id, num_established, cause, .. } => {
                 if num_established == 0 {
@@ -110,11 +118,11 @@ impl Network {
                     self.count_reservations();
                 }
                 let cause = cause.map(|cause| cause.to_string());
-                tracing::info!(peer = %peer_id, cause, "disconnected");
+                tracing::debug!(peer = %peer_id, cause, "disconnected");
             }
             SwarmEvent::IncomingConnectionError { send_back_addr, error, .. } => {
                 self.metrics.refused.get_or_create(&"handshake".into()).inc();
-                tracing::info!(from = %send_back_addr, %error, "no connection");
+                tracing::debug!(from = %send_back_addr, %error, "no connection");
             }
             SwarmEvent::NewListenAddr { address, .. } => tracing::info!(%address, "listening"),
             SwarmEvent::ListenerError { error, .. } => tracing::warn!(%error, "a listener reports"),
@@ -131,27 +139,27 @@ impl Network {
         match event {
             relay::Event::ReservationReqAccepted { src_peer_id: peer, renewed } => {
                 reservation(if renewed { "renewed" } else { "accepted" }.into()).inc();
-                tracing::info!(%peer, renewed, "reservation");
+                tracing::debug!(%peer, renewed, "reservation");
                 self.count_reservations();
             }
             relay::Event::ReservationReqDenied { src_peer_id: peer, status } => {
                 reservation(denial(&status).into()).inc();
-                tracing::info!(%peer, ?status, "reservation denied");
+                tracing::debug!(%peer, ?status, "reservation denied");
                 self.count_reservations();
             }
             relay::Event::ReservationTimedOut { src_peer_id: peer } => {
-                tracing::info!(%peer, "reservation ran out");
+                tracing::debug!(%peer, "reservation ran out");
                 self.reservations.remove(&peer);
                 self.count_reservations();
             }
             relay::Event::CircuitReqAccepted { src_peer_id: from, dst_peer_id: to } => {
                 circuit("accepted".into()).inc();
                 self.change_circuits(1);
-                tracing::info!(%from, %to, "circuit opened");
+                tracing::debug!(%from, %to, "circuit opened");
             }
             relay::Event::CircuitReqDenied { src_peer_id: from, dst_peer_id: to, status } => {
                 circuit(denial(&status).into()).inc();
-                tracing::info!(%from, %to, ?status, "circuit denied");
+                tracing::debug!(%from, %to, ?status, "circuit denied");
             }
             relay::Event::CircuitClosed { src_peer_id: from, dst_peer_id: to, error } => {
                 self.change_circuits(-1);
@@ -162,10 +170,24 @@ impl Network {
                     Some(_) => "connection_lost",
                 };
                 self.metrics.circuits_closed.get_or_create(&reason.into()).inc();
-                tracing::info!(%from, %to, reason, "circuit closed");
+                tracing::debug!(%from, %to, reason, "circuit closed");
             }
             // Deprecated in the library in favour of its own log lines; they tell of single streams that broke.
             _ => {}
+        }
+    }
+
+    /// One line of numbers, unless nothing changed since `said`.
+    fn summarise(&self, said: &mut String) {
+        let m = &self.metrics;
+        let denied = m.circuit_requests.get_or_create(&"denied_limit".into()).get()
+            + m.reservation_requests.get_or_create(&"denied_limit".into()).get();
+        let (peers, reservations, circuits) = (m.peers.get(), m.reservations.get(), m.circuits.get());
+        let (received, sent) = (m.bytes_in.get(), m.bytes_out.get());
+        let now = format!("{peers} {reservations} {circuits} {denied} {received} {sent}");
+        if now != *said {
+            tracing::info!(peers, reservations, circuits, denied, received, sent, "summary");
+            *said = now;
         }
     }
 

@@ -87,11 +87,17 @@ enum Coding {
     Identity,
 }
 
+impl Source {
+    fn embedded(rows: &[Embedded]) -> Self {
+        Self::Embedded(rows.iter().map(|row| (row.name, Arc::new(File::embedded(row)))).collect())
+    }
+}
+
 impl WebFiles {
     /// Files from `folder`, or from the binary if it is empty.
     pub(crate) fn open(folder: &Path, connect_sources: &[String]) -> Result<Self, WebError> {
         let source = if folder.as_os_str().is_empty() {
-            Source::Embedded(EMBEDDED.iter().map(|row| (row.name, Arc::new(File::embedded(row)))).collect())
+            Source::embedded(EMBEDDED)
         } else {
             let fail = |error: io::Error| WebError::Folder { path: folder.into(), why: error.to_string() };
             let root = std::fs::canonicalize(folder).map_err(fail)?;
@@ -406,6 +412,28 @@ mod tests {
         assert_eq!(media_type("icon.svg"), "image/svg+xml");
         assert_eq!(media_type("app.webmanifest"), "application/manifest+json");
         assert_eq!(media_type("LICENSE"), "application/octet-stream");
+    }
+
+    #[tokio::test]
+    async fn files_inside_the_binary_are_sent_as_the_build_packed_them() {
+        let row = |name| Embedded { name, content: b"plain", brotli: Some(b"br"), gzip: None };
+        let files = WebFiles {
+            source: Source::embedded(&[row("index.html"), row("board/index.html")]),
+            connect_sources: vec![],
+        };
+        let body = async |path: &str, accept: &str| {
+            let request = Request::get(path).header("accept-encoding", accept).body(()).unwrap();
+            let (head, body) = files.reply(&request).await.into_parts();
+            let bytes = http_body_util::BodyExt::collect(body).await.unwrap().to_bytes();
+            (head.status.as_u16(), head.headers.get("content-encoding").cloned(), bytes)
+        };
+        for path in ["/", "/board/", "/index.html"] {
+            assert_eq!(body(path, "br, gzip").await, (200, Some(HeaderValue::from_static("br")), Bytes::from("br")));
+            assert_eq!(body(path, "gzip").await, (200, None, Bytes::from("plain")));
+        }
+        assert_eq!(body("/board", "").await.0, 308);
+        assert_eq!(body("/../index.html", "").await.0, 400);
+        assert_eq!(body("/nothing", "").await.0, 404);
     }
 
     #[test]
