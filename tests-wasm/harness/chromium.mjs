@@ -1,5 +1,7 @@
 // Chromium, in two ways: driven by Playwright, or with no debugger attached (a debugger keeps an idle Service Worker alive for ever).
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { chromium } from 'playwright-core'
 import { openCdp } from './cdp.mjs'
 import { Page, Unsupported } from './page.mjs'
@@ -46,15 +48,25 @@ function flags({ mdns, webrtc, throttle, attach, args }) {
     ...FLAGS,
     ...(process.getuid?.() === 0 ? ['--no-sandbox'] : []),
     ...(throttle || !attach ? [] : UNTHROTTLED),
-    ...(webrtc === 'blocked' ? ['--force-webrtc-ip-handling-policy=disable_non_proxied_udp'] : []),
     `--disable-features=${off.join()}`,
     ...args,
   ]
 }
 
+/** Sets Chromium's own preferences in a profile that is not in use. */
+function prepare(profile, { webrtc }) {
+  const file = join(profile, 'Default', 'Preferences')
+  const preferences = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : {}
+  // With this policy and no proxy no candidate is ever found.
+  preferences.webrtc = { ...preferences.webrtc, ip_handling_policy: webrtc === 'blocked' ? 'disable_non_proxied_udp' : 'default' }
+  mkdirSync(dirname(file), { recursive: true })
+  writeFileSync(file, JSON.stringify(preferences))
+}
+
 /** Starts Chromium; see `openBrowser` for the options. */
 export async function openChromium(binary, options) {
   const { profile, attach, webrtc, url, env } = options
+  prepare(profile, options)
   const running = startProcess(binary, [...flags(options), `--user-data-dir=${profile}`, attach || !url ? 'about:blank' : url], { name: 'chromium', env })
   const endpoint = await waitFor(
     () => {
@@ -70,7 +82,8 @@ export async function openChromium(binary, options) {
 }
 
 async function attached(running, endpoint, webrtc) {
-  const browser = await chromium.connectOverCDP(endpoint, { timeout: START_MS })
+  // Without Playwright's defaults, among them the pretence that every tab is visible and has the focus.
+  const browser = await chromium.connectOverCDP(endpoint, { timeout: START_MS, isLocal: true, noDefaults: true })
   const context = browser.contexts()[0]
   if (webrtc === 'absent') await context.addInitScript('delete globalThis.RTCPeerConnection; delete globalThis.webkitRTCPeerConnection')
   let blank = context.pages()[0]
@@ -131,8 +144,6 @@ function attachedPage(context, page) {
       await session.detach()
     }
   }
-  // A session of our own for what must outlast one command.
-  let focus
   const made = new Page({
     native: page,
     run: (source) => page.evaluate(source),
@@ -149,9 +160,6 @@ function attachedPage(context, page) {
       await page.bringToFront()
     },
     async hide() {
-      // Playwright pretends that every page has the focus; without that, another tab in front hides this one.
-      focus ??= await context.newCDPSession(page)
-      await focus.send('Emulation.setFocusEmulationEnabled', { enabled: false })
       const other = context.pages().find((candidate) => candidate !== page) ?? (await context.newPage())
       await other.bringToFront()
       await waitFor(() => page.evaluate('document.hidden'), 'the tab to be hidden')
@@ -166,10 +174,21 @@ function attachedPage(context, page) {
       await offline.send('Network.enable')
       await offline.send('Network.emulateNetworkConditions', { offline: on, latency: 0, downloadThroughput: -1, uploadThroughput: -1 })
     },
-    click: (selector) => page.click(selector, { timeout: PATIENCE_MS }),
-    type: (text) => page.keyboard.type(text),
-    press: (key) => page.keyboard.press(key),
+    // Input goes to the tab in front, as a user's does.
+    async click(selector) {
+      await page.bringToFront()
+      await page.click(selector, { timeout: PATIENCE_MS })
+    },
+    async type(text) {
+      await page.bringToFront()
+      await page.keyboard.type(text)
+    },
+    async press(key) {
+      await page.bringToFront()
+      await page.keyboard.press(key)
+    },
     async capture(path, { width, height, colorScheme, fullPage }) {
+      await page.bringToFront()
       await page.emulateMedia({ colorScheme })
       await page.setViewportSize({ width, height })
       await page.screenshot({ path, fullPage, animations: 'disabled' })

@@ -165,9 +165,17 @@ function attachedPage(browser, page, chrome) {
       await other.bringToFront()
       await waitFor(() => page.evaluate('document.hidden'), 'the tab to be hidden')
     },
-    click: (selector) => page.click(selector),
-    type: (text) => page.keyboard.type(text),
+    // Input goes to the tab in front, as a user's does.
+    async click(selector) {
+      await page.bringToFront()
+      await page.click(selector)
+    },
+    async type(text) {
+      await page.bringToFront()
+      await page.keyboard.type(text)
+    },
     async press(key) {
+      await page.bringToFront()
       const keys = key.split('+')
       for (const held of keys.slice(0, -1)) await page.keyboard.down(held)
       await page.keyboard.press(keys.at(-1))

@@ -10,6 +10,8 @@ import { hopeless, PATIENCE_MS, waitFor, within } from './wait.mjs'
 const START_MS = 3 * PATIENCE_MS
 /** A script in a page may take this long; `Page` has its own, shorter patience. */
 const SCRIPT_MS = 590_000
+/** One command to the driver; going to a page that never finishes loading is the longest. */
+const COMMAND_MS = 8 * PATIENCE_MS
 /** WebDriver's name for an element in JSON. */
 const ELEMENT = 'element-6066-11e4-a52e-4f735466cecf'
 const KEYS = { Tab: '\ue004', Enter: '\ue007', Escape: '\ue00c', ArrowLeft: '\ue012', ArrowUp: '\ue013', ArrowRight: '\ue014', ArrowDown: '\ue015', Shift: '\ue008', Control: '\ue009', Backspace: '\ue003', Space: ' ' }
@@ -19,7 +21,6 @@ export async function openWebkit(programs, { profile, attach, url, args, env }) 
   const screen = await startScreen(programs.screen)
   const surroundings = {
     DISPLAY: screen.display,
-    WEBKIT_DISABLE_COMPOSITING_MODE: '1',
     LIBGL_ALWAYS_SOFTWARE: '1',
     HOME: profile,
     XDG_RUNTIME_DIR: join(profile, 'runtime'),
@@ -85,7 +86,7 @@ const freePort = () =>
 /** The WebDriver protocol: JSON over HTTP. */
 function client(base) {
   return async (method, path, body) => {
-    const answer = await fetch(base + path, { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
+    const answer = await fetch(base + path, { method, signal: AbortSignal.timeout(COMMAND_MS), ...(body === undefined ? {} : { body: JSON.stringify(body) }) })
     const { value } = await answer.json()
     if (value?.error) throw new Error(`${value.error}: ${value.message}`)
     return value
@@ -152,7 +153,12 @@ function attached(running, ask, session) {
       },
       async capture(path, { width, height, colorScheme }) {
         if (colorScheme === 'dark') throw new Unsupported('WebDriver cannot ask WebKitGTK for dark colours')
-        await to('POST', '/window/rect', { x: 0, y: 0, width, height })
+        // The rectangle is the window's, its bars included; the picture is the page's.
+        for (let bars = 0, tries = 0; tries < 2; tries += 1) {
+          await to('POST', '/window/rect', { x: 0, y: 0, width, height: height + bars })
+          await waitFor(async () => Number(await run('innerWidth')) === width, 'the window to take its size')
+          bars = height + bars - Number(await run('innerHeight'))
+        }
         await writeFile(path, Buffer.from(await to('GET', '/screenshot'), 'base64'))
       },
     })
