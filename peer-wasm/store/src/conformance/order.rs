@@ -113,6 +113,14 @@ pub(super) async fn two_handles_see_one_database<F: Factory>(factory: &F) -> Ver
     for outcome in join_all(commits).await {
         outcome.map_err(words)?;
     }
+    // In turns, each rewriting with another size what the other wrote: nothing remembered by a handle may go stale.
+    for n in 0..20usize {
+        let (store, twin) = if n.is_multiple_of(2) { (&one_handle, &other) } else { (&other, &one_handle) };
+        let batch = vec![put(Table::Head, b"shared", &vec![1; n * 7 % 31]), put(Table::View, b"shared", &vec![2; n])];
+        let deletes = if n % 5 == 4 { vec![(Table::View, number(n as u32))] } else { Vec::new() };
+        store.commit(Batch { puts: batch, deletes, ..Batch::default() }).await.map_err(words)?;
+        check!(value(twin, Table::View, b"shared").await? == Some(vec![2; n]), "turn {n} is not seen by the other");
+    }
     let mut counted = 0;
     for table in Table::ALL {
         let found = one(&one_handle, all(table)).await?;

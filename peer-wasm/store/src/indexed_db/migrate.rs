@@ -8,9 +8,9 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{IdbDatabase, IdbKeyRange, IdbObjectStore, IdbOpenDbRequest, IdbTransaction};
 
+use super::backend;
+use super::count::{Count, page_bytes};
 use super::read::{Page, bytes};
-use super::write::page_bytes;
-use super::{backend, usage_value};
 use crate::StoreError;
 use crate::schema::{PAGE, Rewrite, RowChange, STATE, Step, USAGE_ROW};
 
@@ -93,7 +93,8 @@ async fn recount(database: &IdbDatabase, transaction: &IdbTransaction) -> Result
         }
     }
     let state = transaction.object_store(STATE).map_err(|error| backend(&error))?;
-    state.put_with_key(&usage_value(total), &USAGE_ROW.into()).map(|_| ()).map_err(|error| backend(&error))
+    let count = Count { bytes: total, serial: 0 };
+    state.put_with_key(&count.value(), &USAGE_ROW.into()).map(|_| ()).map_err(|error| backend(&error))
 }
 
 /// The keys after a full page, or `None` after the last page.

@@ -2,8 +2,11 @@
 //!
 //! One transaction writes at a time; batches that arrive meanwhile go together into the next one. Puts are never waited
 //! for one by one: only the transaction's end counts. Every write transaction also reads and rewrites the store's own
-//! row with the bytes in use, so the count is as atomic as the rows and needs no counting at start.
+//! row with the bytes in use, so the count is as atomic as the rows and needs no counting at start; several connections
+//! may write.
 
+mod count;
+mod fill;
 mod migrate;
 mod open;
 mod read;
@@ -25,6 +28,7 @@ use web_sys::{DomException, Event, IdbDatabase, IdbTransaction};
 
 use crate::schema::{STATE, STEPS, Step, USAGE_ROW};
 use crate::{MAX_WAITING_BATCHES, MAX_WAITING_BYTES, Store, StoreError, Usage};
+use count::{Count, Memory};
 use request::done;
 
 /// A [`Store`] in IndexedDB, in a page or any kind of worker.
@@ -43,8 +47,9 @@ struct Shared {
     line: RefCell<VecDeque<Waiting>>,
     waiting_bytes: Cell<usize>,
     writing: Cell<bool>,
-    /// Whether some key of an append-only table was once written twice: see `write`.
+    /// Whether some key of an append-only table was once written twice: see `fill`.
     overwrites: Cell<bool>,
+    memory: RefCell<Memory>,
     /// Who waits for the line to be empty.
     emptied: RefCell<Vec<oneshot::Sender<()>>>,
 }
@@ -92,6 +97,7 @@ impl IndexedDb {
             waiting_bytes: Cell::new(0),
             writing: Cell::new(false),
             overwrites: Cell::new(false),
+            memory: RefCell::default(),
             emptied: RefCell::default(),
         };
         Ok(IndexedDb { shared: Rc::new(shared) })
@@ -152,7 +158,7 @@ impl Store for IndexedDb {
         let transaction = self.shared.connection.begin(&[STATE], None)?;
         let request = transaction.object_store(STATE).and_then(|state| state.get(&USAGE_ROW.into()));
         let request = request.map_err(|error| backend(&error))?;
-        let bytes = usage_of(&done(&request).await?)?;
+        let Count { bytes, .. } = Count::of(&done(&request).await?)?;
         Ok(Usage { bytes, budget: self.shared.budget })
     }
 
@@ -211,22 +217,6 @@ impl Drop for Connection {
         // Transactions under way still finish.
         self.database.close();
     }
-}
-
-/// The number in the store's own row, as JavaScript keeps it.
-fn usage_of(value: &JsValue) -> Result<u64, StoreError> {
-    match value.as_f64() {
-        // Whole numbers up to 2^53 are exact in a float; no device stores more.
-        #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
-        Some(bytes) if bytes >= 0.0 => Ok(bytes as u64),
-        _ => Err(StoreError::Corrupt("the count of stored bytes is missing".into())),
-    }
-}
-
-/// The other way round.
-fn usage_value(bytes: u64) -> JsValue {
-    #[allow(clippy::cast_precision_loss)]
-    JsValue::from_f64(bytes as f64)
 }
 
 /// The object stores that some tables need, each once.

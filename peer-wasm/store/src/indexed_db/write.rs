@@ -2,22 +2,21 @@
 
 use std::rc::Rc;
 
-use js_sys::{Array, ArrayBuffer, Uint8Array};
-use kith_core::rows::{KeyRange, Table};
-use wasm_bindgen::{JsCast, JsValue};
-use web_sys::{IdbObjectStore, IdbRequest, IdbTransaction};
+use kith_core::rows::Table;
 
-use super::read::{Page, key_range, key_value};
-use super::request::{Ending, done};
-use super::{Job, Shared, Waiting, backend, exception_error, store_names, usage_of, usage_value};
+use super::fill::fill;
+use super::request::Ending;
+use super::{Job, Shared, Waiting, exception_error, store_names};
+use crate::StoreError;
 use crate::effect::{Effect, GROUP_BYTES, GROUP_PUTS};
-use crate::schema::{PAGE, STATE, USAGE_ROW};
-use crate::{StoreError, fits, row_bytes};
+use crate::schema::STATE;
 
 /// Why a transaction was not committed.
-enum Refused {
+pub(super) enum Refused {
     /// A key of an append-only table exists.
     Exists,
+    /// Another connection has written since; what we remember is out of date.
+    Stale,
     /// What Firefox says once to the first write after a write that hit the quota.
     InvalidState,
     /// A reason to give to the caller.
@@ -98,6 +97,8 @@ async fn write_group(shared: &Shared, group: &[Waiting]) -> Result<(), StoreErro
             Ok(()) => return Ok(()),
             Err(Refused::For(error)) => return Err(error),
             Err(Refused::Exists) if appending => shared.overwrites.set(true),
+            // Cannot come again at once: having forgotten, nothing is out of date.
+            Err(Refused::Stale) => {}
             Err(Refused::InvalidState) if !tried_again && !shared.connection.closed.get() => tried_again = true,
             Err(Refused::InvalidState) if shared.connection.closed.get() => return Err(StoreError::Closed),
             Err(Refused::Exists | Refused::InvalidState) => {
@@ -118,131 +119,28 @@ async fn write(shared: &Shared, effect: &Effect<'_>, appending: bool) -> Result<
     names.push(STATE);
     let transaction = shared.connection.begin(&names, Some(effect.durability)).map_err(Refused::from)?;
     let ending = Ending::watch(&transaction);
-    let filled = fill(&transaction, effect, appending, shared.budget).await;
+    let filled = fill(shared, &transaction, effect, appending).await;
     if filled.is_err() {
         // Aborting what has aborted by itself throws, and that is fine.
         let _ = transaction.abort();
     }
-    match (ending.wait().await, filled) {
-        (Ok(()), Ok(())) => Ok(()),
+    let ended = ending.wait().await;
+    if ended.is_err() {
+        shared.memory.borrow_mut().forget();
+    }
+    match (ended, filled) {
+        (Ok(()), Ok(learnt)) => {
+            shared.memory.borrow_mut().keep(learnt);
+            Ok(())
+        }
         (Err(Some(reason)), _) => Err(match reason.name().as_str() {
             "ConstraintError" => Refused::Exists,
             "InvalidStateError" => Refused::InvalidState,
             _ => Refused::For(exception_error(&reason)),
         }),
-        (Err(None), Err(error)) => Err(error.into()),
-        (Err(None), Ok(())) => Err(Refused::For(StoreError::Backend("the browser gave the write up".into()))),
+        (Err(None), Err(refused)) => Err(refused),
+        (Err(None), Ok(_)) => Err(Refused::For(StoreError::Backend("the browser gave the write up".into()))),
         // Cannot be: what was not filled was aborted.
-        (Ok(()), Err(error)) => Err(error.into()),
+        (Ok(()), Err(refused)) => Err(refused),
     }
-}
-
-/// Puts an effect into a transaction and lets it commit.
-///
-/// The old sizes of rows are asked for ahead of the changes, in the same go, and only then waited for: they decide
-/// the new count of bytes, which is written last. Rows of append-only tables are added, not put, so that a row that
-/// exists needs no question: the transaction fails and the next attempt asks.
-async fn fill(
-    transaction: &IdbTransaction,
-    effect: &Effect<'_>,
-    appending: bool,
-    budget: u64,
-) -> Result<(), StoreError> {
-    let failed = |error: JsValue| backend(&error);
-    let state = transaction.object_store(STATE).map_err(failed)?;
-    let usage = state.get(&USAGE_ROW.into()).map_err(failed)?;
-    let store = |table: Table| transaction.object_store(table.name()).map_err(failed);
-    let mut less = 0u64;
-    let mut more = 0u64;
-    if effect.clear {
-        for table in Table::ALL {
-            store(table)?.clear().map_err(failed)?;
-        }
-    }
-    for (table, range) in &effect.ranges {
-        let store = store(*table)?;
-        if !effect.clear {
-            less = less.saturating_add(range_bytes(&store, range).await?);
-        }
-        store.delete(&key_range(range).map_err(failed)?).map_err(failed)?;
-    }
-    let mut current: Option<(Table, IdbObjectStore)> = None;
-    let mut olds: Vec<(usize, IdbRequest)> = Vec::new();
-    let mut last = usage.clone();
-    for ((table, key), value) in &effect.rows {
-        let store = match &current {
-            Some((of, store)) if of == table => store,
-            _ => &current.insert((*table, store(*table)?)).1,
-        };
-        let name = key_value(key);
-        let fresh = appending && append_only(*table) && value.is_some();
-        if !fresh && !effect.clear {
-            last = store.get(&name).map_err(failed)?;
-            olds.push((key.len(), last.clone()));
-        }
-        match value {
-            Some(value) => {
-                more = more.saturating_add(row_bytes(key.len(), value.len()));
-                let value = Uint8Array::from(*value).buffer();
-                if fresh { store.add_with_key(&value, &name) } else { store.put_with_key(&value, &name) }
-            }
-            None => store.delete(&name),
-        }
-        .map_err(failed)?;
-    }
-    // Requests are answered in order: with the last, all are here.
-    done(&last).await?;
-    for (key, old) in olds {
-        let old = done(&old).await?;
-        if !old.is_undefined() {
-            less = less.saturating_add(row_bytes(key, value_len(&old)));
-        }
-    }
-    let before = usage_of(&done(&usage).await?)?;
-    let after = if effect.clear { more } else { before.saturating_add(more).saturating_sub(less) };
-    if !fits(before, after, budget) {
-        return Err(StoreError::Full);
-    }
-    // The transaction commits by itself after this. Calling `commit()` would be quicker by a message, but after it
-    // Firefox commits the rest even when an `add` before it fails: half a batch.
-    state.put_with_key(&usage_value(after), &USAGE_ROW.into()).map(|_| ()).map_err(failed)
-}
-
-/// Tables whose rows are written once and later only deleted.
-fn append_only(table: Table) -> bool {
-    matches!(table, Table::Tail | Table::Segment | Table::Arrival)
-}
-
-/// What the rows of a range count for. In pages, so that memory does not grow with the range.
-async fn range_bytes(store: &IdbObjectStore, range: &KeyRange) -> Result<u64, StoreError> {
-    let mut bytes = 0u64;
-    let mut rest = range.clone();
-    loop {
-        let asked =
-            key_range(&rest).and_then(|range| Page::ask(store, &range, PAGE)).map_err(|error| backend(&error))?;
-        let (keys, values) = asked.fetch().await?;
-        bytes = bytes.saturating_add(page_bytes(&keys, &values));
-        if keys.length() < PAGE {
-            return Ok(bytes);
-        }
-        // The first key after the last of this page is that key and a zero byte.
-        rest.start = super::read::bytes(&keys.get(keys.length().saturating_sub(1)));
-        rest.start.push(0);
-        if rest.start >= rest.end {
-            return Ok(bytes);
-        }
-    }
-}
-
-/// What the rows of a page count for.
-pub(super) fn page_bytes(keys: &Array, values: &Array) -> u64 {
-    keys.iter()
-        .zip(values.iter())
-        .map(|(key, value)| row_bytes(value_len(&key), value_len(&value)))
-        .fold(0, u64::saturating_add)
-}
-
-/// The length of an `ArrayBuffer` from the database.
-fn value_len(value: &JsValue) -> usize {
-    value.dyn_ref::<ArrayBuffer>().map_or(0, |buffer| buffer.byte_length() as usize)
 }
