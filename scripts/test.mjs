@@ -1,0 +1,175 @@
+// `npm test`: sets up everything, runs every test, ends with `N passed, N failed`.
+//
+//   npm test -- e2e/board cargo        only suites whose path contains one of the words; `cargo` (or a crate's name) is the Rust tests
+//   npm test -- --long                 what takes many minutes in full (also: npm run test:long)
+//   npm test -- --no-build             with what is built already
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join, relative } from 'node:path'
+import { at, have, ROOT, SCRATCH, WASM_TARGET } from './lib/paths.mjs'
+import { ask, cargo, run } from './lib/run.mjs'
+import { readCargo, readNode } from './lib/results.mjs'
+import { main, PlainError, say, sayError } from './lib/say.mjs'
+import { ensurePackages, ensureRust } from './lib/setup.mjs'
+import { buildRelay, buildWasm, buildWeb, listing, scratch } from './lib/steps.mjs'
+
+const MINUTE = 60_000
+/** How long one test file may take, unless its first lines say `limit: N min`. */
+const SUITE_MS = 10 * MINUTE
+const LONG_SUITE_MS = 90 * MINUTE
+const CARGO_MS = 30 * MINUTE
+/** In this order: the harness first, since everything else stands on it. */
+const FOLDERS = [
+  ['tests-wasm', 'harness'],
+  ['sw-host', 'test'],
+  ['demo-pwas', 'test'],
+  ['tests-wasm', 'e2e'],
+  ['tests-wasm', 'interop'],
+  ['tests-wasm', 'chaos'],
+]
+
+const flags = process.argv.slice(2).filter((arg) => arg.startsWith('--'))
+const words = process.argv.slice(2).filter((arg) => !arg.startsWith('--'))
+const long = flags.includes('--long')
+const environment = { ...process.env, KITH_PROCESSES: join(SCRATCH, 'processes'), ...(long ? { KITH_LONG: '1' } : {}) }
+process.env.KITH_PROCESSES = environment.KITH_PROCESSES
+
+const results = []
+const add = (result) => {
+  results.push(result)
+  const { name, passed, failed, skipped, ms } = result
+  say('test', `${failed ? 'FAILED' : 'ok'} ${name}: ${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}${ms ? ` (${Math.round(ms / 1000)} s)` : ''}`)
+}
+
+/** The workspace's crates with native tests: all but the tool and the pages that exist only as wasm. */
+function crates() {
+  const text = ask('cargo', ['metadata', '--locked', '--no-deps', '--format-version', '1'], { cwd: ROOT, maxBuffer: 1 << 28 })
+  if (!text) throw new PlainError('`cargo metadata` failed: Cargo.toml or Cargo.lock cannot be read, or they do not fit each other.')
+  const inside = (manifest) => relative(ROOT, manifest).replaceAll('\\', '/')
+  return JSON.parse(text)
+    .packages.filter(({ manifest_path: path }) => !inside(path).startsWith('tests-wasm/') && !inside(path).includes('/bindgen/'))
+    .map(({ name }) => name)
+}
+
+async function testRust(names) {
+  const lines = []
+  const { code, timedOut, ms } = await cargo('cargo', ['test', '--locked', '--no-fail-fast', ...names.flatMap((name) => ['-p', name])], {
+    cwd: ROOT,
+    env: environment,
+    timeoutMs: long ? 4 * CARGO_MS : CARGO_MS,
+    allowFailure: true,
+    onLine: (line) => lines.push(line),
+  })
+  const total = readCargo(lines)
+  const broken = timedOut || (code !== 0 && total.failed === 0)
+  if (broken) {
+    total.failed += 1
+    total.failures.push({ name: 'cargo test', error: timedOut ? 'did not finish in time' : 'did not compile, or a test program died; see above' })
+  } else if (code !== 0) {
+    const from = lines.findIndex((line) => line === 'failures:')
+    total.failures[0].error = lines.slice(from, from + 80).join('\n')
+  }
+  add({ name: 'cargo test', ms, ...total })
+}
+
+/** Suites to run: test files, and sw-host's own runner if it has one. */
+function suites() {
+  const files = FOLDERS.flatMap((folder) => listing(/\.test\.mjs$/, ...folder))
+  if (have('sw-host', 'test', 'run.mjs')) files.push(at('sw-host', 'test', 'run.mjs'))
+  return files.map((file) => ({ file, name: relative(ROOT, file).replaceAll('\\', '/') }))
+}
+
+const limitOf = (file) => {
+  const said = /limit: (\d+) min/.exec(readFileSync(file, 'utf8').slice(0, 600))
+  return Math.max(said ? Number(said[1]) * MINUTE : 0, long ? LONG_SUITE_MS : SUITE_MS)
+}
+
+async function testSuite({ file, name }, sweep) {
+  const tap = join(SCRATCH, 'tap', `${name.replaceAll('/', '-')}.tap`)
+  mkdirSync(join(SCRATCH, 'tap'), { recursive: true })
+  writeFileSync(tap, '')
+  const own = /\.test\.mjs$/.test(name)
+  const reporters = ['--test-reporter=spec', '--test-reporter-destination=stdout', '--test-reporter=tap', `--test-reporter-destination=${tap}`]
+  const args = own ? ['--test', '--test-concurrency=1', ...reporters, file] : [file]
+  const output = []
+  const limit = limitOf(file)
+  const { code, timedOut, ms } = await run(process.execPath, args, {
+    cwd: ROOT,
+    env: environment,
+    prefix: name.split('/').at(-1).replace(/\.test\.mjs$/, ''),
+    show: (line) => (/^ℹ |^$|^✖ failing tests/.test(line) ? undefined : line),
+    onLine: (line) => output.push(line),
+    timeoutMs: limit,
+    allowFailure: true,
+  })
+  const total = readNode(own ? readFileSync(tap, 'utf8') : output.join('\n'))
+  const left = sweep()
+  if (timedOut) {
+    total.failed += 1
+    total.failures.push({ name: 'the whole file', error: `did not finish within ${limit / MINUTE} min` })
+  } else if (code !== 0 && total.failed === 0) {
+    total.failed += 1
+    total.failures.push({ name: 'the whole file', error: `ended with code ${code} without a failed test:\n${output.slice(-15).join('\n')}` })
+  } else if (total.passed + total.failed + total.skipped === 0) {
+    total.failed += 1
+    total.failures.push({ name: 'the whole file', error: 'ran no test' })
+  }
+  if (left.length > 0 && !timedOut) say('test', `${name} left running, now ended: ${left.join(', ')}`)
+  add({ name, ms, ...total })
+}
+
+/** Builds what the suites share, so that no suite's time goes into compiling. */
+async function prepare() {
+  await buildWasm()
+  await buildWeb()
+  process.env.KITH_RELAY_BIN ??= await buildRelay({ release: false })
+  environment.KITH_RELAY_BIN = process.env.KITH_RELAY_BIN
+  const pages = ['kith-store-page', 'kith-net-page'].filter((page) => have('tests-wasm', page.replace('kith-', ''), 'Cargo.toml'))
+  if (pages.length === 0) return
+  const args = ['build', '--locked', '--profile', 'wasm-dev', '--target', WASM_TARGET, ...pages.flatMap((page) => ['-p', page])]
+  await cargo('pages', args, { cwd: ROOT, fail: 'The test pages did not compile to WebAssembly.' })
+}
+
+function close() {
+  const sum = (key) => results.reduce((total, result) => total + result[key], 0)
+  const bad = results.filter(({ failed }) => failed > 0)
+  if (bad.length > 0) process.stdout.write('\nFailures\n')
+  for (const { name, failures } of bad) {
+    for (const failure of failures) {
+      process.stdout.write(`\n✖ ${name} › ${failure.name}\n${failure.error.split('\n').map((line) => `    ${line}`).join('\n')}\n`)
+    }
+  }
+  writeFileSync(join(SCRATCH, 'test-results.json'), JSON.stringify(results, null, 1))
+  const [passed, failed, skipped] = [sum('passed'), sum('failed'), sum('skipped')]
+  if (skipped > 0) process.stdout.write(`\n${skipped} tests were skipped; each said why above.\n`)
+  process.stdout.write(`\n${passed} passed, ${failed} failed\n`)
+  return failed > 0 || passed === 0 ? 1 : 0
+}
+
+await main(async () => {
+  mkdirSync(SCRATCH, { recursive: true })
+  try {
+    await ensureRust()
+    await ensurePackages()
+    const names = crates()
+    const wanted = words.length === 0 ? names : words.includes('cargo') ? names : names.filter((name) => words.includes(name))
+    const chosen = suites().filter(({ name }) => words.length === 0 || words.some((word) => name.includes(word)))
+    if (wanted.length === 0 && chosen.length === 0) throw new PlainError(`No suite's path contains ${words.join(' or ')}, and no crate is called so.`)
+    if (wanted.length > 0) await testRust(wanted)
+    if (chosen.length > 0) {
+      const { ensureBrowsers } = await import('./lib/browsers.mjs')
+      for (const { kind, why, fatal } of await ensureBrowsers()) {
+        say('browsers', why)
+        if (fatal) add({ name: kind, passed: 0, failed: 1, skipped: 0, failures: [{ name: 'this browser', error: why }] })
+      }
+      if (!flags.includes('--no-build')) await prepare()
+      const { sweep } = await import('../tests-wasm/harness/processes.mjs')
+      scratch('tap')
+      sweep()
+      for (const suite of chosen) await testSuite(suite, sweep)
+    }
+  } catch (error) {
+    sayError(error)
+    results.push({ name: 'setting up', passed: 0, failed: 1, skipped: 0, failures: [{ name: 'the tests could not all run', error: error.message }] })
+  }
+  return close()
+})
