@@ -12,16 +12,21 @@ const SHOPPING = `<!doctype html><title>Shopping</title>
   if (!navigator.serviceWorker.controller) await new Promise((done) => navigator.serviceWorker.addEventListener('controllerchange', done, { once: true }))
   const list = document.querySelector('ul')
   const entry = (key) => list.querySelector('[data-key="' + key + '"]')
-  const items = new EventSource('/~/me/shopping/?values=1')
-  items.addEventListener('reset', () => list.replaceChildren())
-  items.addEventListener('delete', ({ data }) => entry(JSON.parse(data).key)?.remove())
-  items.onmessage = ({ data }) => {
-    const { key, value } = JSON.parse(data)
-    const line = entry(key) ?? list.appendChild(document.createElement('li'))
-    line.dataset.key = key
-    line.textContent = value.name
-    line.onclick = () => fetch('/~/me/shopping/' + key, { method: 'DELETE' })
+  const open = () => {
+    const items = new EventSource('/~/me/shopping/?values=1')
+    items.addEventListener('reset', () => list.replaceChildren())
+    items.addEventListener('delete', ({ data }) => entry(JSON.parse(data).key)?.remove())
+    items.onmessage = ({ data }) => {
+      const { key, value } = JSON.parse(data)
+      const line = entry(key) ?? list.appendChild(document.createElement('li'))
+      line.dataset.key = key
+      line.textContent = value.name
+      line.onclick = () => fetch('/~/me/shopping/' + key, { method: 'DELETE' })
+    }
+    // A browser may give a stream up when it stops the worker; a new one begins with everything again.
+    items.onerror = () => { if (items.readyState === EventSource.CLOSED) setTimeout(open, 500) }
   }
+  open()
   document.querySelector('form').addEventListener('submit', async (event) => {
     event.preventDefault()
     const field = document.querySelector('input')

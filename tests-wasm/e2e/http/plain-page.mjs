@@ -1,6 +1,6 @@
 // A page that has our script and uses nothing of it: only `fetch` and `EventSource`, as any author could.
 import { after, before, describe } from 'node:test'
-import { availableBrowsers, DIST, openBrowser, startSite } from '../../harness/index.mjs'
+import { availableBrowsers, DIST, openBrowser, startRelay, startSite } from '../../harness/index.mjs'
 
 /** What the tests call in the page. Plain platform code, so that it also shows what a client needs: very little. */
 const CLIENT = `
@@ -12,14 +12,22 @@ const CLIENT = `
     try { json = JSON.parse(text) } catch {}
     return { status: answer.status, statusText: answer.statusText, headers: Object.fromEntries(answer.headers), text, json }
   }
-  // Events as they come: { type, data, id }.
+  // Events as they come: { type, data, id }. Where the browser gives the stream up (Chromium does when it stops the worker
+  // by force), it is opened again where it stood.
   window.listen = (path) => {
-    const source = new EventSource(path)
-    const heard = { events: [], errors: 0, close: () => source.close() }
-    const keep = ({ type, data, lastEventId }) => heard.events.push({ type, data, id: lastEventId })
-    source.onmessage = keep
-    for (const type of ['delete', 'reset', 'end']) source.addEventListener(type, keep)
-    source.onerror = () => { heard.errors++; heard.state = source.readyState }
+    const heard = { events: [], errors: 0, opened: 0 }
+    let source, last, closed = false
+    const keep = ({ type, data, lastEventId }) => { last = lastEventId; heard.events.push({ type, data, id: lastEventId }) }
+    const open = () => {
+      if (closed) return
+      heard.opened++
+      source = new EventSource(last ? path + (path.includes('?') ? '&' : '?') + 'lastEventId=' + encodeURIComponent(last) : path)
+      source.onmessage = keep
+      for (const type of ['delete', 'reset', 'end']) source.addEventListener(type, keep)
+      source.onerror = () => { heard.errors++; if (source.readyState === EventSource.CLOSED) setTimeout(open, 250) }
+    }
+    heard.close = () => { closed = true; source.close() }
+    open()
     return heard
   }
   // A 209 answer as text that grows.
@@ -36,11 +44,11 @@ const CLIENT = `
   }
 `
 
-const PAGE = `<!doctype html><title>a plain page</title><script>${CLIENT}</script>
-<script type="module" src="/kith.js" data-relay="none"></script><h1>Plain</h1>`
+const page = (relay) => `<!doctype html><title>a plain page</title><script>${CLIENT}</script>
+<script type="module" src="/kith.js"${relay ? '' : ' data-relay="none"'}></script><h1>Plain</h1>`
 
-/** Runs `suite({ page, browser, ask, … })` in each engine, with one browser for all its tests. */
-export function inEachBrowser(suite, { kinds = ['chromium', 'firefox'], files = {} } = {}) {
+/** Runs `suite({ page, browser, ask, … })` in each engine, with one browser for all its tests; with a relay behind the page if wanted. */
+export function inEachBrowser(suite, { kinds = ['chromium', 'firefox'], files = {}, relay = false } = {}) {
   for (const kind of availableBrowsers().filter((name) => kinds.includes(name))) {
     describe(kind, () => {
       const world = {
@@ -52,7 +60,8 @@ export function inEachBrowser(suite, { kinds = ['chromium', 'firefox'], files = 
         put: (path, value) => world.ask('PUT', path, { 'Content-Type': 'application/json' }, JSON.stringify(value)),
       }
       before(async () => {
-        const site = await startSite({ dir: DIST, files: { '/plain': PAGE, ...files } })
+        const upstream = relay ? (await startRelay()).url : undefined
+        const site = await startSite({ dir: DIST, upstream, files: { '/plain': page(relay), ...files } })
         world.url = site.url
         world.browser = await openBrowser(kind)
         world.page = await world.browser.newPage(`${site.url}plain`)
