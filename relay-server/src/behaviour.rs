@@ -20,6 +20,9 @@ const PROTOCOL_VERSION: &str = "kith/1";
 /// Streams one peer may have open towards the relay at a time: a reservation, identify, ping, and its circuits.
 const STREAMS_BESIDES_CIRCUITS: usize = 64;
 
+/// Most streams on one connection: the library panics beyond it, since each may claim 256 KiB of its 1 GiB of credit.
+const MAX_STREAMS: usize = 4096;
+
 /// The protocols of the relay.
 #[derive(NetworkBehaviour)]
 pub(crate) struct Behaviour {
@@ -59,20 +62,20 @@ where
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(key)?)
         .multiplex(multiplexer(&config.relay))
-        .timeout(Duration::from_secs(config.peers.handshake_timeout_seconds))
+        .timeout(Duration::from_secs(config.peers.handshake_timeout_seconds.into()))
         .boxed();
     let peer = key.public().to_peer_id();
     let swarm_config = libp2p::swarm::Config::with_tokio_executor()
-        .with_idle_connection_timeout(Duration::from_secs(config.peers.idle_timeout_seconds))
+        .with_idle_connection_timeout(Duration::from_secs(config.peers.idle_timeout_seconds.into()))
         .with_max_negotiating_inbound_streams(STREAMS_BESIDES_CIRCUITS);
     Ok(Swarm::new(transport, behaviour(key, peer, config, reservations), peer, swarm_config))
 }
 
+/// Streams for a peer's circuits and what else it needs, but not more than the library can account for.
 fn multiplexer(limits: &crate::config::RelayConfig) -> yamux::Config {
+    let circuits = if limits.max_circuits_per_peer == 0 { MAX_STREAMS } else { limits.max_circuits_per_peer };
     let mut config = yamux::Config::default();
-    if limits.max_circuits_per_peer > 0 {
-        config.set_max_num_streams(limits.max_circuits_per_peer.saturating_add(STREAMS_BESIDES_CIRCUITS));
-    }
+    config.set_max_num_streams(circuits.saturating_add(STREAMS_BESIDES_CIRCUITS).min(MAX_STREAMS));
     config
 }
 
@@ -89,8 +92,8 @@ fn behaviour(key: &Keypair, peer: PeerId, config: &Config, reservations: &Reserv
         ),
         ping: ping::Behaviour::new(
             ping::Config::new()
-                .with_interval(Duration::from_secs(config.peers.ping_seconds))
-                .with_timeout(Duration::from_secs(config.peers.ping_seconds)),
+                .with_interval(Duration::from_secs(config.peers.ping_seconds.into()))
+                .with_timeout(Duration::from_secs(config.peers.ping_seconds.into())),
         ),
         relay: relay::Behaviour::new(peer, relay_limits(config, reservations)),
     }
@@ -110,7 +113,7 @@ fn relay_limits(config: &Config, reservations: &Reservations) -> relay::Config {
         // Counted by `Reservations`, which lets holders renew when full.
         max_reservations: usize::MAX,
         max_reservations_per_peer: at_most(ours.max_reservations_per_peer),
-        reservation_duration: Duration::from_secs(ours.reservation_seconds),
+        reservation_duration: Duration::from_secs(ours.reservation_seconds.into()),
         reservation_rate_limiters: vec![Box::new(move |peer: PeerId, from: &Multiaddr, now: Instant| {
             reservation_rate.allows(peer, from, now) && holders.admit(peer)
         })],
@@ -126,5 +129,17 @@ fn relay_limits(config: &Config, reservations: &Reservations) -> relay::Config {
         circuit_src_rate_limiters: vec![Box::new(move |peer: PeerId, from: &Multiaddr, now: Instant| {
             circuit_rate.allows(peer, from, now)
         })],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_circuit_limit_gives_a_multiplexer() {
+        for limit in [0, 1, 4096, 100_000, usize::MAX] {
+            multiplexer(&crate::config::RelayConfig { max_circuits_per_peer: limit, ..Default::default() });
+        }
     }
 }

@@ -150,7 +150,7 @@ impl Relay {
             reached,
             config,
         };
-        let drain = Duration::from_secs(site.config.drain_seconds);
+        let drain = Duration::from_secs(site.config.drain_seconds.into());
         let site = Arc::new(site);
         Ok(Self { listener, metrics_listener, addr, metrics_addr, peer, site, phase, network, drain })
     }

@@ -62,6 +62,29 @@ async fn megabytes_pass_through_a_circuit_both_ways() {
 }
 
 #[tokio::test]
+async fn unlimited_means_unlimited() {
+    let mut world = World::linked(|config| {
+        config.http.requests_per_minute = 0;
+        config.relay = kith_relay::config::RelayConfig {
+            max_reservations: 0,
+            max_reservations_per_peer: 0,
+            reservation_seconds: u32::MAX,
+            reservations_per_minute_per_peer: 0,
+            reservations_per_minute_per_address: 0,
+            max_circuits: 0,
+            max_circuits_per_peer: 0,
+            max_circuit_seconds: 0,
+            max_circuit_bytes: 0,
+            circuits_per_minute_per_peer: 0,
+            circuits_per_minute_per_address: 0,
+        };
+    })
+    .await;
+    world.alice.echo(world.bob.id, &vec![1; 2_000_000]).await;
+    assert_eq!(world.relay.metric("kith_relay_circuits").await, 1.0);
+}
+
+#[tokio::test]
 async fn a_reservation_tells_the_address_others_dial() {
     let relay = TestRelay::start(|_| {}).await;
     let addr = relay.ws_addr().await;

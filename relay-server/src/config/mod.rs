@@ -37,7 +37,7 @@ pub struct Config {
     /// Reverse proxies whose `X-Forwarded-For`, `-Proto` and `-Host` are believed.
     pub trusted_proxies: Vec<IpNet>,
     /// Seconds that open circuits may go on after SIGTERM.
-    pub drain_seconds: u64,
+    pub drain_seconds: u32,
     /// The web face.
     pub http: HttpConfig,
     /// Connections of peers.
@@ -61,9 +61,9 @@ pub struct HttpConfig {
     /// Requests one address may make per minute; short bursts up to this number pass. 0: unlimited.
     pub requests_per_minute: u32,
     /// Seconds to send a complete request head, also the longest idle time between two requests.
-    pub header_timeout_seconds: u64,
+    pub header_timeout_seconds: u32,
     /// Seconds without progress after which a client that does not read is cut off.
-    pub stall_timeout_seconds: u64,
+    pub stall_timeout_seconds: u32,
     /// Further sources that pages may connect to (Content-Security-Policy `connect-src`).
     pub connect_sources: Vec<String>,
 }
@@ -79,11 +79,11 @@ pub struct PeersConfig {
     /// Connections whose handshake has not ended yet.
     pub max_pending: u32,
     /// Seconds for the handshake (WebSocket is open; noise and yamux follow).
-    pub handshake_timeout_seconds: u64,
+    pub handshake_timeout_seconds: u32,
     /// Seconds after which a connection without reservation, circuit or open stream is closed.
-    pub idle_timeout_seconds: u64,
+    pub idle_timeout_seconds: u32,
     /// Seconds between two pings; a peer that does not answer one in time is closed.
-    pub ping_seconds: u64,
+    pub ping_seconds: u32,
 }
 
 /// Limits of the circuit relay. 0 means unlimited in every field that says so.
@@ -95,7 +95,7 @@ pub struct RelayConfig {
     /// Reservations one peer may hold over several connections. 0: unlimited.
     pub max_reservations_per_peer: usize,
     /// Seconds a reservation lasts; peers renew it before.
-    pub reservation_seconds: u64,
+    pub reservation_seconds: u32,
     /// New reservations and renewals per minute and peer. 0: unlimited.
     pub reservations_per_minute_per_peer: u32,
     /// New reservations and renewals per minute and address. 0: unlimited.

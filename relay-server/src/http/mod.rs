@@ -132,9 +132,10 @@ async fn connection(stream: TcpStream, remote: SocketAddr, face: Face, admission
         admission: Mutex::new(admission),
         open: Mutex::new(Some(Held::new(site.metrics.connections.get_or_create(&"http".into()).clone()))),
     });
-    let io = TokioIo::new(StallTimeout::new(stream, Duration::from_secs(site.config.http.stall_timeout_seconds)));
+    let io =
+        TokioIo::new(StallTimeout::new(stream, Duration::from_secs(site.config.http.stall_timeout_seconds.into())));
     let mut closing = site.phases.clone();
-    let header_timeout = Duration::from_secs(site.config.http.header_timeout_seconds);
+    let header_timeout = Duration::from_secs(site.config.http.header_timeout_seconds.into());
     let service = service_fn(move |request: Request<Body>| {
         let (site, client) = (site.clone(), client.clone());
         async move {
