@@ -5,7 +5,8 @@ import { before, describe, test } from 'node:test'
 import { availableBrowsers, openBrowser, startSite } from '../harness/index.mjs'
 import { buildHost } from './host/build.mjs'
 
-const PAGE = '<!doctype html><title>a page</title><script type="module" src="/kith.js" data-relay="none"></script><h1>Hello</h1>'
+const PAGE = `<!doctype html><title>a page</title><script>window.controlledAtLoad = Boolean(navigator.serviceWorker?.controller)</script>
+<script type="module" src="/kith.js" data-relay="none"></script><h1>Hello</h1>`
 
 let dir
 before(async () => {
@@ -41,6 +42,7 @@ for (const kind of availableBrowsers().filter((name) => name !== 'webkit')) {
       assert.equal(await put(page, '/~/me/kept', 1), 201)
       await page.reload({ hard: true })
       await page.evaluate(() => window.kith.ready)
+      assert.equal(await page.evaluate(() => window.controlledAtLoad), false, 'the reload really went past the worker')
       assert.equal(await read(page, '/~/me/kept'), 1)
       await browser.close()
     })
@@ -99,7 +101,7 @@ for (const kind of availableBrowsers().filter((name) => name !== 'webkit')) {
     })
 
     test('a window without Service Workers is told why, in plain words', async () => {
-      const without = PAGE.replace('<script', '<script>Object.defineProperty(Navigator.prototype, "serviceWorker", { get: () => undefined })</script><script')
+      const without = PAGE.replace('<script>', '<script>Object.defineProperty(Navigator.prototype, "serviceWorker", { get: () => undefined })</script><script>')
       const { url } = await site({ '/': without })
       const browser = await openBrowser(kind)
       const page = await browser.newPage(url)

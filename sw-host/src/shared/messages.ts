@@ -22,6 +22,8 @@ export type PageMessage =
   | { type: 'carrier-gone' }
   /** What only a page can know. */
   | { type: 'environment'; persisted: boolean }
+  /** To a waiting worker, from the one it waits for: try again to take over, I am idle. */
+  | { type: 'take-over' }
   /** Close the peer for good, before it is uninstalled. * {@link Closed}. */
   | { type: 'shutdown' }
 
@@ -78,6 +80,7 @@ export function readPageMessage(data: unknown): PageMessage | undefined {
     case 'claim':
     case 'carrier':
     case 'carrier-gone':
+    case 'take-over':
     case 'shutdown':
       return message
     default:

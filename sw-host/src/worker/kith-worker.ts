@@ -5,10 +5,12 @@
  * All listeners are added right here, while the script runs for the first time: the browser ignores later ones.
  */
 import { SHELL_PARAM, WORKER_HEADER } from '../shared/names.ts'
+import { wire } from '../shared/messages.ts'
 import { asKithError, problemResponse } from '../shared/problem.ts'
 import { holdAliveLock } from './alive-lock.ts'
 import { tellEnvironment } from './environment.ts'
 import { answer } from './handlers.ts'
+import { LeaveTogether } from './leave-together.ts'
 import { announce, hearWorkers, takePageMessage } from './page-messages.ts'
 import type { Identity } from './page-messages.ts'
 import { PageShell } from './page-shell.ts'
@@ -29,7 +31,10 @@ const host = new PeerHost({
     if (again) announce({ type: 'carrier-wanted', instance })
     void tellEnvironment(host)
   },
+  // Our own workers never wait by choice. An author's worker decides itself when it is replaced.
+  replacementWaits: () => !embedded && scope.registration.waiting !== null,
 })
+const together = new LeaveTogether(() => host.draining, urgeReplacement)
 hearWorkers(identity, host)
 
 // Replaced workers may live on for a moment; they must not open the peer again.
@@ -66,7 +71,8 @@ scope.addEventListener('fetch', (event) => {
   if (parsed.kind === 'foreign') return
   const tools = { host, shell, later: (work: Promise<unknown>) => event.waitUntil(work) }
   event.respondWith(
-    answer(request, parsed, tools)
+    together
+      .pass(answer(request, parsed, tools))
       .catch((error: unknown) => {
         const { problem } = asKithError(error, 'peer-start', 503)
         return problemResponse(problem, problem.status === 503 ? { 'retry-after': '1' } : {})
@@ -74,6 +80,20 @@ scope.addEventListener('fetch', (event) => {
       .then((response) => (parsed.kind === 'shell' ? response : stamped(response, request))),
   )
 })
+
+/** Least time between two calls to the worker that waits for this one, in milliseconds. */
+const URGE_MS = 200
+let urged = 0
+
+/**
+ * Chromium looks once, when a worker asks to take over, whether the old one is idle, and then only every few minutes. If the old
+ * one was started again in that very moment, the chance is gone: so the new one is told to ask again.
+ */
+function urgeReplacement(): void {
+  if (Date.now() - urged < URGE_MS) return
+  urged = Date.now()
+  scope.registration.waiting?.postMessage(wire({ type: 'take-over' }))
+}
 
 /** Adds what every answer of ours carries. What people stored must not run as a page of this origin. */
 function stamped(response: Response, request: Request): Response {

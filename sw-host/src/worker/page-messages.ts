@@ -57,6 +57,9 @@ async function take(message: PageMessage, event: ExtendableMessageEvent, identit
       return host.detachCarrier()
     case 'environment':
       return host.setEnvironment({ persisted: message.persisted })
+    case 'take-over':
+      if (!identity.embedded) await scope.skipWaiting()
+      return
     case 'shutdown':
       await host.shutDown()
       port?.postMessage(wire({ type: 'closed' }))

@@ -20,8 +20,8 @@ export const CRASH_WINDOW_MS = 20_000
 export const BOOT_PATIENCE_MS = 25_000
 /** How long a hand-over waits for requests under way, in milliseconds. */
 export const HAND_OVER_PATIENCE_MS = 5_000
-/** How long a worker that is to be replaced ends streams at once, in milliseconds. */
-export const DRAIN_MS = 10_000
+/** How long a worker that is to be replaced makes room for it, in milliseconds. */
+export const DRAIN_MS = 60_000
 
 /** What the host tells the rest of the worker. */
 export interface HostEvents {
@@ -29,6 +29,8 @@ export interface HostEvents {
   askToYield(): void
   /** The peer was opened; `again` if this worker had it open before. */
   opened(again: boolean): void
+  /** Whether a newer worker waits for this one to be idle. */
+  replacementWaits(): boolean
 }
 
 /** The peer of this worker. */
@@ -148,8 +150,10 @@ export class PeerHost {
     this.endStreams()
   }
 
-  /** Whether new streams should end at once. */
+  /** Whether this worker is to be replaced: new streams end at once, answers leave together. */
   get draining(): boolean {
+    // A worker that was stopped and started again has not heard the announcement, but sees who waits.
+    if (this.#drainUntil === 0 && this.#events.replacementWaits()) this.drain()
     return Date.now() < this.#drainUntil
   }
 
