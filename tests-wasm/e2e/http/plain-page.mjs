@@ -48,7 +48,7 @@ const page = (relay) => `<!doctype html><title>a plain page</title><script>${CLI
 <script type="module" src="/kith.js"${relay ? '' : ' data-relay="none"'}></script><h1>Plain</h1>`
 
 /** Runs `suite({ page, browser, ask, … })` in each engine, with one browser for all its tests; with a relay behind the page if wanted. */
-export function inEachBrowser(suite, { kinds = ['chromium', 'firefox'], files = {}, relay = false } = {}) {
+export function inEachBrowser(suite, { kinds = ['chromium', 'firefox', 'webkit'], files = {}, relay = false } = {}) {
   for (const kind of availableBrowsers().filter((name) => kinds.includes(name))) {
     describe(kind, () => {
       const world = {
@@ -72,6 +72,9 @@ export function inEachBrowser(suite, { kinds = ['chromium', 'firefox'], files = 
     })
   }
 }
+
+/** Why a test that stops workers cannot run in this engine, or `false`: for node:test's `skip`. */
+export const cannotStopWorkers = (kind) => kind === 'webkit' && 'WebKitGTK has no way to stop a worker from outside'
 
 /** Waits until the worker answers for this page, by what the platform itself offers. */
 export const controlled = (page) => page.waitFor(() => Boolean(navigator.serviceWorker.controller), { what: 'the worker to control the page' })
