@@ -81,13 +81,14 @@ impl<S: Store + 'static> Driver<S> {
             return;
         }
         self.core.borrow_mut().handle(now(), input);
+        // Before its first outputs are carried out: they may already ask for the network.
+        if self.net.borrow().is_none() && self.core.borrow().is_ready() {
+            self.start_network();
+        }
         loop {
             let output = self.core.borrow_mut().poll_output();
             let Some(output) = output else { break };
             self.perform(output);
-        }
-        if self.net.borrow().is_none() && self.core.borrow().is_ready() {
-            self.start_network();
         }
     }
 

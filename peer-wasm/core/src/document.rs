@@ -22,7 +22,7 @@ pub use row::{Register, ViewRow, view_key, view_prefix, write_id_key};
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{KeyRange, Table};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// What applying ops changes.
 #[derive(Debug, Default)]
@@ -38,13 +38,14 @@ pub fn apply(lens: &Lens<'_>, space: u32, items: &[Item]) -> Result<Applied, Mis
     // Load every place and every place above in one go.
     let places = items.iter().flat_map(|item| item.path.ancestors().chain([item.path.clone()]));
     lens.want(Table::View, places.map(|path| view_key(space, &path)))?;
-    let mut work = Work { lens, space, rows: BTreeMap::new() };
+    let mut work = Work { lens, space, rows: BTreeMap::new(), clashes: BTreeSet::new() };
     let mut changed = Vec::new();
     for item in items {
         if work.put(item)? {
             changed.push(item.path.clone());
         }
     }
+    work.settle_all()?;
     Ok(Applied { rows: work.rows, changed })
 }
 
@@ -52,6 +53,8 @@ struct Work<'a, 'b> {
     lens: &'b Lens<'a>,
     space: u32,
     rows: BTreeMap<Vec<u8>, ViewRow>,
+    /// Places at and below which a scalar meets something else.
+    clashes: BTreeSet<Path>,
 }
 
 impl Work<'_, '_> {
@@ -88,9 +91,18 @@ impl Work<'_, '_> {
         }
         self.rows.insert(view_key(self.space, &item.path), row);
         if clash {
-            self.settle(&top)?;
+            self.clashes.insert(top);
         }
         Ok(true)
+    }
+
+    /// Settles every clash, each subtree once.
+    fn settle_all(&mut self) -> Result<(), Miss> {
+        let clashes = std::mem::take(&mut self.clashes);
+        for top in clashes.iter().filter(|top| !top.ancestors().any(|above| clashes.contains(&above))) {
+            self.settle(top)?;
+        }
+        Ok(())
     }
 
     /// Works out anew what is hidden at and below `top`, which no scalar stands above.

@@ -251,8 +251,6 @@ pub struct Peer {
     asked_about: Vec<(LinkId, u32, PublicKey, Vec<u64>)>,
     /// Proofs that came in, each with a job of its own.
     proofs: Vec<(u32, crate::entry::ForkProof)>,
-    /// Spaces whose tree is being made anew.
-    rebuilding: std::collections::BTreeSet<u32>,
     wake_at: Option<u64>,
 }
 
@@ -287,7 +285,6 @@ impl Peer {
             preparing: BTreeMap::new(),
             asked_about: Vec::new(),
             proofs: Vec::new(),
-            rebuilding: Default::default(),
             wake_at: None,
         };
         peer.start(Job::Boot);
@@ -466,8 +463,14 @@ impl Peer {
 
     fn effect(&mut self, effect: Effect) {
         match effect {
-            Effect::Reply(id, reply) => self.reply(id, reply),
+            Effect::Reply(id, reply) => {
+                if let Reply::SpaceCreated { .. } | Reply::Joined(_) = &reply {
+                    self.status_changed();
+                }
+                self.reply(id, reply);
+            }
             Effect::Subscribed(id, reply, subscription) => self.opened(id, reply, subscription),
+            Effect::Update(id, told) => self.hand_out(id, told.0, told.1),
             Effect::Changed(space, paths) => self.changed(space, &paths),
             Effect::Authority(space) => self.authority_changed(space),
             Effect::Start(job) => self.start(job),

@@ -6,6 +6,7 @@
 
 mod dice;
 mod disk;
+mod hostile;
 mod ledger;
 mod story;
 mod weather;
@@ -13,6 +14,7 @@ mod world;
 
 pub use dice::Dice;
 pub use disk::Disk;
+pub use hostile::Hostile;
 pub use ledger::{Ledger, Outcome, Promise};
 pub use story::Story;
 pub use weather::Weather;

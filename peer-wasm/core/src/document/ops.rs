@@ -19,7 +19,7 @@ pub const MAX_WRITE_ID: usize = 128;
 const MAX_MEDIA: usize = 256;
 
 /// What a register holds.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Leaf {
     /// Nothing any more.
     Deleted,
@@ -102,7 +102,7 @@ impl Ops {
         writer.finish()
     }
 
-    /// Reads an opened body: paths must be paths, none twice, JSON must be JSON.
+    /// Reads an opened body: paths must be paths, none twice; the top of a space holds an object; JSON must be JSON.
     pub fn decode(body: &[u8]) -> Result<Ops, CodecError> {
         let mut reader = Reader::new(body);
         if reader.u8()? != 1 {
@@ -118,11 +118,12 @@ impl Ops {
             let path = if key == NAME_KEY { Some(Path::space_name()) } else { Path::from_key(key) };
             let path = path.ok_or(CodecError::Tag)?;
             let leaf = Leaf::decode(&mut reader)?;
-            let text_is_json = match &leaf {
-                Leaf::Json(text) => serde_json::from_slice::<serde::de::IgnoredAny>(text).is_ok(),
-                _ => true,
+            let fits = match &leaf {
+                Leaf::Json(text) => !path.is_empty() && is_leaf_json(text),
+                Leaf::Bytes { .. } => !path.is_empty(),
+                Leaf::Object | Leaf::Deleted => true,
             };
-            if !text_is_json || !seen.insert(key) {
+            if !fits || !seen.insert(key) {
                 return Err(CodecError::Tag);
             }
             list.push(Op { path, leaf });
@@ -138,6 +139,14 @@ impl Ops {
             .into_iter()
             .map(|op| Item { path: op.path, register: Register { clock, agent, seq, leaf: op.leaf } })
             .collect()
+    }
+}
+
+/// Whether text is a JSON value that one register holds: no object, not nested too deep.
+fn is_leaf_json(text: &[u8]) -> bool {
+    match serde_json::from_slice::<serde_json::Value>(text) {
+        Ok(value) => !value.is_object() && crate::patch::check_depth(&value).is_ok(),
+        Err(_) => false,
     }
 }
 

@@ -89,6 +89,7 @@ fn plan_inside(leaf: &Path, value: &Json, rest: &[String], change: &Change) -> R
     replace(&mut whole, rest, new).ok_or_else(|| {
         Refusal::Conflict("There is no such place inside the array. Use an index up to its length.".to_owned())
     })?;
+    check_depth(&whole)?;
     let text = whole.to_string().into_bytes();
     check_size(text.len())?;
     Ok(Planned { ops: vec![Op { path: leaf.clone(), leaf: Leaf::Json(text) }], existed, deleted })
@@ -128,6 +129,10 @@ fn replace(at: &mut Json, names: &[String], new: Option<Json>) -> Option<()> {
         _ => return None,
     }
     Some(())
+}
+
+fn check_depth(json: &Json) -> Result<(), Refusal> {
+    patch::check_depth(json).map_err(|error| Refusal::Unprocessable(error.to_string()))
 }
 
 fn check_size(bytes: usize) -> Result<(), Refusal> {
@@ -191,6 +196,7 @@ fn spread(
         return Err(Refusal::Unprocessable(format!("A value may be nested at most {MAX_DEPTH} deep.")));
     }
     let Json::Object(members) = json else {
+        check_depth(json)?;
         let text = json.to_string().into_bytes();
         *bytes += text.len();
         wanted.insert(at.clone(), Leaf::Json(text));

@@ -188,6 +188,8 @@ pub struct Listing {
     pub items: Vec<Item>,
     /// The name where the next page begins (or, reversed, before which it ends).
     pub next: Option<String>,
+    /// The versions of everything looked at, what was deleted included.
+    pub version: Vec<Version>,
 }
 
 /// The children of a place.
@@ -201,6 +203,7 @@ pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery) -> Re
     };
     let mut listing = Listing::default();
     let mut child: Option<(String, Vec<ViewRow>, Tree)> = None;
+    let mut latest: BTreeMap<Agent, u64> = BTreeMap::new();
     loop {
         let rows = lens.scan(Table::View, &range, PAGE, query.reverse)?;
         let full = rows.len() == PAGE;
@@ -212,11 +215,15 @@ pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery) -> Re
             if child.as_ref().is_none_or(|(current, ..)| *current != name) {
                 if listing.close(child.take(), prefix, query) {
                     listing.next = Some(if query.reverse { listing.last_key() } else { name });
-                    return Ok(listing);
+                    return Ok(listing.at(latest));
                 }
                 child = Some((name, Vec::new(), Tree::default()));
             }
             if let (Some((_, rows, tree)), Some((path, row))) = (&mut child, decode(&key, &value)) {
+                if let Some(register) = &row.register {
+                    let seq = latest.entry(register.agent).or_insert(register.seq);
+                    *seq = (*seq).max(register.seq);
+                }
                 if query.values && tree.rows.len() < MAX_TREE_ROWS {
                     tree.rows.push((path, row));
                 } else {
@@ -235,7 +242,7 @@ pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery) -> Re
         }
         if !full {
             listing.close(child.take(), prefix, query);
-            return Ok(listing);
+            return Ok(listing.at(latest));
         }
     }
 }
@@ -271,6 +278,11 @@ impl Listing {
             }
         }
         self.items.len() >= query.limit
+    }
+
+    fn at(mut self, latest: BTreeMap<Agent, u64>) -> Listing {
+        self.version = latest.into_iter().map(|(agent, seq)| Version { agent, seq }).collect();
+        self
     }
 
     fn last_key(&self) -> String {

@@ -28,9 +28,10 @@ pub struct Register {
 }
 
 impl Register {
-    /// Whether this write wins over `other`: later, or at the same time by the greater author.
+    /// Whether this write wins over `other`: later, or at the same time by the greater author. Honest authors never
+    /// write two things at one time and place in their log; should someone do so, the greater content wins.
     pub fn is_after(&self, other: &Register) -> bool {
-        (self.clock, self.agent, self.seq) > (other.clock, other.agent, other.seq)
+        (self.clock, self.agent, self.seq, &self.leaf) > (other.clock, other.agent, other.seq, &other.leaf)
     }
 
     /// Whether it holds anything.

@@ -12,6 +12,7 @@ use crate::lens::{Lens, Miss};
 use crate::records::{Device, Epoch, Genesis};
 use crate::rows::{Batch, Durability, KeyRange, Table};
 use crate::version::Agent;
+use std::collections::BTreeSet;
 
 /// The founder's name for its private space.
 const ME_NAME: &str = "Me";
@@ -20,7 +21,10 @@ const ME_NAME: &str = "Me";
 #[derive(Default)]
 pub(super) struct Draft {
     pub(super) batch: Batch,
+    /// What is in the tree from now on.
     runs: Vec<rows::Run>,
+    /// The logs that have grown.
+    grown: BTreeSet<u32>,
 }
 
 impl Draft {
@@ -45,9 +49,15 @@ impl Draft {
         if let Some(log) = space.log_mut(log) {
             log.tip = crate::entry::Tip { len: seq + 1, hash: entry.hash() };
         }
+        self.grown.insert(log);
+    }
+
+    /// Notes that entries are in the tree now, for the feed of changes.
+    pub(super) fn arrived(&mut self, log: u32, from: u64, count: u64) {
         match self.runs.last_mut() {
-            Some(run) if run.log == log && run.from + run.count == seq => run.count += 1,
-            _ => self.runs.push(rows::Run { log, from: seq, count: 1 }),
+            _ if count == 0 => {}
+            Some(run) if run.log == log && run.from + run.count == from => run.count += count,
+            _ => self.runs.push(rows::Run { log, from, count }),
         }
     }
 
@@ -58,10 +68,7 @@ impl Draft {
             self.batch.puts.push((Table::Arrival, key, rows::encode_arrival(&self.runs)));
             space.arrivals += 1;
         }
-        let mut touched: Vec<u32> = self.runs.iter().map(|run| run.log).collect();
-        touched.sort_unstable();
-        touched.dedup();
-        for number in touched {
+        for number in std::mem::take(&mut self.grown) {
             self.head(space, number);
         }
         self.batch
@@ -194,6 +201,7 @@ impl Peer {
         if let Some(log) = space.log_mut(own) {
             log.clock = log.clock.max(ops.clock);
         }
+        draft.arrived(own, seq, 1);
         seq
     }
 

@@ -2,7 +2,7 @@
 
 use super::rows::{HeadKey, HeadRow, read_head_key};
 use super::{Fault, Job, LinkId, Output, Peer, TransactionId};
-use crate::api::{Refusal, Reply, RequestId};
+use crate::api::{Refusal, Reply, RequestId, SubscriptionId, Update};
 use crate::path::Path;
 use crate::rows::{Batch, Durability, Table};
 use crate::wire::Frame;
@@ -19,6 +19,7 @@ pub(super) const MAX_WAITING: usize = 4096;
 pub(super) enum Effect {
     Reply(RequestId, Reply),
     Subscribed(RequestId, Reply, Box<super::subscribe::Subscription>),
+    Update(SubscriptionId, Box<(Update, super::subscribe::Seen)>),
     Changed(u32, Vec<Path>),
     Authority(u32),
     Start(Job),
@@ -162,8 +163,10 @@ impl Peer {
             Fault::Broken(why) => Refusal::Storage(why.clone()),
         };
         for effect in lost {
-            if let Effect::Reply(id, _) | Effect::Subscribed(id, ..) = effect {
-                self.reply(id, Reply::Refused(refusal.clone()));
+            match effect {
+                Effect::Reply(id, _) | Effect::Subscribed(id, ..) => self.reply(id, Reply::Refused(refusal.clone())),
+                Effect::Update(id, _) => self.put_off(id),
+                _ => {}
             }
         }
         // Memory may be ahead of the store now: forget everything that can be read back, as after a crash.

@@ -78,6 +78,7 @@ impl Peer {
             self.dials.next = self.now + LOOK;
             self.dial_members();
             self.retry_held();
+            self.give_up_waiting();
         }
         if let Some(until) = self.joins.iter().map(|join| join.until()).min() {
             self.wake_by(until);

@@ -45,7 +45,7 @@ impl Peer {
         }
         let high = ours.min(theirs) - 1;
         session.search = Some(Search { log, low: 0, high, theirs, told: BTreeMap::new() });
-        self.start(Job::Fork(id, number, log));
+        self.start_later(Job::Fork(id, number, log));
     }
 
     /// Answers a question about places in a log; also goes on with a search of our own.
@@ -53,7 +53,7 @@ impl Peer {
         let shares = self.links.get(&id).is_some_and(|link| link.shares(number));
         if shares && self.asked_about.len() < MAX_ASKED {
             self.asked_about.push((id, number, log, places));
-            self.start(Job::Fork(id, number, log));
+            self.start_later(Job::Fork(id, number, log));
         }
     }
 
@@ -65,7 +65,7 @@ impl Peer {
             return;
         }
         search.told.extend(found);
-        self.start(Job::Fork(id, number, log));
+        self.start_later(Job::Fork(id, number, log));
     }
 
     pub(super) fn fork_told(&mut self, id: LinkId, number: u32, proof: ForkProof) {
@@ -73,7 +73,7 @@ impl Peer {
         let joining = self.space_rows.get(&number).is_some_and(|row| !row.joined);
         if shares || joining {
             self.proofs.push((number, proof));
-            self.start(Job::Fork(id, number, PublicKey([0; 32])));
+            self.start_later(Job::Fork(id, number, PublicKey([0; 32])));
         }
     }
 
@@ -205,7 +205,7 @@ impl Peer {
         let mut writer = Writer::new();
         proof.encode(&mut writer);
         draft.batch.puts.push((Table::Head, rows::fork_key(number, &log), writer.finish()));
-        let tip = proof.tip(space.row.key);
+        let tip = proof.tip();
         space.forks.insert(log, proof.clone());
         let mut rebuild = cut_log(&mut space, &mut draft, log, tip);
         // What the cut took away may have let others in.
@@ -220,7 +220,8 @@ impl Peer {
             for log in 0..space.logs.len() as u32 {
                 draft.head(&space, log);
             }
-            self.rebuilding.insert(number);
+            draft.batch.puts.push((Table::Head, rows::rebuild_key(number), vec![1]));
+            space.rebuilding = true;
         }
         draft.batch.durability = Durability::Strict;
         let key = space.row.key;

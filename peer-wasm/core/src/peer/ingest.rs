@@ -13,7 +13,7 @@ use crate::api::Role;
 use crate::authority::{Authority, AuthorityError, Record};
 use crate::clock::Clock;
 use crate::document::{self, Item, Leaf};
-use crate::entry::{Entry, EntryError, Kind, Tip, Verified, verify_run};
+use crate::entry::{Entry, EntryError, ForkProof, Kind, Tip, Verified, verify_run};
 use crate::epoch::{EpochKey, WrapKey};
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
@@ -74,8 +74,7 @@ enum Then {
 impl Peer {
     /// Takes in the next frame of a space, if none is being taken in.
     pub(super) fn ingest_next(&mut self, number: u32) {
-        let busy = self.tasks.values().any(|task| matches!(task.job, Job::Ingest(_, space) if space == number));
-        if busy || self.commits.is_crowded() {
+        if self.is_ingesting(number) || self.commits.is_crowded() {
             return;
         }
         let next = self.links.iter().find_map(|(id, link)| {
@@ -83,12 +82,16 @@ impl Peer {
             (!session.inbox.is_empty()).then_some(*id)
         });
         if let Some(id) = next {
-            self.start(Job::Ingest(id, number));
+            self.start_later(Job::Ingest(id, number));
         }
     }
 
+    fn is_ingesting(&self, number: u32) -> bool {
+        self.tasks.values().any(|task| matches!(task.job, Job::Ingest(_, space) if space == number))
+    }
+
     pub(super) fn ingest(&mut self, id: LinkId, number: u32, lens: &Lens<'_>) -> Result<Done, Miss> {
-        if self.space(number, lens)?.is_none() {
+        if self.is_ingesting(number) || self.space(number, lens)?.is_none() {
             return Ok(Done::Nothing);
         }
         let prepared = match self.preparing.remove(&(id, number)) {
@@ -118,15 +121,17 @@ impl Peer {
         }
         let mut behind = false;
         for run in prepared.runs {
-            let log = space.number_of(run.log);
-            let ready = space.logs.get(log as usize).is_some_and(|log| log.tip == run.tip);
+            let number_of_log = space.number_of(run.log);
+            let ready = space.logs.get(number_of_log as usize).is_some_and(|log| log.tip == run.tip);
             if !ready {
                 continue;
             }
-            store_run(&mut space, &mut draft, log, &run.entries);
-            if let Some(log) = space.log_mut(log) {
+            store_run(&mut space, &mut draft, number_of_log, &run.entries);
+            self.progress(number, run.log, run.tip.len + run.entries.len() as u64);
+            if let Some(log) = space.log_mut(number_of_log) {
                 if log.applied == run.tip.len {
                     log.applied += run.opened;
+                    draft.arrived(number_of_log, run.tip.len, run.opened);
                 }
                 log.clock = log.clock.max(run.clock);
                 behind |= log.applied < log.tip.len;
@@ -221,9 +226,6 @@ impl Peer {
         mut run: Vec<Entry>,
         prepared: &mut Prepared,
     ) -> Result<(), (&'static str, Then)> {
-        if space.forks.contains_key(&log) {
-            return Err(("forked-log", Then::Nothing));
-        }
         if prepared.runs.iter().any(|earlier| earlier.log == log) {
             return Err(("out-of-order", Then::AskAgain));
         }
@@ -233,11 +235,17 @@ impl Peer {
         }
         let tip = known.map_or(Tip::EMPTY, |log| log.tip);
         run.retain(|entry| entry.header.seq >= tip.len);
-        let Some(first) = run.first() else { return Err(("replay", Then::Nothing)) };
+        // A forked log counts up to where its histories part.
+        let proof = space.forks.get(&log);
+        let before = run.len();
+        run.retain(|entry| proof.is_none_or(|proof| entry.header.seq < proof.seq));
+        let Some(first) = run.first() else {
+            return Err((if before > 0 { "forked-log" } else { "replay" }, Then::Nothing));
+        };
         if first.header.seq > tip.len {
             return Err(("gap", Then::AskAgain));
         }
-        let mut entries = verify_run(space.row.key, log, tip, run).map_err(|error| {
+        let mut entries = verify_run(space.row.key, log, tip, run, proof.map(ForkProof::tip)).map_err(|error| {
             let then = match error {
                 EntryError::WrongPrev => Then::SearchFork,
                 EntryError::WrongSeq => Then::AskAgain,

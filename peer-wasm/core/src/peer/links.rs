@@ -19,6 +19,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Frames of entries waiting to be taken in, per session; the sender's window keeps honest ones far below.
 const MAX_INBOX: usize = 256;
+/// How long a peer that was asked for a log may send nothing of it, in milliseconds.
+const PATIENCE: u64 = 10_000;
 /// Damaged frames after which a link is closed.
 const MAX_STRIKES: u32 = 8;
 
@@ -44,8 +46,8 @@ pub(super) struct Session {
     pub(super) credentials: Vec<Vec<u8>>,
     /// What it has stored, by log.
     pub(super) theirs: BTreeMap<PublicKey, (u64, [u8; 32])>,
-    /// Logs it has been asked for, and from where.
-    pub(super) asked: BTreeMap<PublicKey, u64>,
+    /// Logs it has been asked for: up to where, and when it last sent some of it.
+    pub(super) asked: BTreeMap<PublicKey, (u64, u64)>,
     /// Logs not taken for now: until who may do what changes, or until this time.
     pub(super) held: BTreeMap<PublicKey, u64>,
     /// What to send: log and from where.
@@ -400,23 +402,24 @@ impl Peer {
             return;
         }
         let mut wants: Vec<(PublicKey, u64)> = Vec::new();
+        let mut targets: Vec<(PublicKey, (u64, u64))> = Vec::new();
         let mut forks: Vec<PublicKey> = Vec::new();
         for (log, (len, hash)) in &session.theirs {
             let tip = space.log(log).map_or(crate::entry::Tip::EMPTY, |(_, log)| log.tip);
-            if space.forks.contains_key(log) {
+            // A forked log counts up to where its histories part.
+            let len = &space.cut(log).map_or(*len, |cut| cut.min(*len));
+            if space.forks.contains_key(log) && *len <= tip.len {
                 continue;
             }
             if *len == tip.len && *hash != tip.hash && tip.len > 0 {
                 forks.push(*log);
             }
-            let asked_elsewhere = self.links.values().any(|link| {
-                link.sessions
-                    .get(&number)
-                    .is_some_and(|other| other.asked.get(log).is_some_and(|from| *from >= tip.len))
-            });
+            let mut asked = self.links.values().filter_map(|link| link.sessions.get(&number)?.asked.get(log));
+            let asked_elsewhere = asked.any(|(upto, at)| *upto >= *len && self.now < at + PATIENCE);
             let held = session.held.get(log).is_some_and(|until| self.now < *until);
             if *len > tip.len && !asked_elsewhere && !held && wants.len() < MAX_ITEMS {
                 wants.push((*log, tip.len));
+                targets.push((*log, (*len, self.now)));
             }
         }
         // Who may do what comes before what they did.
@@ -426,12 +429,47 @@ impl Peer {
         let key = space.row.key;
         if !wants.is_empty() {
             if let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) {
-                session.asked.extend(wants.iter().copied());
+                session.asked.extend(targets);
             }
             self.send(id, &Frame::Want(key, wants));
         }
         for log in forks {
             self.suspect_fork(id, number, log);
+        }
+    }
+
+    /// A log has grown to this length.
+    pub(super) fn progress(&mut self, number: u32, log: PublicKey, len: u64) {
+        let now = self.now;
+        for session in self.links.values_mut().filter_map(|link| link.sessions.get_mut(&number)) {
+            if let Some((upto, at)) = session.asked.get_mut(&log) {
+                *at = now;
+                if len >= *upto {
+                    session.asked.remove(&log);
+                }
+            }
+        }
+    }
+
+    /// Who was asked for a log and sends nothing is not asked for it again for a while; others are.
+    pub(super) fn give_up_waiting(&mut self) {
+        let now = self.now;
+        let mut late = Vec::new();
+        for link in self.links.values_mut() {
+            for (number, session) in &mut link.sessions {
+                let slow: Vec<PublicKey> =
+                    session.asked.iter().filter(|(_, (_, at))| now >= at + PATIENCE).map(|(log, _)| *log).collect();
+                for log in slow {
+                    session.asked.remove(&log);
+                    session.held.insert(log, now + 3 * PATIENCE);
+                    late.push(*number);
+                }
+            }
+        }
+        late.sort_unstable();
+        late.dedup();
+        for number in late {
+            self.ask_everyone(number);
         }
     }
 

@@ -71,8 +71,7 @@ impl Peer {
         lens: &Lens<'_>,
     ) -> Result<Reply, Miss> {
         let listing = document::list(lens, number, prefix, query)?;
-        let version = document::merge_versions(listing.items.iter().map(|item| item.version.as_slice()));
-        Ok(Reply::List { items: listing.items, next: listing.next, version })
+        Ok(Reply::List { items: listing.items, next: listing.next, version: listing.version })
     }
 
     /// A page of changes after a cursor. The cursor is `<arrival>.<op>`: the place after which to go on.

@@ -4,11 +4,12 @@ use super::boot::Draft;
 use super::commit::{Effect, Unit};
 use super::read::open_ops;
 use super::space::{READ_RUN, read_entries};
-use super::{Done, Peer};
+use super::{Done, Peer, rows};
 use crate::document;
 use crate::entry::Kind;
 use crate::lens::{Lens, Miss};
-use crate::rows::Table;
+use crate::path::Path;
+use crate::rows::{Batch, Table};
 use crate::version::Agent;
 
 impl Peer {
@@ -47,6 +48,9 @@ impl Peer {
                 log.applied += opened;
             }
             draft.head(&space, log);
+            if !space.rebuilding {
+                draft.arrived(log, entries.first().map_or(0, |first| first.header.seq), opened);
+            }
             for (key, row) in applied.rows {
                 draft.batch.puts.push((Table::View, key, row.encode()));
             }
@@ -54,7 +58,13 @@ impl Peer {
             self.spaces.insert(number, space);
             return Ok(Done::WriteAndAgain(Unit { batch, effects: vec![Effect::Changed(number, applied.changed)] }));
         }
-        self.rebuilding.remove(&number);
+        if space.rebuilding {
+            if let Some(space) = self.spaces.get_mut(&number) {
+                space.rebuilding = false;
+            }
+            let batch = Batch { deletes: vec![(Table::Head, rows::rebuild_key(number))], ..Batch::default() };
+            return Ok(Done::Write(Unit { batch, effects: vec![Effect::Changed(number, vec![Path::root()])] }));
+        }
         Ok(Done::Nothing)
     }
 }

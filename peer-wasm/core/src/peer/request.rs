@@ -100,7 +100,7 @@ impl Peer {
                 retry_after: 5,
             });
         }
-        if self.rebuilding.contains(&number) {
+        if space.rebuilding {
             return Err(Refusal::Unavailable {
                 detail: "One device's history in this space turned out to be forged or copied; the space is being put \
                          together again without it. Try again in a moment."

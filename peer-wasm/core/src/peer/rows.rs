@@ -9,6 +9,7 @@
 //!          space (4) ‖ 2 ‖ invite[32]       see IssuedRow
 //!          space (4) ‖ 3 ‖ peer[32]         how much of the own log that peer has stored
 //!          space (4) ‖ 4 ‖ log[32]          fork proof
+//!          space (4) ‖ 5                    present while the tree is made anew
 //! tail     space (4) ‖ log (4) ‖ seq (8)    one entry
 //! segment  space (4) ‖ log (4) ‖ last (8)   entries, each with its length, the last at seq `last`
 //! arrival  space (4) ‖ number (8)           (log (4), from, count)*
@@ -149,6 +150,7 @@ pub(super) enum HeadKey {
     Issued,
     Ack(PublicKey),
     Fork(PublicKey),
+    Rebuilding,
 }
 
 pub(super) fn head_prefix(space: u32) -> KeyRange {
@@ -175,6 +177,10 @@ pub(super) fn fork_key(space: u32, log: &PublicKey) -> Vec<u8> {
     [&space.to_be_bytes()[..], &[4], &log.0].concat()
 }
 
+pub(super) fn rebuild_key(space: u32) -> Vec<u8> {
+    [&space.to_be_bytes()[..], &[5]].concat()
+}
+
 pub(super) fn read_head_key(key: &[u8]) -> Option<HeadKey> {
     let (tag, rest) = key.get(4..)?.split_first()?;
     Some(match tag {
@@ -186,6 +192,7 @@ pub(super) fn read_head_key(key: &[u8]) -> Option<HeadKey> {
         2 => HeadKey::Issued,
         3 => HeadKey::Ack(PublicKey(rest.try_into().ok()?)),
         4 => HeadKey::Fork(PublicKey(rest.try_into().ok()?)),
+        5 => HeadKey::Rebuilding,
         _ => return None,
     })
 }

@@ -37,7 +37,7 @@ impl Peer {
         let ready = session.member && !session.serving.is_empty() && session.unconfirmed < WINDOW;
         if ready && roomy && !session.is_serving {
             session.is_serving = true;
-            self.start(Job::Serve(id, number));
+            self.start_later(Job::Serve(id, number));
         }
     }
 
@@ -69,7 +69,7 @@ impl Peer {
                 missing = true;
                 continue;
             };
-            let run = cut_run(entries, state.tip.len, FRAME.saturating_sub(bytes));
+            let run = cut_run(entries, state.tip.len, space.cut(log), FRAME.saturating_sub(bytes));
             if run.is_empty() || frame.len() + run.len() > MAX_ENTRIES {
                 break;
             }
@@ -120,7 +120,7 @@ fn space_end(space: Option<&super::space::Space>, log: &PublicKey) -> u64 {
 
 /// The start of a run that ends with an entry whose signature holds: as long as fits in `soft` bytes, or else the
 /// shortest there is that fits in a frame.
-fn cut_run(entries: Vec<Verified>, tip: u64, soft: usize) -> Vec<Verified> {
+fn cut_run(entries: Vec<Verified>, tip: u64, vouched: Option<u64>, soft: usize) -> Vec<Verified> {
     let mut size = 0;
     let mut best = 0;
     for (index, entry) in entries.iter().enumerate() {
@@ -130,7 +130,7 @@ fn cut_run(entries: Vec<Verified>, tip: u64, soft: usize) -> Vec<Verified> {
         }
         let seq = entry.header.seq;
         let near_end = size + (4 << 10) > soft || index + 1 == entries.len();
-        if ends_block(seq) || seq + 1 == tip || (near_end && entry.is_signed()) {
+        if ends_block(seq) || ((near_end || seq + 1 == tip) && (entry.is_signed() || vouched == Some(seq + 1))) {
             best = index + 1;
         }
     }

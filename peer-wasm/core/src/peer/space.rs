@@ -52,6 +52,8 @@ pub(super) struct Space {
     pub(super) forks: BTreeMap<PublicKey, ForkProof>,
     /// The number of the next arrival.
     pub(super) arrivals: u64,
+    /// The tree is being made anew.
+    pub(super) rebuilding: bool,
 }
 
 impl Space {
@@ -68,6 +70,7 @@ impl Space {
             acks: BTreeMap::new(),
             forks: BTreeMap::new(),
             arrivals: 0,
+            rebuilding: false,
         }
     }
 
@@ -117,6 +120,7 @@ impl Space {
                         space.forks.insert(log, proof);
                     }
                 }
+                Some(HeadKey::Rebuilding) => space.rebuilding = true,
                 None => {}
             }
         }

@@ -17,7 +17,7 @@ const STATUS_PACE: u64 = 200;
 
 /// What a subscriber was last told.
 #[derive(Clone, Debug)]
-enum Seen {
+pub(super) enum Seen {
     /// Nothing yet.
     Nothing,
     /// Versions it has (from here, or from before as it says).
@@ -66,7 +66,10 @@ impl Peer {
                 if let Some(refusal) = self.unknown(number, parents) {
                     return refuse(refusal);
                 }
-                Seen::Versions(parents.clone())
+                let mut parents = parents.clone();
+                parents.sort_unstable();
+                parents.dedup();
+                Seen::Versions(parents)
             }
             Target::Changes { since, .. } => Seen::Cursor(since.clone()),
             _ => Seen::Nothing,
@@ -201,7 +204,7 @@ impl Peer {
             },
             Target::List { prefix, query, .. } => {
                 let listing = document::list(lens, space, prefix, query)?;
-                items_update(listing.items, &seen)
+                items_update(listing.items, listing.version, &seen)
             }
             Target::Changes { .. } => {
                 let since = if let Seen::Cursor(cursor) = &seen { cursor.clone() } else { None };
@@ -219,21 +222,29 @@ impl Peer {
             }
         };
         let Some(subscription) = self.subscriptions.get_mut(&id) else { return Ok(Done::Nothing) };
-        subscription.looking = false;
         if let Some((update, seen)) = told {
-            // A feed may have more than one update holds.
-            subscription.dirty |= matches!(update, Update::Changes(_));
-            subscription.pulled = false;
-            subscription.seen = seen;
-            self.outputs.push_back(super::Output::Update(id, update));
-        } else if subscription.dirty {
+            // What was looked at may still be on its way to the store; nobody hears of it before it is there.
+            let effects = vec![Effect::Update(id, Box::new((update, seen)))];
+            return Ok(Done::Write(Unit { effects, ..Unit::default() }));
+        }
+        if subscription.dirty {
+            subscription.dirty = false;
             self.start_later(Job::Update(id));
-            if let Some(subscription) = self.subscriptions.get_mut(&id) {
-                subscription.looking = true;
-                subscription.dirty = false;
-            }
+        } else {
+            subscription.looking = false;
         }
         Ok(Done::Nothing)
+    }
+
+    /// Hands out an update whose state is stored now.
+    pub(super) fn hand_out(&mut self, id: SubscriptionId, update: Update, seen: Seen) {
+        let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
+        // A feed may have more than one update holds.
+        subscription.dirty |= matches!(update, Update::Changes(_));
+        subscription.looking = false;
+        subscription.pulled = false;
+        subscription.seen = seen;
+        self.outputs.push_back(super::Output::Update(id, update));
     }
 
     /// Looks again where the pace held updates back.
@@ -259,8 +270,7 @@ impl Seen {
     }
 }
 
-fn items_update(items: Vec<Item>, seen: &Seen) -> Option<(Update, Seen)> {
-    let version = document::merge_versions(items.iter().map(|item| item.version.as_slice()));
+fn items_update(items: Vec<Item>, version: Vec<Version>, seen: &Seen) -> Option<(Update, Seen)> {
     let now: BTreeMap<String, Vec<Version>> =
         items.iter().map(|item| (item.key.clone(), item.version.clone())).collect();
     let parents = seen.versions();

@@ -5,10 +5,14 @@ use super::commit::{Effect, Unit};
 use super::{Done, Peer};
 use crate::api::{Change, Preconditions, Refusal, Reply, RequestId, Role, SpaceRef, SyncStatus};
 use crate::document::{self, Located, MAX_WRITE_ID, Ops};
+use crate::entry::MAX_BODY;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{Durability, Table};
 use crate::version::{Agent, Version, etag};
+
+/// Bytes a seal adds to a body, with room to spare.
+const SEAL: usize = 64;
 
 impl Peer {
     #[allow(clippy::too_many_arguments, reason = "the fields of one request")]
@@ -63,6 +67,12 @@ impl Peer {
         let version = Version { agent: Agent::of(&device.0), seq };
         let mut hlc = self.hlc.clone();
         let ops = Ops { clock: hlc.now(self.now).0, id: write_id.unwrap_or_default().to_owned(), list: planned.ops };
+        // The value fits, but its paths are part of the entry too.
+        let body = ops.encode().len();
+        if body > MAX_BODY - SEAL {
+            let what = "The change with the paths it touches".to_owned();
+            return refuse(Refusal::TooLarge { what, limit: (MAX_BODY - SEAL) as u64, listing: None });
+        }
         let items = ops.clone().into_items(version.agent, seq);
         let applied = document::apply(lens, number, &items)?;
 

@@ -36,6 +36,8 @@ pub struct Node {
     /// Why it closed links, and how often.
     pub hung_up: BTreeMap<&'static str, u64>,
     wake_at: Option<u64>,
+    /// What has come in, if no peer runs here but a test speaks for it.
+    heard: Option<VecDeque<Vec<u8>>>,
 }
 
 struct Link {
@@ -126,15 +128,41 @@ impl World {
             refused: BTreeMap::new(),
             hung_up: BTreeMap::new(),
             wake_at: None,
+            heard: None,
         });
         self.groups.push(0);
         self.start(id);
         id
     }
 
-    /// Whether a peer is running.
+    /// Adds a place in the world for which a test speaks.
+    pub fn add_puppet(&mut self, device: PublicKey) -> NodeId {
+        let id = self.add();
+        self.possess(id);
+        if let Some(node) = self.nodes.get_mut(id) {
+            node.device = Some(device);
+        }
+        id
+    }
+
+    /// Stops a peer for good; a test speaks for it from now on.
+    pub fn possess(&mut self, id: NodeId) {
+        self.crash(id);
+        if let Some(node) = self.nodes.get_mut(id) {
+            node.life += 1;
+            node.heard = Some(VecDeque::new());
+        }
+    }
+
+    /// The next frame that came to a place for which a test speaks.
+    pub fn heard(&mut self, node: NodeId) -> Option<Frame> {
+        let bytes = self.nodes.get_mut(node)?.heard.as_mut()?.pop_front()?;
+        Frame::decode(&bytes).ok()
+    }
+
+    /// Whether a peer is running, or a test speaks for it.
     pub fn is_up(&self, node: NodeId) -> bool {
-        self.nodes.get(node).is_some_and(|node| node.peer.is_some())
+        self.nodes.get(node).is_some_and(|node| node.peer.is_some() || node.heard.is_some())
     }
 
     /// A peer's device key, once it has started.
@@ -146,7 +174,8 @@ impl World {
     pub fn start(&mut self, id: NodeId) {
         let seed = self.dice.seed();
         let now = self.clock_of(id);
-        let Some(node) = self.nodes.get_mut(id).filter(|node| node.peer.is_none()) else { return };
+        let free = |node: &&mut Node| node.peer.is_none() && node.heard.is_none();
+        let Some(node) = self.nodes.get_mut(id).filter(free) else { return };
         node.life += 1;
         node.wake_at = None;
         node.peer = Some(Peer::new(now, Config { entropy: seed, version: "sim".to_owned() }));
@@ -381,9 +410,13 @@ impl World {
     /// Gives a peer an input and carries out what it wants done.
     pub fn input(&mut self, id: NodeId, input: Input) {
         let now = self.clock_of(id);
-        let Some(peer) = self.nodes.get_mut(id).and_then(|node| node.peer.as_mut()) else { return };
-        peer.handle(now, input);
-        self.drain(id);
+        let Some(node) = self.nodes.get_mut(id) else { return };
+        if let Some(peer) = &mut node.peer {
+            peer.handle(now, input);
+            self.drain(id);
+        } else if let (Some(heard), Input::Frame { bytes, .. }) = (&mut node.heard, input) {
+            heard.push_back(bytes);
+        }
     }
 
     fn drain(&mut self, id: NodeId) {
