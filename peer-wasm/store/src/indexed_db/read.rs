@@ -5,7 +5,7 @@ use kith_core::rows::{KeyRange, Read, Rows, Table};
 use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{IdbCursor, IdbCursorDirection, IdbCursorWithValue, IdbKeyRange, IdbObjectStore, IdbRequest};
 
-use super::request::done;
+use super::request::{arrived, done};
 use super::{Connection, backend, store_names};
 use crate::StoreError;
 
@@ -41,6 +41,10 @@ pub(super) async fn read(connection: &Connection, reads: Vec<Read>) -> Result<Ve
     let store = |table: Table| transaction.object_store(table.name());
     let asked = reads.iter().map(|read| ask(read, store)).collect::<Result<Vec<_>, JsValue>>();
     let asked = asked.map_err(|error| backend(&error))?;
+    // Requests are answered in order, so one event is enough for all of them.
+    if let Some(last) = asked.iter().rev().find_map(Asked::last_request) {
+        arrived(last).await;
+    }
     let mut answers = Vec::with_capacity(asked.len());
     for question in asked {
         answers.push(question.answer().await?);
@@ -71,6 +75,15 @@ fn ask(read: &Read, store: impl Fn(Table) -> Result<IdbObjectStore, JsValue>) ->
 }
 
 impl Asked<'_> {
+    fn last_request(&self) -> Option<&IdbRequest> {
+        match self {
+            Asked::Nothing => None,
+            Asked::Get { value, .. } => Some(value),
+            Asked::Forward(page) => Some(&page.values),
+            Asked::Last { cursor } | Asked::Backward { cursor, .. } => Some(cursor),
+        }
+    }
+
     async fn answer(self) -> Result<Rows, StoreError> {
         match self {
             Asked::Nothing => Ok(Vec::new()),

@@ -78,9 +78,7 @@ impl Listener {
 
 /// Waits for a request of a transaction and gives its result. The transaction is active when this resolves.
 pub(super) async fn done(request: &IdbRequest) -> Result<JsValue, StoreError> {
-    if request.ready_state() == IdbRequestReadyState::Pending {
-        settled(request).await;
-    }
+    arrived(request).await;
     match request.error() {
         Ok(None) => request.result().map_err(|error| backend(&error)),
         Ok(Some(error)) => Err(exception_error(&error)),
@@ -88,7 +86,14 @@ pub(super) async fn done(request: &IdbRequest) -> Result<JsValue, StoreError> {
     }
 }
 
-/// Waits until a request succeeds or fails.
+/// Waits until a request of a transaction has succeeded or failed, if it has not yet.
+pub(super) async fn arrived(request: &IdbRequest) {
+    if request.ready_state() == IdbRequestReadyState::Pending {
+        settled(request).await;
+    }
+}
+
+/// Waits for the next success or failure of a request.
 pub(super) async fn settled(request: &IdbRequest) {
     struct Off<'a>(&'a IdbRequest);
     impl Drop for Off<'_> {
