@@ -65,7 +65,7 @@ async function testRust(names) {
     total.failed += 1
     total.failures.push({ name: 'cargo test', error: timedOut ? 'did not finish in time' : 'did not compile, or a test program died; see above' })
   } else if (code !== 0) {
-    const from = lines.findIndex((line) => line === 'failures:')
+    const from = lines.indexOf('failures:')
     total.failures[0].error = lines.slice(from, from + 80).join('\n')
   }
   add({ name: 'cargo test', ms, ...total })

@@ -41,7 +41,7 @@ const UNTHROTTLED = [
   '--disable-ipc-flooding-protection',
 ]
 
-function flags({ mdns, webrtc, throttle, attach, args }) {
+function flags({ mdns, throttle, attach, args }) {
   // Local addresses are shown instead of mDNS names: names resolve by luck between two browsers on one machine.
   const off = ['Translate', 'OptimizationHints', 'MediaRouter', ...(mdns ? [] : ['WebRtcHideLocalIpsWithMdns'])]
   return [
