@@ -73,6 +73,6 @@ export function takePageMessage(event: ExtendableMessageEvent, identity: Identit
   const message = readPageMessage(event.data)
   if (message) return take(message, event, identity, host).catch((error) => console.error('kith: a message failed;', error))
   // A page of another protocol: it learns our number and reloads itself.
-  if (spoken !== PROTOCOL) event.ports[0]?.postMessage({ kith: PROTOCOL, type: 'welcome', instance: identity.instance, release: KITH_RELEASE })
+  if (spoken !== PROTOCOL) event.ports[0]?.postMessage(wire({ type: 'welcome', instance: identity.instance, release: KITH_RELEASE }))
   return Promise.resolve()
 }
