@@ -36,7 +36,7 @@ const appears = (page, selector) =>
   page.waitFor((wanted) => Boolean(document.querySelector(wanted)), { args: [selector], what: selector, timeout: 60_000 })
 
 try {
-  const relay = await startRelay()
+  const relay = await startRelay(process.env.KITH_DIST ? { web: process.env.KITH_DIST } : {})
   const [ada, ben] = [await openBrowser('chromium'), await openBrowser('chromium')]
   const page = await ada.newPage(relay.url)
   await appears(page, '.spaces [data-space]')

@@ -11,7 +11,8 @@ import { freePlace, inOrderOf, inReadingOrder } from '/board/places.js'
 const DRAG_MS = 200
 const TYPE_MS = 400
 
-const space = currentSpace()
+/** The space this page is about; an invite may change it while the page starts. */
+let space = currentSpace()
 const root = document.querySelector('#app')
 const narrow = matchMedia('(max-width: 720px)')
 const state = {
@@ -21,7 +22,7 @@ const state = {
   drafts: new Map(),
   view: localStorage.getItem('board-view') ?? 'auto',
   error: '',
-  joining: false,
+  joining: '',
 }
 let data
 let name = ''
@@ -185,7 +186,7 @@ function drawNow() {
 
 function board() {
   if (!state.notes)
-    return html`<div class="canvas loading"><p class="muted" role="status">${state.joining ? 'Joining… this takes a moment while your browsers meet.' : 'Opening the board…'}</p></div>`
+    return html`<div class="canvas loading"><p class="muted" role="status">${state.joining || 'Opening the board…'}</p></div>`
   const list = inList()
   const options = { list, locked: locked(), actions }
   return html`<div class=${list ? 'column-view' : 'canvas'} tabindex=${list ? nothing : 0} role=${list ? nothing : 'region'} aria-label=${list ? nothing : 'Board'}>
@@ -202,15 +203,16 @@ function board() {
 async function start() {
   draw()
   try {
-    await peerReady(() => {
-      state.joining = true
+    await peerReady((sentence) => {
+      state.joining = sentence
       draw()
     })
   } catch (error) {
     state.error = error.message
     return draw()
   }
-  state.joining = false
+  state.joining = ''
+  space = currentSpace()
   followStatus((status) => {
     state.status = status
     draw()

@@ -16,13 +16,14 @@ import { Tree } from '/explorer/tree.js'
 const SHOWN = 60
 const OPEN_WRITES = 2000
 
-const space = currentSpace()
+/** The space this page is about; an invite may change it while the page starts. */
+let space = currentSpace()
 const root = document.querySelector('#app')
 const state = {
   status: undefined,
   error: '',
   live: false,
-  joining: false,
+  joining: '',
   run: undefined,
   changes: [],
   seen: 0,
@@ -128,7 +129,7 @@ function page() {
         </div>`
         : state.error
           ? nothing
-          : html`<div class="card waiting"><p class="muted" aria-busy="true">${state.joining ? 'Joining… this takes a moment while your browsers meet.' : 'Starting your peer…'}</p></div>`
+          : html`<div class="card waiting"><p class="muted" aria-busy="true">${state.joining || 'Starting your peer…'}</p></div>`
     }`
 }
 
@@ -186,10 +187,11 @@ function pathWords(encoded, kind) {
 async function start() {
   draw()
   try {
-    await peerReady(() => {
-      state.joining = true
+    await peerReady((sentence) => {
+      state.joining = sentence
       draw()
     })
+    space = currentSpace()
     tree = new Tree(space, draw)
     editor = new Editor(space, draw)
     followStatus((status) => {

@@ -70,7 +70,7 @@ const actions = {
   create: (name) =>
     attempt(async () => {
       const space = await sdk.createSpace(name)
-      change({ fresh: space.id })
+      change({ fresh: space.id, status: await sdk.kith.status() })
       say(`“${space.name}” is ready. Invite somebody to share it.`)
     }),
 

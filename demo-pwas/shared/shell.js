@@ -32,16 +32,53 @@ export function showConnection(status) {
   if (chip.textContent !== words.text) chip.textContent = words.text
 }
 
+const JOINING = 'Joining… this takes a moment while your browsers meet.'
+/** The peer's "not now": nobody who has the data is online. Joining goes on by itself. */
+const NOT_NOW = 503
+
 /**
- * Resolves once this page's requests reach the peer. If an invite link opened the page, `onJoining` is called and the page is about to
- * move to where the invite leads. Rejects with a sentence for the person where Kith cannot run, or the invite cannot be opened.
+ * Resolves once this page's requests reach the peer. If an invite link opened the page, `onJoining` gets a sentence to show meanwhile, and
+ * afterwards the space is the one it leads to. Rejects with a sentence for the person where Kith cannot run, or the invite cannot be
+ * opened.
  */
 export async function peerReady(onJoining = () => undefined) {
   const { kith } = window // Set by the script tag that adds Kith.
   if (!kith) throw new Error('Kith could not be loaded. Check your connection and reload this page.')
-  kith.addEventListener('joining', onJoining)
+  kith.addEventListener('joining', () => onJoining(JOINING))
+  kith.addEventListener('joined', (event) => {
+    const { app, space } = event.detail
+    if (new URL(app, location.origin).pathname !== location.pathname) return // The SDK goes there.
+    event.preventDefault()
+    chooseSpace(space)
+  })
   await kith.ready
-  await kith.joined
+  try {
+    await kith.joined
+  } catch (error) {
+    if (error.status !== NOT_NOW) throw error
+    onJoining(error.message)
+    await someJoiningEnds()
+    // The SDK keeps the invite until it was opened: loading the page again opens it, and now the answer is there.
+    location.reload()
+    await new Promise(() => undefined)
+  }
+}
+
+/** Resolves when a space that was being joined is there. */
+function someJoiningEnds() {
+  return new Promise((resolve, reject) => {
+    let before = []
+    const message = (event) => {
+      const joining = JSON.parse(event.data).spaces.filter((space) => space.state === 'joining')
+      if (before.some((space) => joining.every((other) => other.id !== space.id))) resolve()
+      before = joining
+    }
+    follow(
+      () => '/~/peer',
+      { message },
+      (sentence) => reject(new Error(sentence)),
+    )
+  })
 }
 
 // A link opened in a tab that is already at its address changes only the fragment: load the page anew, so that the invite is seen.
