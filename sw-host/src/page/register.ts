@@ -12,7 +12,7 @@ export const OWN_WORKER = '/kith-worker.js'
 /** Its form for browsers without module workers. */
 export const OWN_CLASSIC_WORKER = '/kith-worker-classic.js'
 /** How long a worker may take to install: a slow phone fetching the peer for the first time, in milliseconds. */
-const INSTALL_PATIENCE_MS = 120_000
+const INSTALL_PATIENCE_MS = 60_000
 /** How often an active worker is asked to take control, and how long one asking is waited for, in milliseconds. */
 const CLAIM_TRIES = 5
 const CLAIM_PATIENCE_MS = 2_000
@@ -158,11 +158,22 @@ async function claimed(workers: ServiceWorkerContainer, registration: ServiceWor
 /** Registers what the options ask for and resolves with the worker that controls this page. */
 export async function takeControl(options: ConnectOptions): Promise<ServiceWorker> {
   const workers = serviceWorkers()
-  const registration = options.worker === 'none' ? await workers.ready : await register(workers, options)
+  const registration = options.worker === 'none' ? await registeredByAuthor(workers) : await register(workers, options)
   const worker = workers.controller ?? (await controlledAfter(workers, registration))
   sessionStorage.removeItem(RELOADED)
   keepFresh(registration)
   return worker
+}
+
+/** Waits for the worker that the page registers itself. */
+async function registeredByAuthor(workers: ServiceWorkerContainer): Promise<ServiceWorkerRegistration> {
+  const late = new Promise<undefined>((resolve) => setTimeout(resolve, INSTALL_PATIENCE_MS))
+  const registration = await Promise.race([workers.ready, late])
+  if (registration) return registration
+  throw fail(
+    'worker-script',
+    'This page says (data-worker="none") that it registers its own Service Worker, but none came. Register it, or leave that attribute out.',
+  )
 }
 
 async function controlledAfter(workers: ServiceWorkerContainer, registration: ServiceWorkerRegistration): Promise<ServiceWorker> {
