@@ -119,7 +119,7 @@ export async function run(command, args, options = {}) {
       : timedOut
         ? `did not finish within ${Math.round(timeoutMs / 1000)} s`
         : `ended with ${result.signal ? `signal ${result.signal}` : `code ${result.code}`}`
-    throw new PlainError(fail ?? `\`${[command, ...args].join(' ')}\` ${how}.`, prefix && !show ? '' : output)
+    throw new PlainError(fail ?? `\`${[command, ...args].join(' ')}\` ${how}.`, prefix ? '' : output)
   }
   return { code: result.code, output, timedOut, ms: Date.now() - began, lines }
 }
