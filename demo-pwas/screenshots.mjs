@@ -49,7 +49,8 @@ try {
   const { url } = await call(page, 'POST', `${trip.id}/$invites`, { role: 'writer', app: '/board/' })
   const guest = await ben.newPage(url)
   await guest.waitFor(() => document.querySelectorAll('.note').length === 5, { what: 'the notes at the guest', timeout: 90_000 })
-  await waitFor(async () => (await call(page, 'GET', 'peer')).links.length > 0, { what: 'a link between the two', timeout: 60_000 })
+  const direct = () =>
+    waitFor(async () => (await call(page, 'GET', 'peer')).links.some(({ path }) => path === 'webrtc'), { what: 'a direct link between the two', timeout: 60_000 })
 
   mkdirSync(folder, { recursive: true })
   const query = `?space=${encodeURIComponent(trip.id)}`
@@ -76,6 +77,7 @@ try {
   for (const [name, path, ready] of apps) {
     await page.goto(new URL(path, relay.url))
     await ready()
+    await direct()
     for (const size of SIZES) {
       for (const colorScheme of ['light', 'dark'])
         await page.screenshot(join(folder, `${name}-${size.width}-${colorScheme}.png`), { ...size, colorScheme })

@@ -60,8 +60,13 @@ function onChange(change) {
     // By the author's clock against ours: true only as far as the two clocks agree.
     samples.remote.add(Date.now() - change.time)
   }
-  state.seen += 1
-  state.changes = [change, ...state.changes].slice(0, SHOWN)
+  // A written object changes its place and every field in it: one write, shown as one line.
+  const [newest] = state.changes
+  const part = newest?.version === change.version && change.path.startsWith(`${newest.path}/`)
+  if (!part) {
+    state.seen += 1
+    state.changes = [change, ...state.changes].slice(0, SHOWN)
+  }
   tree.note(change.path)
   editor.note(change.path)
   draw()

@@ -1,16 +1,17 @@
 // This device: how much is stored, whether the browser promised to keep it, what nobody else has yet, and the relay.
 import { html, nothing } from '/assets/html.js'
-import { bytes, count, isPrivate, relayName, relayWords } from '/assets/words.js'
+import { bytes, count, isPrivate, relayName, relayWords, roomOf } from '/assets/words.js'
 
 /** The card about storage and relays. */
 export function deviceCard({ status, persisted }, actions) {
   const storage = { ...status?.storage, persisted: persisted || status?.storage?.persisted }
+  const room = roomOf(storage)
   const pending = (status?.spaces ?? []).filter((space) => !isPrivate(space)).reduce((sum, space) => sum + (space.pending ?? 0), 0)
   return html`<section class="card" aria-labelledby="device-title">
     <h2 id="device-title">This device</h2>
     <dl class="facts">
-      <div><dt>Stored here</dt><dd>${status ? `${bytes(storage.used)}${storage.quota ? ` of ${bytes(storage.quota)} allowed` : ''}` : '…'}
-        <progress aria-label="Storage used" max="100" .value=${storage.quota ? Math.min(100, (100 * (storage.used ?? 0)) / storage.quota) : 0}></progress></dd></div>
+      <div><dt>Stored here</dt><dd>${status ? `${bytes(storage.used)}${room ? ` of ${bytes(room)} allowed` : ''}` : '…'}
+        <progress aria-label="Storage used" max="100" .value=${room ? Math.min(100, (100 * (storage.used ?? 0)) / room) : 0}></progress></dd></div>
       <div><dt>Kept when space runs low?</dt><dd class="row">${keptWords(storage)}
         ${status && !storage.persisted ? html`<button class="outline small-button" @click=${actions.persist}>Ask to keep it</button>` : nothing}</dd></div>
       <div><dt>Not yet stored by anyone else</dt><dd>${status ? (pending ? html`<span class="chip warn">${count(pending, 'change')}</span>` : 'Nothing. All shared changes have reached others.') : '…'}</dd></div>

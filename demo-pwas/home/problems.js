@@ -1,6 +1,6 @@
 // When something is blocked: what it means for the person, and what they can do. Work goes on in every one of these cases.
 import { html } from '/assets/html.js'
-import { bytes, relayName, relayWords } from '/assets/words.js'
+import { bytes, relayName, relayWords, roomOf } from '/assets/words.js'
 
 const STORAGE_WARNING = 0.8
 
@@ -18,11 +18,12 @@ function found(status, problem) {
     list.push({ tone: 'warn', title: 'You are offline.', text: 'Everything works; your changes are kept here and travel when you are back.' })
   if (!status) return list
   const { storage = {}, relays = [] } = status
-  if (storage.quota && storage.used / storage.quota > STORAGE_WARNING) {
+  const room = roomOf(storage)
+  if (room && storage.used / room > STORAGE_WARNING) {
     list.push({
       tone: 'bad',
       title: 'Storage is nearly full.',
-      text: `${bytes(storage.used)} of ${bytes(storage.quota)} are used. Free space on this device, or new changes will be refused.`,
+      text: `${bytes(storage.used)} of ${bytes(room)} are used. Free space on this device, or new changes will be refused.`,
     })
   }
   for (const relay of navigator.onLine ? relays : []) {

@@ -83,3 +83,9 @@ export function allSpaces(status) {
   const own = spaces.filter(isPrivate)
   return [...spaces.filter((space) => !isPrivate(space)), ...(own.length ? own : [{ id: 'me', role: 'owner', entries: 0, peers: 0, pending: 0 }])]
 }
+
+/** How much may be stored: the peer's own budget, or the browser's quota if that is less; undefined if neither is known. */
+export function roomOf(storage) {
+  const limits = [storage.budget, storage.quota].filter((limit) => limit > 0)
+  return limits.length ? Math.min(...limits) : undefined
+}

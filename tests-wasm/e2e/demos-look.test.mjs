@@ -108,4 +108,15 @@ describe('how the demos look', { skip: missing('chromium') }, () => {
       }
     })
   }
+
+  it('home says what being offline means, and takes it back', async () => {
+    const page = await browser.newPage(relay.url)
+    await appears(page, DEMOS[0].ready)
+    await page.setOffline(true)
+    await page.waitFor(() => /You are offline.*kept here/.test(document.querySelector('#app .notice.warn')?.textContent ?? ''))
+    await passesAxe(page, 'home while offline')
+    await page.setOffline(false)
+    await page.waitFor(() => !/You are offline/.test(document.querySelector('#app').textContent))
+    await page.close()
+  })
 })

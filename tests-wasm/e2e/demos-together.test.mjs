@@ -110,4 +110,20 @@ describe(`a board shared by chromium and ${other}`, { skip: missing('chromium') 
     const remote = await adaPage.evaluate(() => document.querySelectorAll('.gauges dd')[2].textContent)
     assert.match(remote, /ms/)
   })
+
+  it('a reader sees the board and cannot change it', async () => {
+    const quiet = await adaPage.evaluate(async () => {
+      const send = async (url, body) => (await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })).json()
+      const { id } = await send('/~/spaces', { name: 'To read' })
+      await fetch(`/~/${id}/board/notes/n1`, { method: 'PUT', headers: { 'content-type': 'application/json' }, body: '{"text":"Look, but do not touch"}' })
+      return send(`/~/${id}/$invites`, { role: 'reader', app: '/board/' })
+    })
+    await benPage.goto(quiet.url)
+    await shows(benPage, 'Look, but do not touch')
+    await appears(benPage, '.lock')
+    assert.deepEqual(
+      await benPage.evaluate(() => [document.querySelector('#add').disabled, document.querySelector('.note textarea').readOnly, document.querySelectorAll('.note button').length]),
+      [true, true, 0],
+    )
+  })
 })
