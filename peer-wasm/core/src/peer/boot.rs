@@ -158,6 +158,11 @@ impl Peer {
         let clock = self.hlc.now(self.now).0;
         let ops = Ops { clock, id: String::new(), list: vec![Op::name(name)] };
         let seq = self.author_ops(&mut space, &mut draft, own, &epoch, &ops);
+        let above = ops.list.iter().flat_map(|op| op.path.ancestors());
+        for place in above.collect::<BTreeSet<_>>() {
+            let row = crate::document::ViewRow { container: true, ..Default::default() };
+            draft.batch.puts.push((Table::View, crate::document::view_key(number, &place), row.encode()));
+        }
         for item in ops.into_items(Agent::of(&device.0), seq) {
             let row = crate::document::ViewRow { register: Some(item.register), container: false, hidden: false };
             draft.batch.puts.push((Table::View, crate::document::view_key(number, &item.path), row.encode()));

@@ -49,6 +49,11 @@ impl Dials {
         self.next = self.next.min(now + 200);
     }
 
+    /// This peer is left alone until then.
+    pub(super) fn shun(&mut self, peer: PublicKey, until: u64) {
+        self.peers.insert(peer, Dial { at: until, ..Dial::default() });
+    }
+
     /// The network changed: whatever failed before may work now.
     pub(super) fn hurry(&mut self) {
         for dial in self.peers.values_mut() {

@@ -19,6 +19,13 @@ use crate::rows::{Durability, KeyRange, Table};
 use crate::wire::{Frame, MAX_ASKED};
 use std::collections::BTreeMap;
 
+/// Questions asked in one search; enough for the longest log.
+const MAX_ROUNDS: u32 = 16;
+/// A search nothing was heard of for this long is over, in milliseconds.
+const PATIENCE: u64 = 30_000;
+/// Proofs waiting to be looked at.
+const MAX_PROOFS: usize = 16;
+
 /// A search for the place where a log's histories part.
 pub(super) struct Search {
     log: PublicKey,
@@ -30,21 +37,33 @@ pub(super) struct Search {
     theirs: u64,
     /// What the other side has told.
     told: BTreeMap<u64, Vec<u8>>,
+    /// What it has sent of its own accord, looked at only if there is a difference.
+    spare: BTreeMap<u64, Vec<u8>>,
+    rounds: u32,
+    until: u64,
 }
 
 impl Peer {
-    /// Begins a search, unless one is under way on this link.
-    pub(super) fn suspect_fork(&mut self, id: LinkId, number: u32, log: PublicKey) {
+    /// Begins a search, unless one is under way on this link. `sent` is what the other side has sent of the log
+    /// already: places with headers and signatures.
+    pub(super) fn suspect_fork(&mut self, id: LinkId, number: u32, log: PublicKey, sent: Vec<(u64, Vec<u8>)>) {
+        let until = self.now + PATIENCE;
         let Some(ours) = self.spaces.get(&number).and_then(|space| space.log(&log)).map(|(_, log)| log.durable) else {
             return;
         };
         let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) else { return };
-        let theirs = session.theirs.get(&log).map_or(0, |(len, _)| *len);
-        if session.search.is_some() || ours == 0 || theirs == 0 {
+        let mut spare: BTreeMap<u64, Vec<u8>> = sent.into_iter().collect();
+        let told: BTreeMap<u64, Vec<u8>> = spare.pop_last().into_iter().collect();
+        let theirs = match told.last_key_value() {
+            Some((last, _)) => last.saturating_add(1),
+            None => session.theirs.get(&log).map_or(0, |(len, _)| *len),
+        };
+        let busy = session.search.as_ref().is_some_and(|search| self.now < search.until);
+        if busy || ours == 0 || theirs == 0 {
             return;
         }
         let high = ours.min(theirs) - 1;
-        session.search = Some(Search { log, low: 0, high, theirs, told: BTreeMap::new() });
+        session.search = Some(Search { log, low: 0, high, theirs, told, spare, rounds: 0, until });
         self.start_later(Job::Fork(id, number, log));
     }
 
@@ -65,13 +84,14 @@ impl Peer {
             return;
         }
         search.told.extend(found);
+        search.until = self.now + PATIENCE;
         self.start_later(Job::Fork(id, number, log));
     }
 
     pub(super) fn fork_told(&mut self, id: LinkId, number: u32, proof: ForkProof) {
         let shares = self.links.get(&id).is_some_and(|link| link.shares(number));
         let joining = self.space_rows.get(&number).is_some_and(|row| !row.joined);
-        if shares || joining {
+        if (shares || joining) && self.proofs.len() < MAX_PROOFS {
             self.proofs.push((number, proof));
             self.start_later(Job::Fork(id, number, PublicKey([0; 32])));
         }
@@ -116,20 +136,37 @@ impl Peer {
         let theirs = search.theirs;
         let ours = self.signed_parts(number, &log, &told.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), lens)?;
         let ours: BTreeMap<u64, Vec<u8>> = ours.into_iter().collect();
+        let mut differs = false;
         for (seq, part) in &told {
             match ours.get(seq) {
                 Some(own) if own == part => low = low.max(seq + 1),
-                Some(_) => high = high.min(*seq),
+                Some(_) => {
+                    high = high.min(*seq);
+                    differs = true;
+                }
                 None => {}
             }
         }
         let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
         let key = space.row.key;
         let our_len = space.log(&log).map_or(0, |(_, log)| log.durable);
-        if low > high {
-            // They are the same after all.
-            self.end_search(id, number);
-            return Ok(Done::Nothing);
+        let known = space.forks.contains_key(&log);
+        let search = self
+            .links
+            .get_mut(&id)
+            .and_then(|link| link.sessions.get_mut(&number))
+            .and_then(|session| session.search.as_mut());
+        if let Some(search) = search {
+            search.rounds += 1;
+            if low > high || known || search.rounds > MAX_ROUNDS {
+                // They are the same after all, or the other side does not say.
+                self.end_search(id, number);
+                return Ok(Done::Nothing);
+            }
+            if differs && !search.spare.is_empty() {
+                search.told.append(&mut search.spare);
+                return Ok(Done::WriteAndAgain(Unit::default()));
+            }
         }
         let asked: Vec<u64> = if low < high {
             let step = ((high - low) / MAX_ASKED as u64).max(1);

@@ -65,6 +65,8 @@ enum Then {
     AskAgain,
     /// Find out where the histories part.
     SearchFork,
+    /// See whether this is what we have there already.
+    Compare(Vec<(u64, Vec<u8>)>),
     /// Nothing: it was known already.
     Nothing,
     /// No honest peer sends this.
@@ -84,6 +86,11 @@ impl Peer {
         if let Some(id) = next {
             self.start_later(Job::Ingest(id, number));
         }
+    }
+
+    /// Where a log stands.
+    fn tip(&self, number: u32, log: &PublicKey) -> Tip {
+        self.spaces.get(&number).and_then(|space| space.log(log)).map_or(Tip::EMPTY, |(_, log)| log.tip)
     }
 
     fn is_ingesting(&self, number: u32) -> bool {
@@ -108,6 +115,10 @@ impl Peer {
                 return Err(Miss);
             }
         };
+        if prepared.runs.iter().any(|run| self.tip(number, &run.log) != run.tip) {
+            // A log was cut meanwhile: what was judged then may not stand now.
+            return Ok(Done::WriteAndAgain(Unit::default()));
+        }
         // From here on nothing can be missing.
         let problems = prepared.problems;
         let Some(mut space) = self.spaces.remove(&number) else { return Ok(Done::Nothing) };
@@ -122,10 +133,6 @@ impl Peer {
         let mut behind = false;
         for run in prepared.runs {
             let number_of_log = space.number_of(run.log);
-            let ready = space.logs.get(number_of_log as usize).is_some_and(|log| log.tip == run.tip);
-            if !ready {
-                continue;
-            }
             store_run(&mut space, &mut draft, number_of_log, &run.entries);
             self.progress(number, run.log, run.tip.len + run.entries.len() as u64);
             if let Some(log) = space.log_mut(number_of_log) {
@@ -168,7 +175,7 @@ impl Peer {
         }
         self.report(id, number, key, problems);
         if let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) {
-            session.inbox.pop_front();
+            session.take_from_inbox();
         }
         self.commits.next_frames.insert(number);
         Ok(Done::Write(Unit { batch, effects }))
@@ -189,7 +196,8 @@ impl Peer {
                     self.send(id, &Frame::Refused(space, problem.log, problem.seq, problem.why.to_owned()));
                     self.wake_by(retry);
                 }
-                Then::SearchFork => self.suspect_fork(id, number, problem.log),
+                Then::SearchFork => self.suspect_fork(id, number, problem.log, Vec::new()),
+                Then::Compare(parts) => self.suspect_fork(id, number, problem.log, parts),
                 Then::Strike => self.strike(id, problem.why),
                 Then::AskAgain | Then::Nothing => {}
             }
@@ -199,7 +207,7 @@ impl Peer {
     /// Verifies and judges the next frame. Nothing outside the result changes.
     fn prepare(&mut self, id: LinkId, number: u32) -> Option<Prepared> {
         let session = self.links.get(&id)?.sessions.get(&number)?;
-        let entries = session.inbox.front()?.clone();
+        let entries = session.inbox.front()?.0.clone();
         let space = self.spaces.get(&number)?;
         let mut prepared = Prepared::default();
         let mut runs: Vec<Vec<Entry>> = Vec::new();
@@ -234,13 +242,23 @@ impl Peer {
             return Err(("too-many-logs", Then::Nothing));
         }
         let tip = known.map_or(Tip::EMPTY, |log| log.tip);
-        run.retain(|entry| entry.header.seq >= tip.len);
+        let known_already = |entry: &Entry| entry.header.seq < tip.len;
+        let replayed: Vec<(u64, Vec<u8>)> = if run.iter().all(known_already) {
+            run.iter().map(|entry| (entry.header.seq, entry.signed_part().to_vec())).collect()
+        } else {
+            Vec::new()
+        };
+        run.retain(|entry| !known_already(entry));
         // A forked log counts up to where its histories part.
         let proof = space.forks.get(&log);
         let before = run.len();
         run.retain(|entry| proof.is_none_or(|proof| entry.header.seq < proof.seq));
         let Some(first) = run.first() else {
-            return Err((if before > 0 { "forked-log" } else { "replay" }, Then::Nothing));
+            return Err(match (before, proof) {
+                (0, None) => ("replay", Then::Compare(replayed)),
+                (0, Some(_)) => ("replay", Then::Nothing),
+                _ => ("forked-log", Then::Nothing),
+            });
         };
         if first.header.seq > tip.len {
             return Err(("gap", Then::AskAgain));
@@ -324,6 +342,11 @@ impl Peer {
             while entries.last().is_some_and(|last| !last.is_signed()) {
                 entries.pop();
             }
+            if entries.len() < index {
+                // Records that are not kept back nothing else.
+                scratch = admitted(prepared.authority.as_ref().unwrap_or(&space.authority), &log, &entries);
+                fresh.clear();
+            }
             opened = opened.min(entries.len() as u64);
             let keep = tip.len + entries.len() as u64;
             items.retain(|item: &Item| item.register.seq < keep);
@@ -364,6 +387,18 @@ fn judge(authority: &Authority, log: &PublicKey, entry: &Verified) -> Result<Opt
         authority.require(log, Role::Writer)?;
     }
     Ok(record)
+}
+
+/// What is known once the records among these entries are taken in; `None` if there are none.
+fn admitted(authority: &Authority, log: &PublicKey, entries: &[Verified]) -> Option<Authority> {
+    let mut known = None;
+    for entry in entries {
+        if let Ok(Some(record)) = Record::of(entry) {
+            let authority = known.get_or_insert_with(|| authority.clone());
+            drop(authority.admit(log, entry.header.seq, &record));
+        }
+    }
+    known
 }
 
 fn after(error: &AuthorityError) -> Then {

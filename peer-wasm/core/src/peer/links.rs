@@ -17,8 +17,10 @@ use crate::rows::{Batch, Table};
 use crate::wire::{self, Frame, MAX_ITEMS, Token};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// Frames of entries waiting to be taken in, per session; the sender's window keeps honest ones far below.
-const MAX_INBOX: usize = 256;
+/// Bytes of entries waiting to be taken in, per session; the sender's window keeps honest ones below.
+const MAX_INBOX: usize = 12 << 20;
+/// How long a peer that broke the rules is not dialled again, in milliseconds.
+const SHUN: u64 = 60_000;
 /// How long a peer that was asked for a log may send nothing of it, in milliseconds.
 const PATIENCE: u64 = 10_000;
 /// Damaged frames after which a link is closed.
@@ -57,9 +59,21 @@ pub(super) struct Session {
     /// Bytes sent since it last said what it has.
     pub(super) unconfirmed: usize,
     pub(super) is_serving: bool,
-    /// Entries that came in.
-    pub(super) inbox: VecDeque<Vec<Entry>>,
+    /// Entries that came in, with their bytes.
+    pub(super) inbox: VecDeque<(Vec<Entry>, usize)>,
+    inbox_bytes: usize,
+    /// Forked logs it has been told of because it had more than counts.
+    told_forks: BTreeSet<PublicKey>,
     pub(super) search: Option<Search>,
+}
+
+impl Session {
+    /// Drops the frame that has been taken in.
+    pub(super) fn take_from_inbox(&mut self) {
+        if let Some((_, bytes)) = self.inbox.pop_front() {
+            self.inbox_bytes = self.inbox_bytes.saturating_sub(bytes);
+        }
+    }
 }
 
 impl Link {
@@ -275,7 +289,12 @@ impl Peer {
         link.bytes_in += bytes.len() as u64;
         let frame = match Frame::decode(bytes) {
             Ok(frame) => frame,
-            Err(_) => return self.strike(id, "malformed-frame"),
+            Err(_) => {
+                // The transport lets no damage through, so this is no accident, and what was lost cannot be guessed:
+                // a new link begins with everything.
+                self.refuse_from(id, "malformed-frame");
+                return self.shun(id, "malformed-frame");
+            }
         };
         if let Frame::Open(tokens) = frame {
             let Some(link) = self.links.get_mut(&id) else { return };
@@ -322,7 +341,16 @@ impl Peer {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.strikes += 1;
         if link.strikes > MAX_STRIKES {
-            self.hang_up(id, what);
+            self.shun(id, what);
+        }
+    }
+
+    /// Closes a link and stays away from who was at its other end for a while.
+    fn shun(&mut self, id: LinkId, what: &'static str) {
+        let peer = self.links.get(&id).map(|link| link.peer);
+        self.hang_up(id, what);
+        if let Some(peer) = peer {
+            self.dials.shun(peer, self.now + SHUN);
         }
     }
 
@@ -350,11 +378,13 @@ impl Peer {
             }
         }
         let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) else { return };
-        if session.inbox.len() >= MAX_INBOX {
+        let bytes = entries.iter().map(|entry| entry.raw().len()).sum();
+        if session.inbox_bytes + bytes > MAX_INBOX {
             return self.strike(id, "inbox-full");
         }
         if !entries.is_empty() {
-            session.inbox.push_back(entries);
+            session.inbox_bytes += bytes;
+            session.inbox.push_back((entries, bytes));
             self.ingest_next(number);
         }
     }
@@ -375,6 +405,7 @@ impl Peer {
             }
             session.theirs.insert(log, (len, hash));
         }
+        self.tell_of_forks(id, number);
         if let (Some(len), Some(space)) = (ack, self.spaces.get_mut(&number)) {
             // Nobody has more of our log than there is.
             let most = own.and_then(|own| space.log(&own)).map_or(0, |(_, log)| log.tip.len);
@@ -391,6 +422,24 @@ impl Peer {
         }
         self.ask(id, number);
         self.serve_next(id, number);
+    }
+
+    /// Tells a member that has more of a forked log than counts where its histories part.
+    fn tell_of_forks(&mut self, id: LinkId, number: u32) {
+        let Some(space) = self.spaces.get(&number).filter(|space| !space.forks.is_empty()) else { return };
+        let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) else { return };
+        let Session { member, theirs, told_forks, .. } = session;
+        let has_more = |log: &PublicKey, cut: u64| theirs.get(log).is_some_and(|(len, _)| *len > cut);
+        let proofs: Vec<_> = space
+            .forks
+            .iter()
+            .filter(|(log, proof)| *member && has_more(log, proof.seq) && told_forks.insert(**log))
+            .map(|(_, proof)| proof.clone())
+            .collect();
+        let key = space.row.key;
+        for proof in proofs {
+            self.send(id, &Frame::Fork(key, Box::new(proof)));
+        }
     }
 
     /// Asks for what the other peer has and we lack, unless someone else is sending it.
@@ -434,7 +483,7 @@ impl Peer {
             self.send(id, &Frame::Want(key, wants));
         }
         for log in forks {
-            self.suspect_fork(id, number, log);
+            self.suspect_fork(id, number, log, Vec::new());
         }
     }
 

@@ -295,9 +295,7 @@ impl Story {
         let mut prefix = key.get(6..).unwrap_or_default().to_vec();
         prefix.push(1);
         let own = |(key, value): (Vec<u8>, Vec<u8>)| (key.get(prefix.len()..).unwrap_or_default().to_vec(), value);
-        // The founder writes the space's name before there is a tree to put it in.
-        let shown = |(key, _): &(Vec<u8>, Vec<u8>)| !key.is_empty() && !key.starts_with(b"$space");
-        scan(Table::View, &prefix).into_iter().map(own).filter(shown).collect()
+        scan(Table::View, &prefix).into_iter().map(own).collect()
     }
 
     /// How often each path appears in a peer's feed of changes.
