@@ -2,7 +2,7 @@
 import { existsSync, readFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { at, DIST, EXE, have, ROOT, TOOLS, WASM_TARGET } from './lib/paths.mjs'
-import * as invariants from './lib/invariants.mjs'
+import { INVARIANTS } from './lib/invariants.mjs'
 import { ask, cargo, run } from './lib/run.mjs'
 import { main, PlainError, say, sayError, size, table } from './lib/say.mjs'
 import { ensurePackages, ensureRust } from './lib/setup.mjs'
@@ -84,7 +84,7 @@ const checks = {
     say('size', `${size(sum('brotli'))} of ${size(SIZE_BUDGET)} compressed`)
   },
   async invariants() {
-    const wrong = Object.entries(invariants).flatMap(([name, check]) => {
+    const wrong = Object.entries(INVARIANTS).flatMap(([name, check]) => {
       const found = check()
       say('invariants', `${found.length === 0 ? 'holds' : 'BROKEN'}: ${name}`)
       return found

@@ -20,7 +20,7 @@ const NOT_IN_CORE =
   /^(tokio|async-std|smol|async-executor|futures-executor|futures-timer|libp2p|wasm-bindgen|js-sys|web-sys|web-time|gloo|rexie|idb|redb|getrandom|rand|instant|chrono|time|mio|socket2|reqwest|hyper)(-|$)/
 
 /** `kith-core` depends on no async runtime, libp2p, wasm-bindgen or JavaScript crate. */
-export function coreDependencies() {
+function coreDependencies() {
   const wrong = new Set()
   for (const target of [WASM_TARGET, undefined]) {
     const text = ask(
@@ -46,63 +46,82 @@ const IMPURE = [
   [/\basync\s+(fn|move|\{)|\.await\b/, 'is async: the core is stepped from outside'],
 ]
 
+/** What in a Rust file would make the core more than a function of its inputs. */
+export function impure(file) {
+  return code(file).flatMap((line, index) => IMPURE.filter(([pattern]) => pattern.test(line)).map(([, what]) => named(file, index + 1, `the core ${what}`)))
+}
+
 /** `kith-core` calls no clock and no random source, and does no input or output. */
-export function corePurity() {
+const corePurity = () => sources(/\.rs$/, 'peer-wasm', 'core', 'src').flatMap(impure)
+
+/** A Rust file's methods that are exported to JavaScript: how many, and which do not take `&self`. */
+export function exportsOf(file) {
+  const lines = code(file)
   const wrong = []
-  for (const file of sources(/\.rs$/, 'peer-wasm', 'core', 'src')) {
-    for (const [index, line] of code(file).entries()) {
-      for (const [pattern, what] of IMPURE) if (pattern.test(line)) wrong.push(named(file, index + 1, `the core ${what}`))
+  let exported = 0
+  // Where we are: `marked` after the attribute, `inside` the braces of an exported impl.
+  let marked = false
+  let inside = false
+  let depth = 0
+  for (const [index, line] of lines.entries()) {
+    if (!inside) {
+      if (/#\[wasm_bindgen\b/.test(line)) marked = true
+      else if (marked && /\bimpl\b/.test(line)) inside = true
+      else if (/\b(fn|struct|enum|extern|mod)\b/.test(line)) marked = false
+      if (!inside) continue
+    }
+    depth += count(line, '{') - count(line, '}')
+    if (/\bpub (async )?fn\b/.test(line)) {
+      exported += 1
+      const receiver = /fn\s+\w+(?:<[^>]*>)?\s*\(\s*([^,)]*)/.exec(`${line} ${lines[index + 1] ?? ''}`)?.[1]?.trim() ?? ''
+      if (/\bself\b/.test(receiver) && !/^&(?:'\w+ )?self$/.test(receiver)) wrong.push(named(file, index + 1, `an export takes \`${receiver}\`, not \`&self\``))
+    }
+    if (depth === 0 && line.includes('}')) {
+      inside = false
+      marked = false
     }
   }
-  return wrong
+  return { exported, wrong }
 }
 
 /** Methods exported to JavaScript take `&self`: `&mut self` panics when a call comes in while another awaits. */
-export function exportsTakeShared() {
-  const wrong = []
-  let exported = 0
-  for (const file of [...sources(/\.rs$/, 'peer-wasm', 'src'), ...sources(/\.rs$/, 'peer-wasm', 'net', 'src'), ...sources(/\.rs$/, 'peer-wasm', 'store', 'src')]) {
-    const lines = code(file)
-    let waiting = false
-    let depth = 0
-    for (const [index, line] of lines.entries()) {
-      if (depth === 0 && /#\[wasm_bindgen\b/.test(line)) waiting = true
-      if (waiting && depth === 0 && /\b(fn|struct|enum|extern)\b/.test(line) && !/\bimpl\b/.test(line)) waiting = false
-      if (waiting && depth === 0 && /\bimpl\b/.test(line)) depth = 0.5
-      if (depth > 0) {
-        depth = Math.floor(depth) + count(line, '{') - count(line, '}') || (depth === 0.5 && !line.includes('{') ? 0.5 : 0)
-        if (depth === 0) waiting = false
-        if (/\bpub (async )?fn\b/.test(line)) {
-          exported += 1
-          const receiver = /fn\s+\w+(?:<[^>]*>)?\s*\(\s*([^,)]*)/.exec(`${line} ${lines[index + 1] ?? ''}`)?.[1] ?? ''
-          if (/\bself\b/.test(receiver) && !/^&(?:'\w+ )?self$/.test(receiver.trim())) wrong.push(named(file, index + 1, `an export takes \`${receiver.trim()}\`, not \`&self\``))
-        }
-      }
-    }
-  }
-  if (exported === 0 && existsSync(at('peer-wasm', 'src', 'export.rs'))) wrong.push('peer-wasm/src: no exported method was found: has the layout changed? Then change this check too')
-  return wrong
+function exportsTakeShared() {
+  const found = ['src', 'net/src', 'store/src'].flatMap((folder) => sources(/\.rs$/, 'peer-wasm', folder)).map(exportsOf)
+  const exported = found.reduce((sum, one) => sum + one.exported, 0)
+  if (exported === 0) return ['peer-wasm: no exported method was found: has the layout changed? Then change this check too']
+  return found.flatMap(({ wrong }) => wrong)
 }
 
 const count = (text, character) => text.split(character).length - 1
 
 /** The wasm imports from its own glue only: a stray `env` import means that a crate expects a system that is not there. */
-export function wasmImports() {
+function wasmImports() {
   const file = join(BINDGEN, 'peer_bg.wasm')
   if (!existsSync(file)) return ['the wasm is not built']
   const modules = new Set(WebAssembly.Module.imports(new WebAssembly.Module(readFileSync(file))).map(({ module }) => module))
   return [...modules].filter((module) => module !== './peer_bg.js' && module !== 'wbg').map((module) => `the wasm imports from \`${module}\``)
 }
 
+/** Messages that a TypeScript file makes or picks apart by hand. */
+export function handMade(file) {
+  const rules = [
+    [/\bpostMessage\(\s*[{[]/, 'posts a message made by hand; make it in sw-host/src/shared'],
+    [/\bevent\.data\??\.\w+/, 'picks a message apart by hand; read it in sw-host/src/shared'],
+  ]
+  return code(file).flatMap((line, index) => rules.filter(([pattern]) => pattern.test(line)).map(([, what]) => named(file, index + 1, what)))
+}
+
 /** Messages between page and worker are made and read in sw-host/src/shared: elsewhere nothing is posted or picked apart by hand. */
-export function messagesInOnePlace() {
-  const wrong = []
-  for (const file of sources(/\.ts$/, 'sw-host', 'src')) {
-    if (relative(at('sw-host', 'src'), file).startsWith('shared')) continue
-    for (const [index, line] of code(file).entries()) {
-      if (/\bpostMessage\(\s*[{[]/.test(line)) wrong.push(named(file, index + 1, 'posts a message made by hand; make it in sw-host/src/shared'))
-      if (/\bevent\.data\??\.\w+/.test(line)) wrong.push(named(file, index + 1, 'picks a message apart by hand; read it in sw-host/src/shared'))
-    }
-  }
-  return wrong
+const messagesInOnePlace = () =>
+  sources(/\.ts$/, 'sw-host', 'src')
+    .filter((file) => !relative(at('sw-host', 'src'), file).startsWith('shared'))
+    .flatMap(handMade)
+
+/** All of them, by what they say. */
+export const INVARIANTS = {
+  'kith-core needs no runtime, network, JavaScript, clock or random crate': coreDependencies,
+  'kith-core calls no clock, no random source, and does no input or output': corePurity,
+  'methods exported to JavaScript take &self': exportsTakeShared,
+  'the wasm imports from its own glue only': wasmImports,
+  'messages between page and worker are made and read in one place': messagesInOnePlace,
 }

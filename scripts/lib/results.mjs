@@ -69,6 +69,8 @@ function errorOf(detail) {
     if (line.trim() && /^\s*/.exec(line)[0].length <= indent) break
     rest.push(line.trim())
   }
-  const where = detail.map((line) => /(tests-wasm|sw-host|demo-pwas)\/\S+?\.mjs:\d+/.exec(line)?.[0]).find((found) => found && !found.includes('/harness/'))
+  const places = (lines) => lines.map((line) => /(?:tests-wasm|sw-host|demo-pwas|scripts)\/\S+?\.m?[jt]s:\d+/.exec(line)?.[0]).filter((found) => found && !/tests-wasm\/harness\/[\w-]+\.mjs/.test(found))
+  const stack = detail.findIndex((line) => /^\s*stack:/.test(line))
+  const where = [...places(stack === -1 ? [] : detail.slice(stack)), ...places(detail)][0]
   return [first, ...rest.slice(0, 12), where ? `at ${where}` : ''].filter(Boolean).join('\n')
 }
