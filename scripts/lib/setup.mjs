@@ -56,10 +56,16 @@ export async function ensurePackages() {
   if (packagesFresh()) return
   const clean = Boolean(process.env.CI) || !existsSync(at('node_modules'))
   say('setup', clean ? 'installing npm packages' : 'bringing npm packages up to date')
-  await run('npm', [clean ? 'ci' : 'install', '--no-audit', '--no-fund', '--loglevel=error'], {
+  const done = await run('npm', [clean ? 'ci' : 'install', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: at(),
-    prefix: 'setup',
-    fail: 'The npm packages could not be installed. Check the connection to the npm registry and try `npm ci`.',
+    allowFailure: true,
     shell: process.platform === 'win32',
   })
+  if (done.code === 0) return
+  throw new PlainError(
+    /in sync/.test(done.output)
+      ? 'package-lock.json does not fit the package.json files: run `npm install` and commit both.'
+      : 'The npm packages could not be installed. Check the connection to the npm registry and try `npm ci`.',
+    done.output.split('\n').slice(0, 15).join('\n'),
+  )
 }
