@@ -1,17 +1,15 @@
 //! What the relay speaks: identify, ping and circuit relay v2, within limits.
 
 use crate::config::Config;
-use crate::metrics::{Counted, Metrics};
 use crate::reservations::{RequestRate, Reservations};
 use crate::transport::UpgradedTransport;
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::connection_limits::{self, ConnectionLimits};
 use libp2p::core::Transport;
-use libp2p::core::transport::OptionalTransport;
 use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::swarm::NetworkBehaviour;
-use libp2p::{Multiaddr, PeerId, Swarm, identify, noise, ping, relay, tcp, yamux};
+use libp2p::{Multiaddr, PeerId, Swarm, identify, noise, ping, relay, yamux};
 use std::time::{Duration, Instant};
 
 /// Version of the way Kith peers and relays talk, told by identify.
@@ -45,20 +43,12 @@ pub(crate) fn swarm<S>(
     key: &Keypair,
     config: &Config,
     upgraded: UpgradedTransport<S>,
-    metrics: &Metrics,
     reservations: &Reservations,
 ) -> Result<Swarm<Behaviour>, SwarmError>
 where
     S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
 {
-    let tcp = match config.tcp_listen {
-        Some(_) => OptionalTransport::some(tcp::tokio::Transport::new(tcp::Config::default())),
-        None => OptionalTransport::none(),
-    };
-    let (ws_metrics, tcp_metrics) = (metrics.clone(), metrics.clone());
     let transport = upgraded
-        .map(move |stream, _| Counted::new(stream, "websocket", &ws_metrics))
-        .or_transport(tcp.map(move |stream, _| Counted::new(stream, "tcp", &tcp_metrics)))
         .upgrade(Version::V1Lazy)
         .authenticate(noise::Config::new(key)?)
         .multiplex(multiplexer(&config.relay))

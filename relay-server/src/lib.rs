@@ -5,7 +5,8 @@
 //! - [`config`]: what an operator can set; [`identity`]: who the relay is.
 //! - `http`: accepts on the public port, serves the web app, `/.well-known/kith.json`, `/healthz`, `/metrics`, and answers
 //!   WebSocket upgrades.
-//! - `websocket`, `transport`: an upgraded socket as a libp2p connection. `behaviour`, `network`: the swarm behind it.
+//! - `native`: accepts on the port for native peers. `accept`, `stall`: what all ports share.
+//! - `websocket`, `peer_stream`, `transport`: a socket as a libp2p connection. `behaviour`, `network`: the swarm behind it.
 //! - `limits`, `reservations`: who may take how much. `metrics`: what is counted. [`shutdown`]: the way down.
 //!
 //! # Rules
@@ -18,13 +19,17 @@ pub mod config;
 pub mod identity;
 pub mod shutdown;
 
+mod accept;
 mod address;
 mod behaviour;
 mod http;
 mod limits;
 mod metrics;
+mod native;
 mod network;
+mod peer_stream;
 mod reservations;
+mod stall;
 mod transport;
 mod websocket;
 
@@ -81,8 +86,10 @@ pub enum Ended {
 /// A relay that listens but does not answer yet.
 pub struct Relay {
     listener: TcpListener,
+    native_listener: Option<TcpListener>,
     metrics_listener: Option<TcpListener>,
     addr: SocketAddr,
+    tcp_addr: Option<SocketAddr>,
     metrics_addr: Option<SocketAddr>,
     peer: PeerId,
     site: Arc<Site>,
@@ -112,27 +119,26 @@ impl Relay {
             tracing::warn!("there are no web files in this binary; use --web to serve a folder");
         }
         let (listener, addr) = listen(config.listen).await?;
-        let (metrics_listener, metrics_addr) = match config.metrics.listen.filter(|_| config.metrics.enabled) {
-            Some(wanted) => listen(wanted).await.map(|(listener, addr)| (Some(listener), Some(addr)))?,
-            None => (None, None),
-        };
+        let (native_listener, tcp_addr) = listen_if(config.tcp_listen).await?;
+        let (metrics_listener, metrics_addr) =
+            listen_if(config.metrics.listen.filter(|_| config.metrics.enabled)).await?;
 
         let metrics = Metrics::new();
         let reservations = reservations::Reservations::new(config.relay.max_reservations);
         let (upgraded, transport) = transport::channel();
-        let mut swarm = behaviour::swarm(&key, &config, transport, &metrics, &reservations)?;
-        let mut listen_on = |addr: Multiaddr| {
+        let mut swarm = behaviour::swarm(&key, &config, transport, &reservations)?;
+        let own = [
+            Some(address::websocket(address::dialable(addr))),
+            tcp_addr.map(|tcp| address::tcp(address::dialable(tcp))),
+        ];
+        let own: Vec<Multiaddr> = own.into_iter().flatten().collect();
+        for addr in own.iter().cloned() {
             let shown = addr.to_string();
-            swarm.listen_on(addr).map_err(|error| StartError::Listen { addr: shown, why: error.to_string() })
-        };
-        listen_on(address::websocket(address::dialable(addr)))?;
-        if let Some(tcp) = config.tcp_listen {
-            listen_on(address::tcp(tcp))?;
+            swarm.listen_on(addr).map_err(|error| StartError::Listen { addr: shown, why: error.to_string() })?;
         }
         let announced = http::announced(&config);
         let learn = announced.is_empty();
-        let own = if learn { vec![address::websocket(address::dialable(addr))] } else { announced };
-        for addr in own {
+        for addr in if learn { own } else { announced } {
             swarm.add_external_address(addr);
         }
 
@@ -152,12 +158,29 @@ impl Relay {
         };
         let drain = Duration::from_secs(site.config.drain_seconds.into());
         let site = Arc::new(site);
-        Ok(Self { listener, metrics_listener, addr, metrics_addr, peer, site, phase, network, drain })
+        Ok(Self {
+            listener,
+            native_listener,
+            metrics_listener,
+            addr,
+            tcp_addr,
+            metrics_addr,
+            peer,
+            site,
+            phase,
+            network,
+            drain,
+        })
     }
 
     /// The public port's real address.
     pub fn addr(&self) -> SocketAddr {
         self.addr
+    }
+
+    /// The real address of the port for native peers, if there is one.
+    pub fn tcp_addr(&self) -> Option<SocketAddr> {
+        self.tcp_addr
     }
 
     /// The real address of the metrics port, if it has one of its own.
@@ -181,6 +204,7 @@ impl Relay {
         let phases = self.site.phases.clone();
         let network = tokio::spawn(self.network.run(phases));
         let public = tokio::spawn(http::serve(self.listener, Face::Public, self.site.clone()));
+        let native = self.native_listener.map(|port| tokio::spawn(native::serve(port, self.site.clone())));
         let private = self.metrics_listener.map(|own| tokio::spawn(http::serve(own, Face::Metrics, self.site.clone())));
 
         shutdown.await;
@@ -191,7 +215,7 @@ impl Relay {
         let in_time = tokio::time::timeout(self.drain, all_done).await.is_ok();
         let ended = if in_time { Ended::Drained } else { Ended::Cut(*circuits.borrow()) };
         let _ = self.phase.send(Phase::Closing);
-        for task in [Some(network), Some(public), private].into_iter().flatten() {
+        for task in [Some(network), Some(public), native, private].into_iter().flatten() {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a part of the relay ended badly");
             }
@@ -206,4 +230,11 @@ async fn listen(wanted: SocketAddr) -> Result<(TcpListener, SocketAddr), StartEr
     let listener = TcpListener::bind(wanted).await.map_err(fail)?;
     let addr = listener.local_addr().map_err(fail)?;
     Ok((listener, addr))
+}
+
+async fn listen_if(wanted: Option<SocketAddr>) -> Result<(Option<TcpListener>, Option<SocketAddr>), StartError> {
+    match wanted {
+        Some(wanted) => listen(wanted).await.map(|(listener, addr)| (Some(listener), Some(addr))),
+        None => Ok((None, None)),
+    }
 }

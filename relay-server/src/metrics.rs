@@ -1,6 +1,5 @@
 //! What the relay counts. Names and labels are part of the operator's contract (`docs/guides/operator.md`).
 
-use futures::{AsyncRead, AsyncWrite};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
@@ -8,10 +7,7 @@ use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
-use std::io;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Media type of [`Metrics::render`].
@@ -147,48 +143,5 @@ impl Held {
 impl Drop for Held {
     fn drop(&mut self) {
         self.0.dec();
-    }
-}
-
-/// A peer's byte stream, counted.
-pub(crate) struct Counted<S> {
-    stream: S,
-    bytes_in: Counter,
-    bytes_out: Counter,
-    _open: Held,
-}
-
-impl<S> Counted<S> {
-    pub(crate) fn new(stream: S, kind: &'static str, metrics: &Metrics) -> Self {
-        let open = Held::new(metrics.connections.get_or_create(&kind.into()).clone());
-        Self { stream, bytes_in: metrics.bytes_in.clone(), bytes_out: metrics.bytes_out.clone(), _open: open }
-    }
-}
-
-impl<S: AsyncRead + Unpin> AsyncRead for Counted<S> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
-        if let Poll::Ready(Ok(len)) = polled {
-            self.bytes_in.inc_by(len as u64);
-        }
-        polled
-    }
-}
-
-impl<S: AsyncWrite + Unpin> AsyncWrite for Counted<S> {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
-        if let Poll::Ready(Ok(len)) = polled {
-            self.bytes_out.inc_by(len as u64);
-        }
-        polled
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_flush(cx)
-    }
-
-    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_close(cx)
     }
 }

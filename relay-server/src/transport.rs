@@ -1,10 +1,12 @@
 //! The libp2p transport that has no socket of its own: the web server accepts, answers the WebSocket upgrade, and feeds
-//! the stream in here. One port serves people and peers, and libp2p sees each peer's real address.
+//! the stream in here; so does the port for native peers. One port serves people and peers, one table limits all of them,
+//! and libp2p sees each peer's real address.
 
 use futures::future::{Pending, Ready, ready};
 use libp2p::Multiaddr;
 use libp2p::core::transport::{DialOpts, ListenerId, Transport, TransportError, TransportEvent};
 use libp2p::multiaddr::Protocol;
+use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -13,9 +15,9 @@ use tokio::sync::mpsc;
 /// Upgraded connections that may wait for the swarm; more are refused at the door.
 pub(crate) const MAX_WAITING: usize = 256;
 
-/// A connection whose WebSocket upgrade was answered.
+/// A connection that was let in.
 pub(crate) struct Incoming<T> {
-    /// The byte stream.
+    /// Its byte stream.
     pub(crate) stream: T,
     /// The address the peer reached.
     pub(crate) local: Multiaddr,
@@ -23,17 +25,21 @@ pub(crate) struct Incoming<T> {
     pub(crate) remote: Multiaddr,
 }
 
-/// Hands incoming connections to the swarm. Listens on one `/ip…/tcp/…/ws` address; never dials.
+/// Hands incoming connections to the swarm. Listens on the addresses of ports that somebody else serves; never dials.
 pub(crate) struct UpgradedTransport<T> {
     incoming: mpsc::Receiver<Incoming<T>>,
-    listener: Option<ListenerId>,
-    announced: Option<Multiaddr>,
+    listeners: Vec<(ListenerId, Multiaddr)>,
+    announced: VecDeque<(ListenerId, Multiaddr)>,
 }
 
 /// A transport and the end that feeds it.
 pub(crate) fn channel<T>() -> (mpsc::Sender<Incoming<T>>, UpgradedTransport<T>) {
     let (sender, incoming) = mpsc::channel(MAX_WAITING);
-    (sender, UpgradedTransport { incoming, listener: None, announced: None })
+    (sender, UpgradedTransport { incoming, listeners: Vec::new(), announced: VecDeque::new() })
+}
+
+fn is_websocket(addr: &Multiaddr) -> bool {
+    addr.iter().any(|part| matches!(part, Protocol::Ws(_)))
 }
 
 impl<T: Send + Unpin + 'static> Transport for UpgradedTransport<T> {
@@ -43,22 +49,15 @@ impl<T: Send + Unpin + 'static> Transport for UpgradedTransport<T> {
     type Dial = Pending<Result<T, io::Error>>;
 
     fn listen_on(&mut self, id: ListenerId, addr: Multiaddr) -> Result<(), TransportError<io::Error>> {
-        let is_websocket = addr.iter().any(|part| matches!(part, Protocol::Ws(_)));
-        if !is_websocket || self.listener.is_some() {
-            return Err(TransportError::MultiaddrNotSupported(addr));
-        }
-        self.listener = Some(id);
-        self.announced = Some(addr);
+        self.listeners.push((id, addr.clone()));
+        self.announced.push_back((id, addr));
         Ok(())
     }
 
     fn remove_listener(&mut self, id: ListenerId) -> bool {
-        let found = self.listener == Some(id);
-        if found {
-            self.listener = None;
-            self.incoming.close();
-        }
-        found
+        let before = self.listeners.len();
+        self.listeners.retain(|(other, _)| *other != id);
+        self.listeners.len() < before
     }
 
     fn dial(&mut self, addr: Multiaddr, _: DialOpts) -> Result<Self::Dial, TransportError<io::Error>> {
@@ -69,18 +68,19 @@ impl<T: Send + Unpin + 'static> Transport for UpgradedTransport<T> {
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<TransportEvent<Self::ListenerUpgrade, Self::Error>> {
-        let Some(listener_id) = self.listener else { return Poll::Pending };
-        if let Some(listen_addr) = self.announced.take() {
+        if let Some((listener_id, listen_addr)) = self.announced.pop_front() {
             return Poll::Ready(TransportEvent::NewAddress { listener_id, listen_addr });
         }
-        match self.incoming.poll_recv(cx) {
-            Poll::Ready(Some(Incoming { stream, local, remote })) => Poll::Ready(TransportEvent::Incoming {
-                listener_id,
+        while let Poll::Ready(Some(Incoming { stream, local, remote })) = self.incoming.poll_recv(cx) {
+            let same_way = |(_, addr): &&(ListenerId, Multiaddr)| is_websocket(addr) == is_websocket(&local);
+            let Some((listener_id, _)) = self.listeners.iter().find(same_way) else { continue };
+            return Poll::Ready(TransportEvent::Incoming {
+                listener_id: *listener_id,
                 upgrade: ready(Ok(stream)),
                 local_addr: local,
                 send_back_addr: remote,
-            }),
-            Poll::Ready(None) | Poll::Pending => Poll::Pending,
+            });
         }
+        Poll::Pending
     }
 }

@@ -1,17 +1,14 @@
 //! One upgraded WebSocket as the byte stream that libp2p speaks over: each write is a binary message, message borders
 //! mean nothing to the reader.
 
-use crate::limits::Admission;
 use bytes::{Buf, Bytes};
 use futures::{AsyncRead, AsyncWrite, Sink, Stream, ready};
-use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
-use tokio_util::sync::WaitForCancellationFutureOwned;
 
 /// Largest message taken from a peer, bytes. libp2p peers send a few hundred kilobytes at most.
 pub(crate) const MAX_MESSAGE_BYTES: usize = 4 << 20;
@@ -22,17 +19,15 @@ const READ_BUFFER_BYTES: usize = 8 << 10;
 const WRITE_BUFFER_BYTES: usize = 16 << 10;
 const MAX_WRITE_BUFFER_BYTES: usize = 1 << 20;
 
-/// A WebSocket as a stream of bytes. Holds the connection's place in the table until it is dropped.
+/// A WebSocket as a stream of bytes.
 pub(crate) struct WebSocketBytes<S> {
     socket: WebSocketStream<S>,
     unread: Bytes,
-    revoked: Pin<Box<WaitForCancellationFutureOwned>>,
-    _admission: Admission,
 }
 
 impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> WebSocketBytes<S> {
     /// Takes over a connection whose upgrade was answered; `early` is what the client sent right after it.
-    pub(crate) async fn accept(io: S, early: Vec<u8>, admission: Admission) -> Self {
+    pub(crate) async fn accept(io: S, early: Vec<u8>) -> Self {
         let config = WebSocketConfig::default()
             .read_buffer_size(READ_BUFFER_BYTES)
             .write_buffer_size(WRITE_BUFFER_BYTES)
@@ -40,19 +35,12 @@ impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> WebSocketBytes<S> 
             .max_message_size(Some(MAX_MESSAGE_BYTES))
             .max_frame_size(Some(MAX_MESSAGE_BYTES));
         let socket = WebSocketStream::from_partially_read(io, early, Role::Server, Some(config)).await;
-        let revoked = admission.revoked();
-        Self { socket, unread: Bytes::new(), revoked: Box::pin(revoked.cancelled_owned()), _admission: admission }
+        Self { socket, unread: Bytes::new() }
     }
 }
 
 impl<S: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin> AsyncRead for WebSocketBytes<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut [u8]) -> Poll<io::Result<usize>> {
-        if self.revoked.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(io::Error::new(
-                io::ErrorKind::ConnectionAborted,
-                "closed to make room for others",
-            )));
-        }
         while self.unread.is_empty() {
             match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
                 None | Some(Err(Error::ConnectionClosed)) | Some(Ok(Message::Close(_))) => return Poll::Ready(Ok(0)),

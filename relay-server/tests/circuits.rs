@@ -120,9 +120,9 @@ async fn the_relay_sees_and_tells_a_peers_real_address() {
 
 #[tokio::test]
 async fn native_peers_connect_over_the_tcp_port() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let relay = TestRelay::start(|config| config.tcp_listen = Some(port)).await;
-    let addr: Multiaddr = format!("/ip4/127.0.0.1/tcp/{}/p2p/{}", port.port(), relay.peer).parse().unwrap();
+    let relay = TestRelay::start(|config| config.tcp_listen = Some("127.0.0.1:0".parse().unwrap())).await;
+    let port = relay.tcp_addr.unwrap().port();
+    let addr: Multiaddr = format!("/ip4/127.0.0.1/tcp/{port}/p2p/{}", relay.peer).parse().unwrap();
     let (mut alice, mut bob) = (Peer::start().await, Peer::start().await);
     bob.reserve(relay.ws_addr().await).await;
     bob.reserved().await;
@@ -130,6 +130,20 @@ async fn native_peers_connect_over_the_tcp_port() {
     alice.connected(bob.id).await;
     alice.echo(bob.id, b"from tcp to websocket").await;
     assert_eq!(relay.metric("kith_relay_connections{kind=\"tcp\"}").await, 1.0);
+}
+
+#[tokio::test]
+async fn the_tcp_port_has_the_limits_of_the_public_one() {
+    let relay = TestRelay::start(|config| {
+        config.tcp_listen = Some("127.0.0.1:0".parse().unwrap());
+        config.http.max_connections_per_address = 2;
+    })
+    .await;
+    let _held = [open_websocket(relay.addr, "/").await.unwrap(), open_websocket(relay.addr, "/").await.unwrap()];
+    let mut third = tokio::net::TcpStream::connect(relay.tcp_addr.unwrap()).await.unwrap();
+    let mut got = Vec::new();
+    soon("the refusal", third.read_to_end(&mut got)).await.ok();
+    assert!(got.is_empty());
 }
 
 #[tokio::test]

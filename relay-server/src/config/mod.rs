@@ -54,7 +54,7 @@ pub struct Config {
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpConfig {
-    /// Open connections on the public port, browsers and peers together.
+    /// Open connections on the public port and the one for native peers, browsers and peers together.
     pub max_connections: usize,
     /// Of those, from one address (one IPv4 address or one IPv6 /64). Also the most one address may hold when full.
     pub max_connections_per_address: usize,

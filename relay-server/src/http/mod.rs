@@ -4,7 +4,6 @@ mod files;
 mod health;
 mod policy;
 mod reply;
-mod stall;
 mod upgrade;
 mod wellknown;
 
@@ -12,12 +11,15 @@ pub use files::WebError;
 pub(crate) use files::WebFiles;
 pub(crate) use wellknown::announced;
 
+use crate::accept;
+use crate::address::client_block;
 use crate::config::Config;
 use crate::limits::{Admission, Connections, Rate, lock};
 use crate::metrics::{Held, Metrics};
+use crate::peer_stream::PeerStream;
 use crate::shutdown::{Phase, Phases};
+use crate::stall::StallTimeout;
 use crate::transport::Incoming;
-use crate::websocket::WebSocketBytes;
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming as Body;
 use hyper::server::conn::http1;
@@ -26,13 +28,13 @@ use hyper::{Method, Request, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use libp2p::{Multiaddr, PeerId};
 use reply::Reply;
-use stall::StallTimeout;
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
+use tokio_util::task::TaskTracker;
 
 /// Largest request head, bytes.
 const MAX_HEAD_BYTES: usize = 16 << 10;
@@ -42,11 +44,8 @@ const MAX_HEADERS: usize = 64;
 const MAX_BODY_BYTES: usize = 64 << 10;
 /// Longest time for such a body.
 const BODY_TIMEOUT: Duration = Duration::from_secs(5);
-/// Pause after the system refused to accept, e.g. for want of file descriptors.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-
-/// The socket as a peer's stream.
-pub(crate) type PeerStream = WebSocketBytes<StallTimeout<TcpStream>>;
+/// Longest time to finish sending when the relay closes.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 /// What every request may need.
 pub(crate) struct Site {
@@ -83,35 +82,19 @@ pub(crate) enum Face {
 
 /// Accepts until the phase is closing; each connection is a task that ends with it.
 pub(crate) async fn serve(listener: TcpListener, face: Face, site: Arc<Site>) {
-    let mut closing = site.phases.clone();
-    let mut tasks = tokio::task::JoinSet::new();
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            Some(_) = tasks.join_next() => continue,
-            () = closing.reached(Phase::Closing) => break,
-        };
-        match accepted {
-            Ok((stream, remote)) => {
-                let ip = remote.ip().to_canonical();
-                match admit(&site, face, ip) {
-                    Ok(admission) => {
-                        tasks.spawn(connection(stream, remote, face, admission, site.clone()));
-                    }
-                    Err(reason) => {
-                        site.metrics.refused.get_or_create(&"connections".into()).inc();
-                        tracing::debug!(%remote, %reason, "connection refused");
-                    }
-                }
-            }
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept a connection");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
+    let tasks = TaskTracker::new();
+    accept::each(listener, site.phases.clone(), |stream, remote| match admit(&site, face, remote.ip()) {
+        Ok(admission) => {
+            tasks.spawn(connection(stream, remote, face, admission, site.clone()));
         }
-    }
-    drop(listener);
-    while tasks.join_next().await.is_some() {}
+        Err(reason) => {
+            site.metrics.refused.get_or_create(&"connections".into()).inc();
+            tracing::debug!(%remote, %reason, "connection refused");
+        }
+    })
+    .await;
+    tasks.close();
+    tasks.wait().await;
 }
 
 /// A trusted proxy's own connections are not counted: its clients' are, at the upgrade.
@@ -124,16 +107,14 @@ fn admit(site: &Site, face: Face, ip: IpAddr) -> Result<Option<Admission>, crate
 
 async fn connection(stream: TcpStream, remote: SocketAddr, face: Face, admission: Option<Admission>, site: Arc<Site>) {
     let Ok(local) = stream.local_addr() else { return };
-    let _ = stream.set_nodelay(true);
     let revoked = admission.as_ref().map(Admission::revoked).unwrap_or_default();
     let client = Arc::new(Client {
         local,
-        remote: SocketAddr::new(remote.ip().to_canonical(), remote.port()),
+        remote,
         admission: Mutex::new(admission),
         open: Mutex::new(Some(Held::new(site.metrics.connections.get_or_create(&"http".into()).clone()))),
     });
-    let io =
-        TokioIo::new(StallTimeout::new(stream, Duration::from_secs(site.config.http.stall_timeout_seconds.into())));
+    let io = TokioIo::new(StallTimeout::new(stream, site.stall_timeout()));
     let mut closing = site.phases.clone();
     let header_timeout = Duration::from_secs(site.config.http.header_timeout_seconds.into());
     let service = service_fn(move |request: Request<Body>| {
@@ -169,7 +150,7 @@ async fn connection(stream: TcpStream, remote: SocketAddr, face: Face, admission
         () = closing.reached(Phase::Closing) => {
             serving.as_mut().graceful_shutdown();
             // What is still being sent may go on for a moment; the stall timeout bounds it, and so does the process' end.
-            let _ = tokio::time::timeout(Duration::from_secs(1), serving).await;
+            let _ = tokio::time::timeout(LAST_WORDS, serving).await;
         }
     }
 }
@@ -179,7 +160,7 @@ async fn answer(mut request: Request<Body>, face: Face, site: &Arc<Site>, client
     let from = site.client_address(&request, client);
     let path = request.uri().path().to_owned();
     let waited = match face {
-        Face::Public => lock(&site.requests).take(crate::address::client_block(from), Instant::now()),
+        Face::Public => site.take_request(from),
         Face::Metrics => Ok(()),
     };
     if let Err(wait) = waited {
@@ -228,6 +209,16 @@ async fn drain_body(request: &mut Request<Body>) -> bool {
 }
 
 impl Site {
+    /// Counts a request (or a native peer's connection) against its address' rate; `Err` tells how long to wait.
+    pub(crate) fn take_request(&self, from: IpAddr) -> Result<(), Duration> {
+        lock(&self.requests).take(client_block(from), Instant::now())
+    }
+
+    /// Longest time a client may not read.
+    pub(crate) fn stall_timeout(&self) -> Duration {
+        Duration::from_secs(self.config.http.stall_timeout_seconds.into())
+    }
+
     fn is_trusted_proxy(&self, ip: IpAddr) -> bool {
         self.config.trusted_proxies.iter().any(|net| net.contains(&ip))
     }

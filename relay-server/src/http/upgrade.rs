@@ -1,10 +1,12 @@
 //! The WebSocket upgrade (RFC 6455, section 4.2): answered here, carried on by libp2p.
 
 use super::reply::{self, Reply};
-use super::{Client, PeerStream, Site, StallTimeout};
+use super::{Client, Site};
 use crate::address;
+use crate::limits::Admission;
+use crate::peer_stream::PeerStream;
+use crate::stall::StallTimeout;
 use crate::transport::Incoming;
-use crate::websocket::WebSocketBytes;
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::body::Incoming as Body;
@@ -69,7 +71,7 @@ pub(crate) fn reply(mut request: Request<Body>, site: &Arc<Site>, client: &Arc<C
     let (site, local) = (site.clone(), client.local);
     let remote = SocketAddr::new(from, client.remote.port());
     tokio::spawn(async move {
-        let taken = tokio::time::timeout(HANDOVER_TIMEOUT, take_over(upgrade, admission)).await;
+        let taken = tokio::time::timeout(HANDOVER_TIMEOUT, take_over(upgrade, admission, &site)).await;
         let Ok(Some(stream)) = taken else { return };
         let _ = site.reached.try_send(address::websocket(SocketAddr::new(local.ip().to_canonical(), local.port())));
         let incoming = Incoming { stream, local: address::websocket(local), remote: address::websocket(remote) };
@@ -90,8 +92,8 @@ fn switching(accept: HeaderValue) -> Reply {
     reply
 }
 
-async fn take_over(upgrade: OnUpgrade, admission: crate::limits::Admission) -> Option<PeerStream> {
+async fn take_over(upgrade: OnUpgrade, admission: Admission, site: &Site) -> Option<PeerStream> {
     let upgraded: Upgraded = upgrade.await.ok()?;
     let parts = upgraded.downcast::<TokioIo<StallTimeout<TcpStream>>>().ok()?;
-    Some(WebSocketBytes::accept(parts.io.into_inner(), parts.read_buf.into(), admission).await)
+    Some(PeerStream::websocket(parts.io.into_inner(), parts.read_buf.into(), admission, &site.metrics).await)
 }

@@ -27,6 +27,7 @@ pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
 pub struct TestRelay {
     pub addr: SocketAddr,
     pub metrics_addr: Option<SocketAddr>,
+    pub tcp_addr: Option<SocketAddr>,
     pub peer: PeerId,
     stop: Option<oneshot::Sender<()>>,
     task: Option<JoinHandle<Ended>>,
@@ -47,8 +48,9 @@ impl TestRelay {
         let relay = Relay::bind(config).await.unwrap();
         let (stop, stopped) = oneshot::channel();
         let (addr, metrics_addr, peer) = (relay.addr(), relay.metrics_addr(), relay.peer_id());
+        let tcp_addr = relay.tcp_addr();
         let task = tokio::spawn(relay.run(stopped));
-        Self { addr, metrics_addr, peer, stop: Some(stop), task: Some(task), _data: data }
+        Self { addr, metrics_addr, tcp_addr, peer, stop: Some(stop), task: Some(task), _data: data }
     }
 
     /// Asks it to stop, as SIGTERM does.
