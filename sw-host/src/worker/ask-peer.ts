@@ -1,6 +1,6 @@
 /** Hands one request to the peer, once more if the peer crashed under it and a second time can do no harm. */
 import { KithError, problem } from '../shared/problem.ts'
-import type { Header } from './glue-types.ts'
+import type { Header, Reply } from './glue-types.ts'
 import type { PeerHost } from './peer-host.ts'
 import { endedStream, responseOf, subscribes } from './peer-response.ts'
 import { requestBody } from './request-body.ts'
@@ -25,15 +25,25 @@ export async function askPeer(request: Request, host: PeerHost): Promise<Respons
         const running = await host.openSoon()
         try {
           const reply = await running.unlessDead(running.peer.request(request.method, request.url, headers, body))
-          return responseOf(reply, running, host)
+          if (!storageFailed(reply)) return responseOf(reply, running, host)
+          // The database was closed or broke under the peer. What is stored is whole, so a fresh peer may well do better.
+          await host.reopen(running, 'Storing failed.')
+          if (attempt >= TRIES || !repeatable(request)) return responseOf(reply, running, host)
         } catch (error) {
-          if (!(error instanceof PeerDied) && !running.dead) throw error
+          if (!(error instanceof PeerDied) && !running.dead && !isClosed(error)) throw error
           if (attempt < TRIES && repeatable(request)) continue
           throw stopped(error)
         }
       }
     })(),
   )
+}
+
+/** The peer was closed for a hand-over between our asking and its answer. */
+const isClosed = (error: unknown): boolean => error instanceof Error && error.name === 'PeerClosedError'
+
+function storageFailed({ status, body }: Reply): boolean {
+  return status === 500 && body !== undefined && new TextDecoder().decode(body).includes('"urn:kith:problem:storage-failed"')
 }
 
 const stopped = (cause: unknown): KithError =>

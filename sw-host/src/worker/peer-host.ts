@@ -20,6 +20,8 @@ export const CRASH_WINDOW_MS = 20_000
 export const BOOT_PATIENCE_MS = 25_000
 /** How long a hand-over waits for requests under way, in milliseconds. */
 export const HAND_OVER_PATIENCE_MS = 5_000
+/** How long a peer that can no longer store may take to close, in milliseconds. */
+export const CLOSE_PATIENCE_MS = 1_000
 /** How long a worker that is to be replaced makes room for it, in milliseconds. */
 export const DRAIN_MS = 60_000
 
@@ -120,6 +122,18 @@ export class PeerHost {
     this.#running = undefined
     this.endStreams()
     void this.open().catch(() => undefined)
+  }
+
+  /** Closes a peer that can no longer do its work; the next request opens a fresh one. */
+  async reopen(running: RunningPeer, why: string): Promise<void> {
+    if (running.dead || this.#current !== running) return
+    this.#crashes.push(Date.now())
+    this.#running = undefined
+    this.#current = undefined
+    this.endStreams()
+    const patience = new Promise((resolve) => setTimeout(resolve, CLOSE_PATIENCE_MS))
+    await Promise.race([running.close().catch(() => undefined), patience])
+    running.drop(why)
   }
 
   /** Counts work that a hand-over should wait for. */

@@ -74,7 +74,7 @@ export class Peer {
   }
 
   status() {
-    return { id: 'fake', version: 'fake', opened: this.opened, storage: { used: 0, ...this.environment }, relays: this.relays, carriers: this.carriers, carrierHello: this.carrierHello, links: [], spaces: [] }
+    return { id: 'fake', version: 'fake', opened: this.opened, storage: { used: 0, ...this.environment }, relays: this.relays, carriers: this.carriers, attached: this.attached ?? 0, links: [], spaces: [] }
   }
 
   join({ invite }) {
@@ -144,9 +144,11 @@ export class Peer {
   attachCarrier(port) {
     wasm.enter()
     this.carriers = 1
-    port.onmessage = ({ data }) => {
-      this.carrierHello = data
-    }
+    this.attached = (this.attached ?? 0) + 1
+    // The page gives a carrier up whose worker says nothing.
+    port.start()
+    clearInterval(this.pings)
+    this.pings = setInterval(() => port.postMessage(['ping']), 2000)
   }
 
   detachCarrier() {
