@@ -71,7 +71,7 @@ export async function openPeer(browser, site, seed, relays, { carry = true } = {
     },
     path: (path, timeout) => peer.until(({ links }) => links.length === 1 && links[0].path === path, `a ${path} link`, timeout),
   }
-  await peer.call('start', seed, relays)
+  await peer.call('start', seed, relays, peer.key)
   if (carry) await peer.carry()
   await peer.until(({ relay }) => relays.length === 0 || relay === 'reserved', 'a reservation')
   return peer

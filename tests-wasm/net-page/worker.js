@@ -2,6 +2,7 @@
 import init, { NetPage } from './net_page.js'
 
 let net
+let key
 let began
 const links = new Map()
 const log = []
@@ -62,12 +63,14 @@ async function heard({ link, bytes }) {
 const current = () => [...links.keys()].at(-1)
 
 const calls = {
-  async start(seed, relays) {
+  async start(seed, relays, publicKey) {
+    key = new Uint8Array(publicKey)
     await init({ module_or_path: new URL('./net_page_bg.wasm', import.meta.url) })
     began = performance.now()
     net = NetPage.start(new Uint8Array(32).fill(seed), relays)
     listen()
   },
+  peerId: () => NetPage.peerId(key),
   attach: (port) => net.attachCarrier(port),
   detach: () => net.detachCarrier(),
   setRelays: (relays) => net.setRelays(relays),

@@ -1,5 +1,5 @@
 //! A relay in this process and peers to connect through it.
-#![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, unreachable_pub)]
+#![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, unreachable_pub, missing_docs)]
 
 use futures::StreamExt;
 use kith_net::{LinkId, LinkPath, Multiaddr, Net, NetCommand, NetConfig, NetEvent, NetEvents, PeerId, RelayState};

@@ -305,9 +305,9 @@ impl Carrier {
                 }
             }
             FromPage::ChannelClosed { pc, channel } => {
-                if let Some(channel) = state.channel(pc, channel) {
-                    channel.closed = true;
-                    channel.wakers.wake();
+                if let Some(known) = state.channel(pc, channel) {
+                    known.closed = true;
+                    state.wake(pc, channel);
                 }
             }
         }
@@ -323,6 +323,17 @@ impl State {
 
     pub(super) fn channel(&mut self, pc: PcId, channel: ChannelId) -> Option<&mut Channel> {
         self.pcs.get_mut(&pc)?.channels.get_mut(&channel)
+    }
+
+    /// Wakes whoever waits for a channel, or else the connection: handlers count on being polled when something
+    /// arrives on their connection, as over one socket, even when they did not look at the stream since their last
+    /// read (libp2p's ping is one).
+    fn wake(&mut self, id: PcId, name: ChannelId) {
+        let Some(pc) = self.pcs.get_mut(&id) else { return };
+        match pc.channels.get_mut(&name) {
+            Some(channel) if !channel.wakers.0.is_empty() => channel.wakers.wake(),
+            _ => pc.wakers.wake(),
+        }
     }
 
     fn arrived(&mut self, id: PcId, channel: ChannelId) {
@@ -348,7 +359,7 @@ impl State {
         } else {
             channel.inbox.push_back(bytes);
         }
-        channel.wakers.wake();
+        self.wake(id, name);
         if refused {
             tracing::warn!(pc = id, channel = name, "a data channel was closed: too long a message or too much unread");
             self.post(ToPage::CloseChannel { pc: id, channel: name });
