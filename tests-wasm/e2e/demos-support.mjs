@@ -20,7 +20,6 @@ export const appears = (page, selector, what = `${selector} on the page`) =>
   page.waitFor((wanted) => Boolean(document.querySelector(wanted)), { args: [selector], what, timeout: 60_000 })
 
 /** Text of the first element that matches, as a person sees it, without surrounding space; undefined if there is none. */
-// biome-ignore lint/performance/useDomNodeTextContent: blocks and line breaks count as spaces here
 export const textOf = (page, selector) => page.evaluate((wanted) => document.querySelector(wanted)?.innerText.trim().replace(/\s+/g, ' '), selector)
 
 /** Runs axe on the page as it is and fails with a readable list of what it found. */
