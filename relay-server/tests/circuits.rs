@@ -173,7 +173,7 @@ async fn a_holder_renews_its_reservation_even_when_the_relay_is_full() {
     // The client renews when three quarters of the time are over.
     let mut world = World::reserved(|config| {
         config.relay.max_reservations = 1;
-        config.relay.reservation_seconds = 4;
+        config.relay.reservation_seconds = 8;
     })
     .await;
     world.bob.reserved().await;
