@@ -113,6 +113,22 @@ for (const kind of availableBrowsers().filter((name) => name !== 'webkit')) {
       await browser.close()
     })
 
+    test('the worker remembers the relays a page told it, for starts without one', async () => {
+      const addrs = ['/ip4/127.0.0.1/tcp/4001/ws/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp']
+      const { url } = await site({
+        '/': PAGE.replace(' data-relay="none"', ''),
+        '/.well-known/kith.json': JSON.stringify({ name: 'test', version: '0', peerId: 'x', addrs, limits: {} }),
+      })
+      const browser = await openBrowser(kind)
+      const page = await browser.newPage(url)
+      await page.evaluate(() => window.kith.ready)
+      await page.waitFor(async (wanted) => (await window.kith.status()).relays.join() === wanted, { args: [addrs.join()], what: 'the relay to be told' })
+      await page.evaluate(() => fetch('/~/peer'))
+      await browser.killWorker()
+      assert.deepEqual(await page.evaluate(async () => (await window.kith.status()).openedWith), addrs)
+      await browser.close()
+    })
+
     test('an invite link is taken out of the address bar and lands in its app', async () => {
       const { url } = await site()
       const browser = await openBrowser(kind)

@@ -33,6 +33,7 @@ export class Peer {
     peer.db = await done(opening)
     peer.db.onversionchange = () => peer.db.close()
     peer.relays = relays
+    peer.openedWith = relays
     peer.opened = crypto.randomUUID()
     peer.carriers = 0
     peer.environment = {}
@@ -74,7 +75,7 @@ export class Peer {
   }
 
   status() {
-    return { id: 'fake', version: 'fake', opened: this.opened, storage: { used: 0, ...this.environment }, relays: this.relays, carriers: this.carriers, attached: this.attached ?? 0, links: [], spaces: [] }
+    return { id: 'fake', version: 'fake', opened: this.opened, storage: { used: 0, ...this.environment }, relays: this.relays, openedWith: this.openedWith, carriers: this.carriers, attached: this.attached ?? 0, links: [], spaces: [] }
   }
 
   join({ invite }) {
