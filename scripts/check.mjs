@@ -31,7 +31,7 @@ const shown = (fail) => ({ cwd: ROOT, fail })
 
 const checks = {
   async fmt() {
-    await run('cargo', ['fmt', '--all', '--check'], { ...shown('Some Rust files are not formatted: run `cargo fmt --all`.'), prefix: 'fmt' })
+    await run('cargo', ['fmt', '--all', '--', '--check', '-l'], { ...shown('Some Rust files are not formatted: run `cargo fmt --all`.'), prefix: 'fmt' })
   },
   async clippy() {
     const { native, wasm } = crates()
