@@ -322,6 +322,11 @@ impl Header {
     }
 }
 
+/// The `prev` in an entry's header and signature, of which nothing is checked.
+pub(crate) fn prev_of(signed: &[u8]) -> Option<[u8; 32]> {
+    Header::decode(&mut Reader::new(signed)).ok().map(|header| header.prev)
+}
+
 /// Checks that `entries` follow `tip` in the log, one after the other, and that the log's key vouches for them.
 ///
 /// `vouched` is a tip known to be genuine already (from a fork's proof): a run that ends there needs no signature.

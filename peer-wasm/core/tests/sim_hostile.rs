@@ -11,7 +11,7 @@ use kith_core::epoch::EpochKey;
 use kith_core::identity::{PublicKey, SecretKey};
 use kith_core::invite::Ticket;
 use kith_core::records::{Device, Epoch, Genesis, Grant};
-use kith_core::sim::{Hostile, Story};
+use kith_core::sim::{Hostile, Outcome, Story};
 use kith_core::wire::{Frame, MAX_FRAME, MAX_ITEMS, token};
 
 const SETTLE: u64 = 300_000;
@@ -37,15 +37,11 @@ fn with_hostile_member(seed: u64, role: Role) -> Result<(Story, Hostile), String
 /// The honest ones are alike, show nothing of the attack, and go on working.
 fn unharmed(story: &mut Story) -> Result<(), String> {
     story.settle(SETTLE)?;
-    for node in 0..3 {
-        story.write_own(node);
-        story.write_shared(node);
-    }
+    let written: Vec<usize> = (0..3).map(|node| story.write_own(node)).collect();
     story.settle(SETTLE)?;
     story.check()?;
-    let open = story.ledger.promises.len() - story.ledger.kept();
-    if open > 0 {
-        return Err(format!("{open} writes were not acknowledged after the attack"));
+    if let Some(promise) = written.iter().map(|n| &story.ledger.promises[*n]).find(|p| p.outcome != Outcome::Kept) {
+        return Err(format!("a write after the attack was not acknowledged: {promise:?}"));
     }
     let (tree, _) = story.tree(0)?;
     if tree.get("evil").is_some() { Err(format!("the attack got in: {tree}")) } else { Ok(()) }
@@ -522,6 +518,94 @@ fn floods_of_claims_wishes_and_questions_are_survived() {
             story.world.run(2_000);
             hostile.greet(&mut story.world, VICTIM);
         }
+        unharmed(&mut story)
+    });
+}
+
+#[test]
+fn the_other_branch_sent_to_who_has_one_already_is_noticed() {
+    for_each_seed(3, 100, |seed| {
+        let (mut story, mut hostile) = with_hostile_member(seed, Role::Writer)?;
+        let now = story.world.now();
+        let mut branch = |text: &str| {
+            let mut tip = hostile.tip();
+            let entries: Vec<Verified> = (0..3 + seed % 40)
+                .map(|n| {
+                    let entry = hostile.op(tip, "evil", text, now + n);
+                    tip = Tip { len: entry.header.seq + 1, hash: entry.hash() };
+                    entry
+                })
+                .collect();
+            entries
+        };
+        let (left, right) = (branch("left"), branch("right"));
+        for branch in [&left, &right[..right.len() - 1]] {
+            let raw: Vec<&[u8]> = branch.iter().map(|entry| entry.raw()).collect();
+            hostile.push(&mut story.world, VICTIM, &raw);
+            story.settle(SETTLE)?;
+        }
+        for node in 0..3 {
+            let members = story.world.ask_for(node, Request::Members { space: story.space_ref() }, 10_000);
+            if !format!("{members:?}").contains("\"forked\": Bool(true)") {
+                return Err(format!("peer {node} does not know of the fork: {members:?}"));
+            }
+        }
+        unharmed(&mut story)
+    });
+}
+
+#[test]
+fn a_member_that_does_all_sorts_of_things_in_a_storm_harms_nobody() {
+    for_each_seed(6, 500, |seed| {
+        let (mut story, mut hostile) = with_hostile_member(seed, Role::Writer)?;
+        let mut said: Vec<Verified> = hostile.log.clone();
+        for _ in 0..60 {
+            let victim = story.world.dice.below(3) as usize;
+            hostile.greet(&mut story.world, victim);
+            let Some(base) = story.world.dice.pick(&said).cloned() else { continue };
+            let tip = Tip { len: base.header.seq + 1, hash: base.hash() };
+            let skew = story.world.dice.within((0, 2 * MAX_AHEAD));
+            let time = (story.world.now() + skew).saturating_sub(MAX_AHEAD);
+            let place = format!("mad/{}/{}", story.world.dice.below(3), story.world.dice.below(3));
+            let place = if story.world.dice.once_in(3) { "mad" } else { &place };
+            let mut raw = match story.world.dice.below(10) {
+                0 => base.raw().to_vec(),
+                1 => hostile.entry(tip, Kind::Epoch, b"no epoch", Vec::new()).raw().to_vec(),
+                2 => hostile.sealed(tip, b"no ops").raw().to_vec(),
+                _ => {
+                    let op = hostile.op(tip, place, "mad", time);
+                    said.push(op.clone());
+                    op.raw().to_vec()
+                }
+            };
+            if story.world.dice.once_in(6) {
+                let at = story.world.dice.below(raw.len() as u64) as usize;
+                raw[at] ^= 1 << story.world.dice.below(8);
+            }
+            if story.world.dice.once_in(4) {
+                hostile.claim(&mut story.world, victim, tip);
+            }
+            let mut frames = vec![Frame::Entries(hostile.space, vec![raw])];
+            while let Some(frame) = story.world.heard(hostile.node) {
+                match frame {
+                    // Questions are answered, now and then with something else.
+                    Frame::Ask(space, log, places) => {
+                        let known = places.iter().filter_map(|seq| said.iter().rev().find(|e| e.header.seq == *seq));
+                        let parts = known.map(|entry| (entry.header.seq, entry.signed_part().to_vec())).collect();
+                        frames.push(Frame::Tell(space, log, parts));
+                    }
+                    Frame::Entries(..) | Frame::Fork(..) if story.world.dice.once_in(3) => frames.push(frame),
+                    _ => {}
+                }
+            }
+            for frame in &frames {
+                hostile.say(&mut story.world, victim, frame);
+            }
+            story.adventure();
+        }
+        story.calm();
+        story.settle(SETTLE)?;
+        story.ask_again();
         unharmed(&mut story)
     });
 }

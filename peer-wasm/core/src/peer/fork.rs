@@ -11,7 +11,7 @@ use super::space::{Space, read_entries};
 use super::{Done, Job, LinkId, Peer};
 use crate::codec::Writer;
 use crate::document;
-use crate::entry::{ForkProof, SIGNED_EVERY, Tip, ends_block};
+use crate::entry::{ForkProof, SIGNED_EVERY, Tip, ends_block, prev_of};
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
@@ -140,9 +140,12 @@ impl Peer {
         for (seq, part) in &told {
             match ours.get(seq) {
                 Some(own) if own == part => low = low.max(seq + 1),
-                Some(_) => {
+                Some(own) => {
                     high = high.min(*seq);
                     differs = true;
+                    if prev_of(own).is_some_and(|prev| prev_of(part) == Some(prev)) {
+                        low = low.max(*seq);
+                    }
                 }
                 None => {}
             }
@@ -251,13 +254,17 @@ impl Peer {
         }
         if rebuild {
             draft.batch.delete_ranges.push((Table::View, KeyRange::prefix(&document::view_key(number, &Path::root()))));
-            for log in &mut space.logs {
+            for (number, log) in space.logs.iter_mut().enumerate() {
+                let announced = space.announced.entry(number as u32).or_insert(0);
+                *announced = log.applied.max(*announced).min(log.tip.len);
                 log.applied = 0;
             }
+            let announced: Vec<rows::Run> =
+                space.announced.iter().map(|(log, count)| rows::Run { log: *log, from: 0, count: *count }).collect();
             for log in 0..space.logs.len() as u32 {
                 draft.head(&space, log);
             }
-            draft.batch.puts.push((Table::Head, rows::rebuild_key(number), vec![1]));
+            draft.batch.puts.push((Table::Head, rows::rebuild_key(number), rows::encode_arrival(&announced)));
             space.rebuilding = true;
         }
         draft.batch.durability = Durability::Strict;

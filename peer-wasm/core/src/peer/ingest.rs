@@ -39,6 +39,8 @@ pub(super) struct Prepared {
     epochs: Vec<EpochKey>,
     authority: Option<Authority>,
     problems: Vec<Problem>,
+    /// How many forks were known.
+    forks: usize,
 }
 
 struct PreparedRun {
@@ -115,8 +117,9 @@ impl Peer {
                 return Err(Miss);
             }
         };
-        if prepared.runs.iter().any(|run| self.tip(number, &run.log) != run.tip) {
-            // A log was cut meanwhile: what was judged then may not stand now.
+        let forks = self.spaces.get(&number).map_or(0, |space| space.forks.len());
+        if forks != prepared.forks || prepared.runs.iter().any(|run| self.tip(number, &run.log) != run.tip) {
+            // A fork became known meanwhile: what was judged then may not stand now.
             return Ok(Done::WriteAndAgain(Unit::default()));
         }
         // From here on nothing can be missing.
@@ -209,7 +212,7 @@ impl Peer {
         let session = self.links.get(&id)?.sessions.get(&number)?;
         let entries = session.inbox.front()?.0.clone();
         let space = self.spaces.get(&number)?;
-        let mut prepared = Prepared::default();
+        let mut prepared = Prepared { forks: space.forks.len(), ..Prepared::default() };
         let mut runs: Vec<Vec<Entry>> = Vec::new();
         for entry in entries {
             match runs.last_mut() {

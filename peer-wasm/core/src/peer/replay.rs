@@ -48,9 +48,10 @@ impl Peer {
                 log.applied += opened;
             }
             draft.head(&space, log);
-            if !space.rebuilding {
-                draft.arrived(log, entries.first().map_or(0, |first| first.header.seq), opened);
-            }
+            // What was in the feed before the tree was made anew does not come again.
+            let from = entries.first().map_or(0, |first| first.header.seq);
+            let known = space.announced.get(&log).copied().unwrap_or(0).clamp(from, from + opened);
+            draft.arrived(log, known, from + opened - known);
             for (key, row) in applied.rows {
                 draft.batch.puts.push((Table::View, key, row.encode()));
             }
@@ -61,6 +62,7 @@ impl Peer {
         if space.rebuilding {
             if let Some(space) = self.spaces.get_mut(&number) {
                 space.rebuilding = false;
+                space.announced.clear();
             }
             let batch = Batch { deletes: vec![(Table::Head, rows::rebuild_key(number))], ..Batch::default() };
             return Ok(Done::Write(Unit { batch, effects: vec![Effect::Changed(number, vec![Path::root()])] }));

@@ -54,6 +54,8 @@ pub(super) struct Space {
     pub(super) arrivals: u64,
     /// The tree is being made anew.
     pub(super) rebuilding: bool,
+    /// While it is: how much of each log is in the feed of changes already.
+    pub(super) announced: BTreeMap<u32, u64>,
 }
 
 impl Space {
@@ -71,6 +73,7 @@ impl Space {
             forks: BTreeMap::new(),
             arrivals: 0,
             rebuilding: false,
+            announced: BTreeMap::new(),
         }
     }
 
@@ -120,7 +123,11 @@ impl Space {
                         space.forks.insert(log, proof);
                     }
                 }
-                Some(HeadKey::Rebuilding) => space.rebuilding = true,
+                Some(HeadKey::Rebuilding) => {
+                    space.rebuilding = true;
+                    space.announced =
+                        rows::decode_arrival(&value).into_iter().map(|run| (run.log, run.count)).collect();
+                }
                 None => {}
             }
         }
