@@ -1,0 +1,49 @@
+// Both sides without a network, editing the same and different fields, then together again.
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { missing, startProxy, startRelay, waitFor } from '../harness/index.mjs'
+import { NETWORK_MS, person, together } from './peers-support.mjs'
+
+describe('edits on both sides of a cut', { skip: missing('chromium', 'firefox') }, () => {
+  it('come together to one state everywhere, and nothing is lost', async () => {
+    const relay = await startRelay()
+    // Each reaches the relay over a line of its own; WebRTC is off, so a cut line is no network at all.
+    const lines = [await startProxy(relay.url), await startProxy(relay.url)]
+    const ada = await person('chromium', lines[0].url, { webrtc: 'blocked' })
+    const ben = await person('firefox', lines[1].url, { webrtc: 'blocked' })
+    const space = await together(ada, ben)
+    const at = `/~/${space}/plan`
+    await ada.put(at, { title: 'Trip', days: 3, tags: ['a'] })
+    await ben.sees(at, { days: 3, tags: ['a'], title: 'Trip' })
+
+    await Promise.all(lines.map((line) => line.cut()))
+    const alone = (who) =>
+      waitFor(async () => (await who.status()).links.length === 0, { what: `${who.browser.kind} to be alone`, timeout: NETWORK_MS })
+    await Promise.all([alone(ada), alone(ben)])
+    // The same field and different ones, new values and deletions.
+    await ada.ask('PATCH', at, { title: 'From Ada', adas: 1 }, { 'Content-Type': 'application/merge-patch+json' })
+    await ben.ask('PATCH', at, { title: 'From Ben', days: 5 }, { 'Content-Type': 'application/merge-patch+json' })
+    for (let n = 0; n < 20; n++) {
+      await ada.put(`/~/${space}/notes/ada${n}`, { n })
+      await ben.put(`/~/${space}/notes/ben${n}`, { n })
+    }
+    assert.equal((await ada.ask('DELETE', `${at}/tags`)).status, 204)
+
+    await Promise.all(lines.map((line) => line.restore()))
+    const whole = async (who) => (await who.ask('GET', `/~/${space}`)).text
+    await waitFor(
+      async () => {
+        const [one, two] = await Promise.all([whole(ada), whole(ben)])
+        const notes = Object.keys(JSON.parse(one).notes ?? {})
+        return one === two && notes.length === 40
+      },
+      { what: 'both to have one state', timeout: 2 * NETWORK_MS },
+    )
+    const plan = (await ada.ask('GET', at)).json
+    assert.equal(plan.adas, 1)
+    assert.equal(plan.days, 5)
+    assert.ok(['From Ada', 'From Ben'].includes(plan.title))
+    assert.equal(plan.tags, undefined)
+    await Promise.all([ada.close(), ben.close(), relay.kill()])
+  })
+})
