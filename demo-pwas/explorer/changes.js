@@ -4,20 +4,23 @@ import { follow } from '/assets/follow.js'
 
 const PAGE = 1000
 
-/** Follows `$changes` from now on. `onChange` gets { cursor, path, kind, version, author, time } for each, `onRefused` a sentence if the peer refuses. */
-export async function followChanges(space, onChange, onRefused) {
+/**
+ * Follows `$changes` from now on. `on.change` gets { cursor, path, kind, version, author, time } for each, `on.refused` a sentence if the peer
+ * refuses. What was there before is read past, page by page until one is empty, and only counted: `on.skipped` gets the number so far.
+ */
+export async function followChanges(space, on) {
   const place = `/~/${keys(space)}/$changes`
-  // What was there before is skipped: pages are read, without drawing anything, until one is not full.
   let since = ''
-  for (let full = true; full; ) {
+  for (let skipped = 0, more = true; more; on.skipped(skipped)) {
     const page = await (await ask(`${place}?limit=${PAGE}${since && `&since=${encodeURIComponent(since)}`}`)).json()
-    full = page.items.length === PAGE
-    since = page.next ?? page.items.at(-1)?.cursor ?? since
+    more = page.items.length > 0
+    skipped += page.items.length
+    since = page.next ?? since
   }
   const message = (event) => {
     const change = JSON.parse(event.data)
     since = change.cursor
-    onChange(change)
+    on.change(change)
   }
-  follow(() => `${place}${since && `?since=${encodeURIComponent(since)}`}`, { message }, onRefused)
+  follow(() => `${place}${since && `?since=${encodeURIComponent(since)}`}`, { message }, on.refused)
 }

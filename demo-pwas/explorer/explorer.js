@@ -4,7 +4,7 @@ import { playIcon, stopIcon } from '/assets/icons.js'
 import { ask, keys } from '/assets/ask.js'
 import { attempt, currentSpace, findSpace, followStatus, peerReady, say } from '/assets/shell.js'
 import { spacePicker } from '/assets/space-picker.js'
-import { shortId } from '/assets/words.js'
+import { count, shortId } from '/assets/words.js'
 import { followChanges } from '/explorer/changes.js'
 import { Editor } from '/explorer/editor.js'
 import { MAX_COUNT, MAX_RATE, PLACE, generate } from '/explorer/generator.js'
@@ -14,7 +14,7 @@ import { Tree } from '/explorer/tree.js'
 
 /** Changes shown at most, and own writes remembered until they come back through the feed. */
 const SHOWN = 60
-const OPEN_WRITES = 2000
+const OPEN_WRITES = 20_000
 
 /** The space this page is about; an invite may change it while the page starts. */
 let space = currentSpace()
@@ -23,6 +23,8 @@ const state = {
   status: undefined,
   error: '',
   live: false,
+  /** Changes from before this page was opened, while they are read past. */
+  skipped: 0,
   joining: '',
   run: undefined,
   changes: [],
@@ -160,7 +162,7 @@ function loadForm(locked) {
 }
 
 function runWords(run) {
-  if (!run) return state.live ? 'Not started.' : 'Reading what happened so far…'
+  if (!run) return state.live ? 'Not started.' : `Reading what happened so far… ${count(state.skipped, 'change')}`
   const done = `${run.answered.toLocaleString('en')} of ${run.count.toLocaleString('en')} written, ${run.perSecond.toFixed(1)} per second.`
   return run.behind ? `${done} This device is slower than the rate you asked for.` : done
 }
@@ -206,7 +208,14 @@ async function start() {
       state.entriesAtStart ??= findSpace(status, space)?.entries
       draw()
     })
-    await followChanges(space, onChange, (sentence) => say(sentence, 'bad'))
+    await followChanges(space, {
+      change: onChange,
+      refused: (sentence) => say(sentence, 'bad'),
+      skipped: (skipped) => {
+        state.skipped = skipped
+        draw()
+      },
+    })
     state.live = true
   } catch (error) {
     state.error = error.message
