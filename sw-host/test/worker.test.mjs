@@ -1,0 +1,51 @@
+// The worker's rules that need no browser: leaving together, body limits, the shell's list, relays.
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { load } from './load.mjs'
+
+const later = (ms, value) => new Promise((resolve) => setTimeout(resolve, ms, value))
+
+test('answers leave as they come, unless the worker is to be replaced: then together', async () => {
+  const { LeaveTogether, TOGETHER_MS } = await load('worker/leave-together.ts')
+  let replaced = false
+  let idle = 0
+  const gate = new LeaveTogether(() => replaced, () => idle++)
+  const order = []
+  const pass = (name, ms) => gate.pass(later(ms)).then(() => order.push(name))
+  await Promise.all([pass('slow', 30), pass('quick', 1)])
+  assert.deepEqual(order, ['quick', 'slow'])
+  assert.equal(idle, 0)
+
+  replaced = true
+  order.length = 0
+  const began = performance.now()
+  await Promise.all([pass('quick', 1), pass('slow', 60), pass('failed', 1)])
+  assert.equal(idle, 1, 'one idle moment')
+  assert.ok(performance.now() - began < TOGETHER_MS, 'nobody waited for the deadline')
+  // Something that never ends holds the others up only for a while.
+  void gate.pass(new Promise(() => undefined))
+  await pass('patient', 1)
+  assert.equal(idle, 2)
+  await assert.rejects(gate.pass(Promise.reject(new Error('no'))), /no/)
+})
+
+test('a body above the limit is refused before it is all read', async () => {
+  const { requestBody, BODY_LIMIT } = await load('worker/request-body.ts')
+  const ask = (body) => requestBody(new Request('https://a.example/~/me/x', { method: 'PUT', body, duplex: 'half' }))
+  assert.equal((await ask(new Uint8Array(BODY_LIMIT))).byteLength, BODY_LIMIT)
+  let given = 0
+  const endless = new ReadableStream({ pull(controller) { given += 65_536; controller.enqueue(new Uint8Array(65_536)) } })
+  await assert.rejects(ask(endless), ({ status, problem }) => status === 413 && problem.limit === BODY_LIMIT)
+  assert.ok(given < 2 * BODY_LIMIT, `${given} bytes were taken`)
+  assert.equal(await requestBody(new Request('https://a.example/', { method: 'GET' })), undefined)
+})
+
+test('a shell list names files of this origin, and nothing of ours', async () => {
+  const { parseShellList, SHELL_FILES } = await load('worker/page-shell.ts')
+  const parse = (value) => parseShellList(value, 'https://a.example/app/shell.json')
+  const list = parse({ release: '1.2', files: { '/': 'aa', 'part.js': 'bb', 'https://b.example/x': 'cc', '/~/me/x': 'dd' } })
+  assert.deepEqual([...list.files], [['https://a.example/', 'aa'], ['https://a.example/app/part.js', 'bb']])
+  assert.deepEqual([...parse({ release: '1', files: ['/a'] }).files], [['https://a.example/a', undefined]])
+  assert.equal(parse({ release: '1', files: Array.from({ length: SHELL_FILES + 9 }, (_, n) => `/${n}`) }).files.size, SHELL_FILES)
+  for (const bad of [null, [], {}, { release: 1, files: [] }, { release: '../x', files: [] }, { release: '1' }]) assert.equal(parse(bad), undefined)
+})
