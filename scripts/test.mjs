@@ -3,14 +3,14 @@
 //   npm test -- e2e/board cargo        only suites whose path contains one of the words; `cargo` (or a crate's name) is the Rust tests
 //   npm test -- --long                 what takes many minutes in full (also: npm run test:long)
 //   npm test -- --no-build             with what is built already
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
 import { at, have, ROOT, SCRATCH, WASM_TARGET } from './lib/paths.mjs'
 import { ask, cargo, run } from './lib/run.mjs'
 import { readCargo, readNode } from './lib/results.mjs'
 import { main, PlainError, say, sayError } from './lib/say.mjs'
 import { ensurePackages, ensureRust } from './lib/setup.mjs'
-import { buildRelay, buildWasm, buildWeb, listing, scratch } from './lib/steps.mjs'
+import { buildRelay, buildWasm, buildWeb, listing } from './lib/steps.mjs'
 
 const MINUTE = 60_000
 /** How long one test file may take, unless its first lines say `limit: N min`. */
@@ -31,8 +31,7 @@ const FOLDERS = [
 const flags = process.argv.slice(2).filter((arg) => arg.startsWith('--'))
 const words = process.argv.slice(2).filter((arg) => !arg.startsWith('--'))
 const long = flags.includes('--long')
-const environment = { ...process.env, KITH_PROCESSES: join(SCRATCH, 'processes'), ...(long ? { KITH_LONG: '1' } : {}) }
-process.env.KITH_PROCESSES = environment.KITH_PROCESSES
+const environment = { ...process.env, ...(long ? { KITH_LONG: '1' } : {}) }
 
 const results = []
 const add = (result) => {
@@ -85,7 +84,7 @@ const limitOf = (file) => {
 }
 
 async function testSuite({ file, name }, sweep) {
-  const tap = join(SCRATCH, 'tap', `${name.replaceAll('/', '-')}.tap`)
+  const tap = join(SCRATCH, 'tap', `${process.pid}-${name.replaceAll('/', '-')}`)
   mkdirSync(join(SCRATCH, 'tap'), { recursive: true })
   writeFileSync(tap, '')
   const own = /\.test\.mjs$/.test(name)
@@ -115,6 +114,7 @@ async function testSuite({ file, name }, sweep) {
     total.failures.push({ name: 'the whole file', error: 'ran no test' })
   }
   if (left.length > 0 && !timedOut) say('test', `${name} left running, now ended: ${left.join(', ')}`)
+  if (total.failed === 0) rmSync(tap, { force: true })
   add({ name, ms, ...total })
 }
 
@@ -163,10 +163,10 @@ await main(async () => {
         if (fatal) add({ name: kind, passed: 0, failed: 1, skipped: 0, failures: [{ name: 'this browser', error: why }] })
       }
       if (!flags.includes('--no-build')) await prepare()
-      const { sweep } = await import('../tests-wasm/harness/processes.mjs')
-      scratch('tap')
-      sweep()
-      for (const suite of chosen) await testSuite(suite, sweep)
+      const { ownRegistry, sweep } = await import('../tests-wasm/harness/processes.mjs')
+      const registry = ownRegistry(join(SCRATCH, 'processes'))
+      environment.KITH_PROCESSES = registry
+      for (const suite of chosen) await testSuite(suite, () => sweep(registry))
     }
   } catch (error) {
     sayError(error)

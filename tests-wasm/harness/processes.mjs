@@ -131,13 +131,13 @@ for (const [signal, code] of [['SIGINT', 130], ['SIGTERM', 143], ['SIGHUP', 129]
   process.on(signal, () => process.exit(code))
 }
 
-/** Ends what earlier test processes left behind (they were killed before they could); returns the names. */
-export function sweep() {
-  if (!existsSync(REGISTRY)) return []
+/** Ends what a test process left behind (it was killed before it could do so itself); returns the names. */
+export function sweep(registry = REGISTRY) {
+  if (!existsSync(registry)) return []
   const found = []
-  for (const note of readdirSync(REGISTRY)) {
+  for (const note of readdirSync(registry)) {
     const [pid, began] = note.split('-')
-    const file = join(REGISTRY, note)
+    const file = join(registry, note)
     if (began !== '' && birth(Number(pid)) === began) {
       found.push(readFileSync(file, 'utf8'))
       killGroup(Number(pid))
@@ -145,4 +145,25 @@ export function sweep() {
     rmSync(file, { force: true })
   }
   return found
+}
+
+const alive = (pid) => {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return error.code === 'EPERM'
+  }
+}
+
+/** A registry for this test run alone, below a folder; those of runs that are no more are swept. */
+export function ownRegistry(folder) {
+  for (const run of existsSync(folder) ? readdirSync(folder) : []) {
+    if (alive(Number(run))) continue
+    sweep(join(folder, run))
+    rmSync(join(folder, run), { recursive: true, force: true })
+  }
+  const own = join(folder, String(process.pid))
+  mkdirSync(own, { recursive: true })
+  return own
 }
