@@ -112,7 +112,6 @@ const files = {
   'kith.js': await bundle('src/page/index.ts', { format: 'esm', define }),
   'kith-worker.js': await bundle('src/worker/kith-worker.ts', { format: 'esm', ...worker }),
   'kith-worker-classic.js': await bundle('src/worker/kith-worker.ts', { format: 'iife', ...worker }),
-  'kith-heartbeat.js': heartbeat,
   'kith.d.ts': await declarations(at('src')),
 }
 await mkdir(join(dist, 'kith'), { recursive: true })

@@ -42,8 +42,8 @@ export function serviceWorkers(): ServiceWorkerContainer {
 const noWorkers = (cause?: unknown): KithError =>
   fail(
     'no-service-worker',
-    'This window does not allow Service Workers, which Kith lives in. Private windows in Firefox are like that, and browsers that block site data. ' +
-      'Open this page in an ordinary window.',
+    'This window does not allow Service Workers, which Kith lives in. Private windows of some browsers are like that, and browsers that block site data. ' +
+      'Open this page in an ordinary window, or in a recent Firefox, Chrome, Edge or Safari.',
     cause,
   )
 

@@ -27,7 +27,7 @@ export async function buildHost({ peer = 'fake', suffix = '', into = tempDir('ki
 
 /** Puts a build in the place of another, as a deployment does. */
 export async function deploy(from, to) {
-  for (const name of ['kith.js', 'kith-worker.js', 'kith-worker-classic.js', 'kith-heartbeat.js', 'kith']) {
+  for (const name of ['kith.js', 'kith-worker.js', 'kith-worker-classic.js', 'kith']) {
     await rm(join(to, name), { recursive: true, force: true })
     await cp(join(from, name), join(to, name), { recursive: true })
   }
