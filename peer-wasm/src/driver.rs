@@ -112,7 +112,7 @@ impl<S: Store + 'static> Driver<S> {
                     };
                     driver.feed(input);
                     driver.commits.set(driver.commits.get() + 1);
-                    if driver.commits.get() % USAGE_EVERY == 0 {
+                    if driver.commits.get() % USAGE_EVERY == 1 {
                         driver.measure_storage();
                     }
                 });

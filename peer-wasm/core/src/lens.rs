@@ -28,10 +28,13 @@ impl Answers {
     }
 }
 
+/// In which transaction a row was written, and what it holds; none if it was removed.
+type Written = (u64, Option<Vec<u8>>);
+
 /// Row changes that are not yet sure to be seen by every load: newer than the store, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Overlay {
-    rows: BTreeMap<(Table, Vec<u8>), (u64, Option<Vec<u8>>)>,
+    rows: BTreeMap<(Table, Vec<u8>), Written>,
     ranges: Vec<(u64, Table, KeyRange)>,
 }
 

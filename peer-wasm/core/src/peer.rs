@@ -469,7 +469,7 @@ impl Peer {
                 }
                 self.reply(id, reply);
             }
-            Effect::Subscribed(id, reply, subscription) => self.opened(id, reply, subscription),
+            Effect::Subscribed(id, reply, subscription) => self.opened(id, reply, *subscription),
             Effect::Update(id, told) => self.hand_out(id, told.0, told.1),
             Effect::Changed(space, paths) => self.changed(space, &paths),
             Effect::Authority(space) => self.authority_changed(space),

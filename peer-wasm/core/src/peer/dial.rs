@@ -137,7 +137,7 @@ impl Peer {
                 wanted.push((ticket.inviter, hints));
             }
             for (peer, mut relays) in wanted {
-                relays.sort();
+                relays.sort_unstable();
                 relays.dedup();
                 if peer != own {
                     self.dial(peer, relays, joining || own < peer);
@@ -158,7 +158,7 @@ impl Peer {
             dial.at = now + POLITE_WAIT;
         }
         match dial.under_way {
-            Some(since) if now < since + DIAL_PATIENCE => return,
+            Some(since) if now < since + DIAL_PATIENCE => {}
             Some(_) => self.dials.failed(peer, now, &mut self.entropy),
             None if now >= dial.at => {
                 dial.under_way = Some(now);

@@ -398,7 +398,7 @@ fn admitted(authority: &Authority, log: &PublicKey, entries: &[Verified]) -> Opt
     for entry in entries {
         if let Ok(Some(record)) = Record::of(entry) {
             let authority = known.get_or_insert_with(|| authority.clone());
-            drop(authority.admit(log, entry.header.seq, &record));
+            let _ = authority.admit(log, entry.header.seq, &record);
         }
     }
     known

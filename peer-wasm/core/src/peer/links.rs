@@ -474,7 +474,7 @@ impl Peer {
         // Who may do what comes before what they did.
         let rank =
             |log: &PublicKey| (*log != space.row.key, space.authority.role(log) != Some(crate::api::Role::Owner));
-        wants.sort_by_key(|(log, _)| rank(log));
+        wants.sort_unstable_by_key(|(log, _)| (rank(log), *log));
         let key = space.row.key;
         if !wants.is_empty() {
             if let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) {

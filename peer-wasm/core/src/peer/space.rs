@@ -230,14 +230,5 @@ pub(super) fn read_entries(
         }
     }
     // Only what follows without a gap.
-    let mut next = from;
-    let mut entries = Vec::new();
-    for (seq, entry) in found {
-        if seq != next {
-            break;
-        }
-        next += 1;
-        entries.push(entry);
-    }
-    Ok(entries)
+    Ok((from..).zip(found).take_while(|(next, (seq, _))| next == seq).map(|(_, (_, entry))| entry).collect())
 }

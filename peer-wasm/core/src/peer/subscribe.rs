@@ -81,9 +81,9 @@ impl Peer {
         Ok(Done::Write(Unit { effects: vec![effect], ..Unit::default() }))
     }
 
-    pub(super) fn opened(&mut self, id: RequestId, reply: Reply, subscription: Box<Subscription>) {
+    pub(super) fn opened(&mut self, id: RequestId, reply: Reply, subscription: Subscription) {
         if let Reply::Subscribed(open) = &reply {
-            self.subscriptions.insert(*open, *subscription);
+            self.subscriptions.insert(*open, subscription);
         }
         self.reply(id, reply);
     }
