@@ -4,7 +4,7 @@ import { playIcon, stopIcon } from '/assets/icons.js'
 import { ask, keys } from '/assets/ask.js'
 import { attempt, currentSpace, findSpace, followStatus, peerReady, say } from '/assets/shell.js'
 import { spacePicker } from '/assets/space-picker.js'
-import { count, shortId } from '/assets/words.js'
+import { shortId } from '/assets/words.js'
 import { followChanges } from '/explorer/changes.js'
 import { Editor } from '/explorer/editor.js'
 import { MAX_COUNT, MAX_RATE, PLACE, generate } from '/explorer/generator.js'
@@ -24,7 +24,6 @@ const state = {
   error: '',
   live: false,
   /** Changes from before this page was opened, while they are read past. */
-  skipped: 0,
   joining: '',
   run: undefined,
   changes: [],
@@ -162,7 +161,7 @@ function loadForm(locked) {
 }
 
 function runWords(run) {
-  if (!run) return state.live ? 'Not started.' : `Reading what happened so far… ${count(state.skipped, 'change')}`
+  if (!run) return state.live ? 'Not started.' : 'Getting ready…'
   const done = `${run.answered.toLocaleString('en')} of ${run.count.toLocaleString('en')} written, ${run.perSecond.toFixed(1)} per second.`
   return run.behind ? `${done} This device is slower than the rate you asked for.` : done
 }
@@ -211,10 +210,6 @@ async function start() {
     await followChanges(space, {
       change: onChange,
       refused: (sentence) => say(sentence, 'bad'),
-      skipped: (skipped) => {
-        state.skipped = skipped
-        draw()
-      },
     })
     state.live = true
   } catch (error) {

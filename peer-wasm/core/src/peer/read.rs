@@ -14,6 +14,9 @@ use crate::version::{Agent, Version};
 /// The most arrivals looked at for one page of changes.
 const ARRIVALS_PER_PAGE: usize = 256;
 
+/// The cursor that stands for the end of the feed as it is now.
+pub(super) const NOW: &str = "now";
+
 /// The value at a path with its versions.
 pub(super) type Found = Result<(Option<Body>, Vec<Version>), Refusal>;
 
@@ -74,6 +77,12 @@ impl Peer {
         Ok(Reply::List { items: listing.items, next: listing.next, version: listing.version })
     }
 
+    /// The cursor behind everything that has arrived in a space.
+    pub(super) fn newest_cursor(&self, number: u32) -> Option<String> {
+        let arrival = self.spaces.get(&number)?.arrivals;
+        Some(Cursor { arrival, op: 0 }.to_string())
+    }
+
     /// A page of changes after a cursor. The cursor is `<arrival>.<op>`: the place after which to go on.
     pub(super) fn read_changes(
         &mut self,
@@ -82,6 +91,9 @@ impl Peer {
         limit: usize,
         lens: &Lens<'_>,
     ) -> Result<Result<(Vec<ChangeItem>, String), Refusal>, Miss> {
+        if since == Some(NOW) {
+            return Ok(Ok((Vec::new(), self.newest_cursor(number).unwrap_or_default())));
+        }
         let Some(from) = since.map_or(Some(Cursor::START), Cursor::parse) else {
             return Ok(Err(Refusal::Malformed("`since` is not a cursor of this feed.".to_owned())));
         };

@@ -1,6 +1,7 @@
 //! Subscriptions: pulled one update at a time, so a slow reader gets the newest state and never a queue.
 
 use super::commit::{Effect, Unit};
+use super::read::NOW;
 use super::{Done, Job, MAX_SUBSCRIPTIONS, Peer, read};
 use crate::api::Role;
 use crate::api::{Item, Refusal, Reply, RequestId, SpaceRef, SubscriptionId, Target, Update};
@@ -71,6 +72,7 @@ impl Peer {
                 parents.dedup();
                 Seen::Versions(parents)
             }
+            Target::Changes { since: Some(since), .. } if since == NOW => Seen::Cursor(self.newest_cursor(number)),
             Target::Changes { since, .. } => Seen::Cursor(since.clone()),
             _ => Seen::Nothing,
         };
