@@ -89,6 +89,22 @@ for (const kind of availableBrowsers().filter((name) => name !== 'webkit')) {
       await browser.close()
     })
 
+    test('a browser without module workers gets the classic one', async () => {
+      const noModules = `<script>
+        const { register } = ServiceWorkerContainer.prototype
+        ServiceWorkerContainer.prototype.register = function (url, options) {
+          return options?.type === 'module' ? Promise.reject(new TypeError('type "module" is not supported')) : register.call(this, url, options)
+        }</script>`
+      const { url } = await startSite({ dir, files: { '/': html(`${noModules}<script type="module" src="/kith.js" data-relay="none"></script>`) } })
+      const browser = await openBrowser(kind)
+      const page = await browser.newPage(url)
+      assert.deepEqual(await roundTrip(page), [201, { title: 'Tea' }])
+      assert.deepEqual(await workers(page), ['/kith-worker-classic.js'])
+      await page.reload()
+      assert.deepEqual(await roundTrip(page), [200, { title: 'Tea' }])
+      await browser.close()
+    })
+
     test("importScripts in the author's classic worker, which the author registers", async () => {
       const { url } = await startSite({
         dir,

@@ -136,6 +136,35 @@ for (const kind of availableBrowsers().filter((name) => name !== 'webkit')) {
       await browser.close()
     })
 
+    test('a page that the new worker no longer understands loads itself anew, once', async () => {
+      const site = await deployed()
+      const browser = await openBrowser(kind)
+      const page = await browser.newPage(site.url)
+      await page.evaluate(() => window.kith.ready)
+      // A worker from the future: it answers every greeting in another protocol.
+      site.files['/kith-worker.js'] = {
+        type: 'text/javascript',
+        body: `addEventListener('install', (event) => event.waitUntil(skipWaiting()))
+          addEventListener('activate', (event) => event.waitUntil(clients.claim()))
+          addEventListener('message', ({ ports }) => ports[0]?.postMessage({ kith: 99, type: 'welcome', instance: 'future', release: '99' }))`,
+      }
+      const loads = () => site.requests.filter(({ path }) => path === '/').length
+      assert.equal(loads(), 1)
+      await page.evaluate(() => navigator.serviceWorker.getRegistration().then((registration) => void registration.update()))
+      const told = await page.waitFor(() => window.kith?.problem?.detail, { what: 'the page loaded anew to say that it is too old as well' })
+      assert.match(told, /two releases/)
+      assert.equal(loads(), 2)
+      // The new page script arrives with the next load: all is well then.
+      delete site.files['/kith-worker.js']
+      await page.evaluate(async () => {
+        const changed = new Promise((resolve) => navigator.serviceWorker.addEventListener('controllerchange', resolve, { once: true }))
+        await (await navigator.serviceWorker.getRegistration()).update()
+        await changed
+      })
+      await page.waitFor(() => window.kith.problem === undefined, { what: 'the page to find the worker it understands' })
+      await browser.close()
+    })
+
     test('damaged and half-downloaded wasm is refused, and fetched again', async () => {
       const site = await deployed()
       const good = await readFile(join(site.dir, 'kith', 'peer_bg.wasm'))
