@@ -84,6 +84,7 @@ impl Peer {
             self.dial_members();
             self.retry_held();
             self.give_up_waiting();
+            self.repeat();
         }
         if let Some(until) = self.joins.iter().map(|join| join.until()).min() {
             self.wake_by(until);

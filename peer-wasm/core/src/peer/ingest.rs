@@ -72,7 +72,7 @@ enum Then {
     /// Nothing: it was known already.
     Nothing,
     /// No honest peer sends this.
-    Strike,
+    Offence,
 }
 
 impl Peer {
@@ -201,7 +201,10 @@ impl Peer {
                 }
                 Then::SearchFork => self.suspect_fork(id, number, problem.log, Vec::new()),
                 Then::Compare(parts) => self.suspect_fork(id, number, problem.log, parts),
-                Then::Strike => self.strike(id, problem.why),
+                Then::Offence => {
+                    self.shun(id, problem.why);
+                    break;
+                }
                 Then::AskAgain | Then::Nothing => {}
             }
         }
@@ -270,7 +273,7 @@ impl Peer {
             let then = match error {
                 EntryError::WrongPrev => Then::SearchFork,
                 EntryError::WrongSeq => Then::AskAgain,
-                _ => Then::Strike,
+                _ => Then::Offence,
             };
             (error.name(), then)
         })?;
@@ -408,7 +411,7 @@ fn after(error: &AuthorityError) -> Then {
     match error {
         // Another log may bring what is missing.
         AuthorityError::NotAMember | AuthorityError::NotAllowed | AuthorityError::Grant => Then::Hold,
-        AuthorityError::Malformed(_) | AuthorityError::Genesis | AuthorityError::Device => Then::Strike,
+        AuthorityError::Malformed(_) | AuthorityError::Genesis | AuthorityError::Device => Then::Offence,
     }
 }
 

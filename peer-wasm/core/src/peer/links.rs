@@ -10,7 +10,7 @@ use super::rows;
 use super::space::{Space, read_entries};
 use super::{Done, Job, LinkId, LinkPath, MAX_LINKS, Output, Peer};
 use crate::codec::Writer;
-use crate::entry::{Entry, Kind};
+use crate::entry::{Entry, EntryError, Kind};
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
 use crate::rows::{Batch, Table};
@@ -23,6 +23,10 @@ const MAX_INBOX: usize = 12 << 20;
 const SHUN: u64 = 60_000;
 /// How long a peer that was asked for a log may send nothing of it, in milliseconds.
 const PATIENCE: u64 = 10_000;
+/// What was said on a link is said again after this time, in milliseconds, in case it was not heard …
+const REPEAT: u64 = 60_000;
+/// … for this many logs of a space at a time.
+const REPEAT_LOGS: usize = 256;
 /// Damaged frames after which a link is closed.
 const MAX_STRIKES: u32 = 8;
 
@@ -37,6 +41,9 @@ pub(super) struct Link {
     pub(super) sessions: BTreeMap<u32, Session>,
     tokens: BTreeSet<Token>,
     strikes: u32,
+    /// When everything is said again, and from which log on.
+    repeat_at: u64,
+    repeat_from: usize,
 }
 
 /// What two peers have said about one space.
@@ -104,6 +111,8 @@ impl Peer {
             sessions: BTreeMap::new(),
             tokens: BTreeSet::new(),
             strikes: 0,
+            repeat_at: self.now + REPEAT,
+            repeat_from: 0,
         };
         self.links.insert(id, link);
         if self.booted {
@@ -290,10 +299,7 @@ impl Peer {
         let frame = match Frame::decode(bytes) {
             Ok(frame) => frame,
             Err(_) => {
-                // The transport lets no damage through, so this is no accident, and what was lost cannot be guessed:
-                // a new link begins with everything.
-                self.refuse_from(id, "malformed-frame");
-                return self.shun(id, "malformed-frame");
+                return self.offence(id, "malformed-frame");
             }
         };
         if let Frame::Open(tokens) = frame {
@@ -335,7 +341,7 @@ impl Peer {
         }
     }
 
-    /// A frame that no honest peer sends. A few are forgiven (they may be damage), then the link is closed.
+    /// A frame that no honest peer of this version sends. A few are forgiven, then the link is closed.
     pub(super) fn strike(&mut self, id: LinkId, what: &'static str) {
         self.refuse_from(id, what);
         let Some(link) = self.links.get_mut(&id) else { return };
@@ -345,8 +351,15 @@ impl Peer {
         }
     }
 
+    /// Something no honest peer of any version sends. The transport lets no damage through, so this is no accident;
+    /// and what was lost with it cannot be guessed, while a new link begins with everything.
+    pub(super) fn offence(&mut self, id: LinkId, what: &'static str) {
+        self.refuse_from(id, what);
+        self.shun(id, what);
+    }
+
     /// Closes a link and stays away from who was at its other end for a while.
-    fn shun(&mut self, id: LinkId, what: &'static str) {
+    pub(super) fn shun(&mut self, id: LinkId, what: &'static str) {
         let peer = self.links.get(&id).map(|link| link.peer);
         self.hang_up(id, what);
         if let Some(peer) = peer {
@@ -371,10 +384,11 @@ impl Peer {
         for bytes in raw {
             match Entry::decode(bytes) {
                 Ok(entry) => entries.push(entry),
-                Err(error) => {
+                Err(error @ (EntryError::KindNotSupported(_) | EntryError::VersionNotSupported(_))) => {
                     self.strike(id, error.name());
                     break;
                 }
+                Err(error) => return self.offence(id, error.name()),
             }
         }
         let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) else { return };
@@ -519,6 +533,31 @@ impl Peer {
         late.dedup();
         for number in late {
             self.ask_everyone(number);
+        }
+    }
+
+    /// Says again, now and then, what was said before: what got lost on either side is made good.
+    pub(super) fn repeat(&mut self) {
+        let now = self.now;
+        let due: Vec<LinkId> =
+            self.links.iter().filter(|(_, link)| now >= link.repeat_at).map(|(id, _)| *id).collect();
+        for id in due {
+            self.open_link(id);
+            let Some(link) = self.links.get_mut(&id) else { continue };
+            link.repeat_at = now + REPEAT;
+            let from = link.repeat_from;
+            link.repeat_from = from.wrapping_add(REPEAT_LOGS);
+            let sessions: Vec<(u32, bool)> = link.sessions.iter().map(|(number, s)| (*number, s.member)).collect();
+            for (number, member) in sessions {
+                if !member {
+                    self.start_later(Job::Meet(id, number));
+                    continue;
+                }
+                let count = self.spaces.get(&number).map_or(0, |space| space.logs.len());
+                let logs: Vec<u32> =
+                    (0..REPEAT_LOGS.min(count)).map(|log| ((from + log) % count) as u32).collect();
+                self.say_have(id, number, &logs);
+            }
         }
     }
 

@@ -178,12 +178,15 @@ impl World {
         let Some(node) = self.nodes.get_mut(id).filter(free) else { return };
         node.life += 1;
         node.wake_at = None;
+        let born = node.life;
         node.peer = Some(Peer::new(now, Config { entropy: seed, version: "sim".to_owned() }));
+        self.note(|| format!("{id} lives for the {born}. time"));
         self.drain(id);
     }
 
     /// Stops a peer at once, in the middle of whatever it does. Only what is on its disk remains.
     pub fn crash(&mut self, id: NodeId) {
+        self.note(|| format!("{id} dies"));
         let Some(node) = self.nodes.get_mut(id) else { return };
         node.peer = None;
         node.replies.clear();
@@ -448,6 +451,7 @@ impl World {
             Output::Load(load, reads) => {
                 let delay = self.dice.within(weather.load);
                 let rows = if self.dice.once_in(weather.fail_load) {
+                    self.note(|| format!("{id} cannot read"));
                     Some(Err("the simulated disk could not be read".to_owned()))
                 } else if self.dice.once_in(2) {
                     // What a store answers is how things stood at some moment between question and answer.
@@ -461,6 +465,7 @@ impl World {
                 let delay = self.dice.within(weather.commit);
                 let event = if self.dice.once_in(weather.fail_commit) {
                     let fault = if self.dice.once_in(2) { Fault::Full } else { Fault::Broken("simulated".to_owned()) };
+                    self.note(|| format!("{id} cannot commit: {fault:?}"));
                     Event::Failed { node: id, life, transaction, fault }
                 } else {
                     Event::Written { node: id, life, transaction, batch }
