@@ -2,7 +2,7 @@
 
 use crate::LinkPath;
 use libp2p::core::ConnectedPoint;
-use libp2p::identity::{ed25519, PublicKey};
+use libp2p::identity::{PublicKey, ed25519};
 use libp2p::multiaddr::Protocol;
 use libp2p::{Multiaddr, PeerId};
 
@@ -98,7 +98,10 @@ mod tests {
         let relay = PeerId::random();
         let peer = PeerId::random();
         let hint: Multiaddr = format!("/ip4/127.0.0.1/tcp/1/ws/p2p/{relay}").parse().unwrap();
-        assert_eq!(towards(&hint, peer).unwrap().to_string(), format!("/ip4/127.0.0.1/tcp/1/ws/p2p/{relay}/p2p-circuit/p2p/{peer}"));
+        assert_eq!(
+            towards(&hint, peer).unwrap().to_string(),
+            format!("/ip4/127.0.0.1/tcp/1/ws/p2p/{relay}/p2p-circuit/p2p/{peer}")
+        );
         let straight: Multiaddr = format!("/ip4/127.0.0.1/tcp/1/p2p/{peer}").parse().unwrap();
         assert_eq!(towards(&straight, peer), Some(straight));
         let other = towards(&hint, PeerId::random()).unwrap();

@@ -72,7 +72,11 @@ impl Dials {
     }
 
     /// Where to dial the peer now; `None` when it is not wanted or being dialled already.
-    pub(crate) fn start<'a>(&mut self, peer: PeerId, relays: impl Iterator<Item = &'a Multiaddr>) -> Option<Vec<Multiaddr>> {
+    pub(crate) fn start<'a>(
+        &mut self,
+        peer: PeerId,
+        relays: impl Iterator<Item = &'a Multiaddr>,
+    ) -> Option<Vec<Multiaddr>> {
         let wanted = self.wanted.get_mut(&peer)?;
         if wanted.dialing {
             return None;
@@ -174,7 +178,9 @@ mod tests {
         let first = PeerId::random();
         dials.want(first, vec![]);
         for _ in 0..MAX_WANTED {
-            let hints = (0..20).map(|port| format!("/ip4/127.0.0.1/tcp/{port}/ws/p2p/{}", PeerId::random()).parse().unwrap()).collect();
+            let hints = (0..20)
+                .map(|port| format!("/ip4/127.0.0.1/tcp/{port}/ws/p2p/{}", PeerId::random()).parse().unwrap())
+                .collect();
             dials.want(PeerId::random(), hints);
         }
         assert_eq!(dials.wanted.len(), MAX_WANTED);

@@ -17,9 +17,9 @@ use crate::upgrades::Upgrades;
 use crate::webrtc::{Arrival, Carrier, SignalRequest};
 use crate::{LinkId, LinkPath, Net, NetCommand, NetEvent, NetEvents};
 use futures::channel::mpsc;
-use futures::future::{poll_fn, BoxFuture, FutureExt};
+use futures::future::{BoxFuture, FutureExt, poll_fn};
 use futures::stream::FuturesUnordered;
-use futures::{select, StreamExt};
+use futures::{StreamExt, select};
 use libp2p::core::transport::ListenerId;
 use libp2p::swarm::ConnectionId;
 use libp2p::{Multiaddr, PeerId, Swarm};
@@ -61,6 +61,8 @@ struct Driver {
     carrier: Option<Carrier>,
     connections: HashMap<ConnectionId, Known>,
     upgrade_dials: HashMap<ConnectionId, PeerId>,
+    /// What was last said of peers no direct connection works with.
+    blocked: HashMap<PeerId, String>,
     webrtc_listeners: Vec<ListenerId>,
     signal_waits: BTreeMap<u64, (ConnectionId, SignalRequest)>,
     next_token: u64,
@@ -88,6 +90,7 @@ pub(crate) fn start(assembled: Assembled, relays: Vec<Multiaddr>, listen: Vec<Mu
         carrier: None,
         connections: HashMap::new(),
         upgrade_dials: HashMap::new(),
+        blocked: HashMap::new(),
         webrtc_listeners: Vec::new(),
         signal_waits: BTreeMap::new(),
         next_token: 0,
@@ -159,11 +162,13 @@ impl Driver {
 
     fn later(&mut self, pause: Duration, timer: Timer) {
         let wait = delay(pause);
-        self.timers.push(async move {
-            wait.await;
-            timer
-        }
-        .boxed());
+        self.timers.push(
+            async move {
+                wait.await;
+                timer
+            }
+            .boxed(),
+        );
     }
 
     fn on_timer(&mut self, timer: Timer) {

@@ -10,6 +10,8 @@
 //! * `relays`, `dials`, `upgrades`, `links`: the decisions, without IO.
 //! * `link`: the wire of one link; `streams`: streams on chosen connections; `webrtc`, `ws`: transports.
 
+#![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
+
 pub mod api;
 pub mod limits;
 
@@ -17,6 +19,8 @@ mod address;
 mod backoff;
 mod dials;
 mod driver;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod link;
 mod links;
 mod relays;
@@ -29,7 +33,7 @@ mod webrtc;
 mod ws;
 
 pub use api::{CommandError, LinkId, LinkPath, Net, NetCommand, NetConfig, NetEvent, NetEvents, RelayState};
-pub use libp2p::{multiaddr, Multiaddr, PeerId};
+pub use libp2p::{Multiaddr, PeerId, multiaddr};
 
 use libp2p::identity::Keypair;
 

@@ -13,13 +13,15 @@
 //! The window is what keeps a fast sender from flooding a slow reader where the transport below has no flow
 //! control of its own (WebRTC data channels).
 
-use crate::limits::{LINK_ACK_EVERY, LINK_HEARTBEAT, LINK_HELLO_TIMEOUT, LINK_QUEUE_BYTES, LINK_QUEUE_FRAMES, LINK_WINDOW, MAX_FRAME};
+use crate::limits::{
+    LINK_ACK_EVERY, LINK_HEARTBEAT, LINK_HELLO_TIMEOUT, LINK_QUEUE_BYTES, LINK_QUEUE_FRAMES, LINK_WINDOW, MAX_FRAME,
+};
 use crate::runtime::Delay;
 use crate::{LinkId, LinkPath, NetEvent};
 use futures::channel::{mpsc, oneshot};
-use futures::future::{select, Either};
+use futures::future::{Either, select};
 use futures::task::AtomicWaker;
-use futures::{pin_mut, AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, FutureExt, SinkExt};
+use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, FutureExt, SinkExt, pin_mut};
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
@@ -55,7 +57,7 @@ enum LinkError {
     Io(#[from] io::Error),
     #[error("the other side closed the link")]
     Closed,
-    #[error("a frame of {0} bytes is longer than allowed")]
+    #[error("a frame of {0} bytes is longer than allowed or empty")]
     Oversize(usize),
     #[error("the other side broke the protocol: {0}")]
     Protocol(&'static str),
@@ -154,7 +156,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
 
     async fn run(self, flow: Arc<Flow>, stopped: oneshot::Receiver<String>) {
         let Link { id, peer, path, mut stream, side, misses, mut events, reports } = self;
-        let stopped = stopped.map(|reason| LinkError::Stopped(reason.unwrap_or_else(|_| "the network ended".to_owned())));
+        let stopped =
+            stopped.map(|reason| LinkError::Stopped(reason.unwrap_or_else(|_| "the network ended".to_owned())));
         pin_mut!(stopped);
         let hello = {
             let greet = greet(id, &mut stream, side, &reports);
@@ -181,7 +184,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
                 error
             }
         };
-        let _ = reports.unbounded_send(Report::Ended { link: id, dead: matches!(error, LinkError::Dead | LinkError::HelloTimeout) });
+        let _ = reports.unbounded_send(Report::Ended {
+            link: id,
+            dead: matches!(error, LinkError::Dead | LinkError::HelloTimeout),
+        });
         if matches!(error, LinkError::Stopped(_) | LinkError::Refused | LinkError::Closed) {
             // A clean end where there is time for one; dropping the stream resets it otherwise.
             let close = stream.close();
@@ -271,7 +277,12 @@ async fn exchange<S: AsyncRead + AsyncWrite + Unpin>(
 
 type Forever = Result<std::convert::Infallible, LinkError>;
 
-async fn read_frames<R: AsyncRead + Unpin>(id: LinkId, mut stream: R, flow: &Flow, mut events: mpsc::Sender<NetEvent>) -> Forever {
+async fn read_frames<R: AsyncRead + Unpin>(
+    id: LinkId,
+    mut stream: R,
+    flow: &Flow,
+    mut events: mpsc::Sender<NetEvent>,
+) -> Forever {
     loop {
         let mut word = [0; 4];
         read_some(&mut stream, flow, &mut word).await?;
@@ -361,7 +372,9 @@ async fn write_records<W: AsyncWrite + Unpin>(mut stream: W, flow: &Flow) -> For
         };
         match record {
             Record::Heartbeat => stream.write_all(&0u32.to_be_bytes()).await?,
-            Record::Ack(taken) => stream.write_all(&(ACK | u32::try_from(taken).unwrap_or(ACK - 1)).to_be_bytes()).await?,
+            Record::Ack(taken) => {
+                stream.write_all(&(ACK | u32::try_from(taken).unwrap_or(ACK - 1)).to_be_bytes()).await?
+            }
             Record::Frame(frame) => {
                 let len = u32::try_from(frame.len()).map_err(|_| LinkError::Oversize(frame.len()))?;
                 stream.write_all(&len.to_be_bytes()).await?;
@@ -407,3 +420,36 @@ async fn beat(flow: &Flow, misses: u32) -> Forever {
         }
     }
 }
+
+/// Reads what another peer may write on a link, as [`crate::fuzzing::link`] says.
+#[cfg(feature = "fuzzing")]
+pub(crate) fn fuzz(bytes: &[u8]) -> u64 {
+    use futures::executor::block_on;
+    use futures::io::Cursor;
+    let flow = Flow::default();
+    flow.lock().in_flight = LINK_WINDOW;
+    // More than the frames of any input, so that reading never waits.
+    let (events, told) = mpsc::channel(bytes.len() + 1);
+    let mut stream = Cursor::new(bytes);
+    let ended = match block_on(read_hello(&mut stream)) {
+        Ok(_) => {
+            block_on(read_frames(LinkId(0), stream, &flow, events)).map_or_else(|error| error, |never| match never {})
+        }
+        Err(error) => {
+            drop(events);
+            error
+        }
+    };
+    let frames = block_on(futures::StreamExt::count(told)) as u64;
+    let end = match ended {
+        LinkError::Io(_) => 0,
+        LinkError::Closed => 1,
+        LinkError::Oversize(_) => 2,
+        LinkError::Protocol(_) => 3,
+        _ => 4,
+    };
+    frames.min(1000) * 8 + end
+}
+
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests;

@@ -18,6 +18,8 @@ pub(crate) enum Act<P, C> {
     Stop { link: LinkId, reason: &'static str },
     /// Keep an unused connection, or no longer.
     Keep { peer: P, connection: C, keep: bool },
+    /// Close a connection: what went over it was lost, and something else is there to go on with.
+    Close { connection: C },
     /// Try [`Links::retry`] after a pause.
     RetryLater { peer: P },
     /// No connection is left and a link was lost.
@@ -100,7 +102,8 @@ impl<P: Ord + Copy, C: Ord + Copy> Links<P, C> {
     /// A connection is gone, and every stream on it.
     pub(crate) fn connection_down(&mut self, peer: P, connection: C, now: u64) -> Vec<Act<P, C>> {
         let mut acts = Vec::new();
-        let on_it: Vec<_> = self.links.iter().filter(|(_, p)| p.connection == connection).map(|(link, _)| *link).collect();
+        let on_it: Vec<_> =
+            self.links.iter().filter(|(_, p)| p.connection == connection).map(|(link, _)| *link).collect();
         let Some(links) = self.peers.get_mut(&peer) else { return acts };
         links.connections.remove(&connection);
         let mut lost = false;
@@ -137,7 +140,10 @@ impl<P: Ord + Copy, C: Ord + Copy> Links<P, C> {
                 .map(|(id, connection)| (*id, connection.path));
             // One that is on its way on an equally good connection is waited for.
             let on_its_way = |path| {
-                let opening = links.connections.values().any(|connection| connection.opening.is_some() && connection.path >= path);
+                let opening = links
+                    .connections
+                    .values()
+                    .any(|connection| connection.opening.is_some() && connection.path >= path);
                 opening || self.links.values().any(|place| place.peer == peer && !place.up && place.path >= path)
             };
             if let Some((id, path)) = best
@@ -247,6 +253,13 @@ impl<P: Ord + Copy, C: Ord + Copy> Links<P, C> {
         let Some(links) = self.peers.get_mut(&place.peer) else { return Vec::new() };
         if links.current == Some(link) {
             links.current = None;
+            // A page that closes takes its connections with it, and the far end may take half a minute to believe it.
+            // Streams on such a connection would be tried in vain: better no direct connection than a dead one.
+            let others =
+                links.connections.iter().any(|(id, other)| *id != place.connection && other.path == LinkPath::Relay);
+            if place.path == LinkPath::WebRtc && others {
+                return vec![Act::Close { connection: place.connection }];
+            }
         } else if place.up {
             return Vec::new();
         }
@@ -282,10 +295,13 @@ mod tests {
         let (direct, path, generation) = links.opened(2, 11).unwrap();
         assert_eq!((path, generation), (WebRtc, 101), "greater than before even when the clock went back");
         let acts = links.up(direct, 200);
-        assert_eq!(acts, [
-            Act::Stop { link: relayed, reason: "it moved to a better path" },
-            Act::Keep { peer: 2, connection: 11, keep: true },
-        ]);
+        assert_eq!(
+            acts,
+            [
+                Act::Stop { link: relayed, reason: "it moved to a better path" },
+                Act::Keep { peer: 2, connection: 11, keep: true },
+            ]
+        );
         assert_eq!(links.ended(relayed), []);
         assert_eq!(links.link_on(11), Some(direct));
     }
@@ -305,12 +321,23 @@ mod tests {
     }
 
     #[test]
+    fn a_link_lost_over_webrtc_ends_its_connection_so_that_the_relay_goes_on_at_once() {
+        let (mut links, relayed) = opener_on_relay();
+        links.connection_up(2, 11, WebRtc, 200);
+        let (direct, ..) = links.opened(2, 11).unwrap();
+        links.up(direct, 200);
+        links.ended(relayed);
+        assert_eq!(links.ended(direct), [Act::Close { connection: 11 }]);
+        assert_eq!(links.connection_down(2, 11, 300).first(), Some(&Act::Open { peer: 2, connection: 10 }));
+    }
+
+    #[test]
     fn losing_the_last_connection_says_so() {
         let (mut links, link) = opener_on_relay();
-        assert_eq!(links.connection_down(2, 10, 300), [
-            Act::Stop { link, reason: "the connection was lost" },
-            Act::Lost { peer: 2 },
-        ]);
+        assert_eq!(
+            links.connection_down(2, 10, 300),
+            [Act::Stop { link, reason: "the connection was lost" }, Act::Lost { peer: 2 },]
+        );
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Staying reachable: a connection and a reservation at every configured relay, for as long as it is configured.
 //! No IO; what to do goes out as [`RelayAct`]s.
 
+use crate::RelayState;
 use crate::address::last_peer;
 use crate::backoff::Backoff;
 use crate::limits::{MAX_RELAYS, RELAY_RETRY_FIRST, RELAY_RETRY_MAX};
-use crate::RelayState;
 use libp2p::core::transport::ListenerId;
 use libp2p::{Multiaddr, PeerId};
 use std::time::Duration;
@@ -216,14 +216,23 @@ mod tests {
         let peer = PeerId::random();
         let mut relays = Relays::default();
         let acts = relays.set(vec![address(peer)]);
-        assert!(matches!(acts.as_slice(), [RelayAct::Tell { state: RelayState::Connecting, .. }, RelayAct::Dial { .. }]), "{acts:?}");
+        assert!(
+            matches!(acts.as_slice(), [RelayAct::Tell { state: RelayState::Connecting, .. }, RelayAct::Dial { .. }]),
+            "{acts:?}"
+        );
         let acts = relays.connected(peer);
-        assert!(matches!(acts.as_slice(), [RelayAct::Tell { state: RelayState::Connected, .. }, RelayAct::Reserve { .. }]));
+        assert!(matches!(
+            acts.as_slice(),
+            [RelayAct::Tell { state: RelayState::Connected, .. }, RelayAct::Reserve { .. }]
+        ));
         relays.listening(&address(peer), Ok(ListenerId::next()));
         assert_eq!(states(&relays.reserved(peer)), [&RelayState::Reserved]);
         assert!(relays.reserved(peer).is_empty(), "a renewal is no news");
         let acts = relays.disconnected(peer, "gone");
-        assert!(matches!(acts.as_slice(), [RelayAct::Unlisten(_), RelayAct::Tell { .. }, RelayAct::Later { .. }]), "{acts:?}");
+        assert!(
+            matches!(acts.as_slice(), [RelayAct::Unlisten(_), RelayAct::Tell { .. }, RelayAct::Later { .. }]),
+            "{acts:?}"
+        );
         assert!(relays.dial_failed(peer, "gone").is_empty(), "one retry at a time");
         assert!(matches!(relays.attempt(&address(peer)).as_slice(), [RelayAct::Tell { .. }, RelayAct::Dial { .. }]));
         assert!(relays.attempt(&address(peer)).is_empty());

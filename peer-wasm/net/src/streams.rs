@@ -2,20 +2,21 @@
 //! connection asked for and hands over those the other side opened. (The libp2p stream behaviour picks any.)
 
 use crate::limits::{MAX_OPENING_STREAMS, MAX_WAITING_STREAMS, STREAM_TIMEOUT};
+use libp2p::PeerId;
 use libp2p::core::transport::PortUse;
 use libp2p::core::upgrade::{InboundUpgrade, OutboundUpgrade, UpgradeInfo};
 use libp2p::core::{Endpoint, Multiaddr};
 use libp2p::swarm::handler::{ConnectionEvent, DialUpgradeError, FullyNegotiatedInbound, FullyNegotiatedOutbound};
 use libp2p::swarm::{
-    ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, FromSwarm, NetworkBehaviour, NotifyHandler,
-    Stream, StreamProtocol, StreamUpgradeError, SubstreamProtocol, THandler, THandlerInEvent, THandlerOutEvent, ToSwarm,
+    ConnectionDenied, ConnectionHandler, ConnectionHandlerEvent, ConnectionId, FromSwarm, NetworkBehaviour,
+    NotifyHandler, Stream, StreamProtocol, StreamUpgradeError, SubstreamProtocol, THandler, THandlerInEvent,
+    THandlerOutEvent, ToSwarm,
 };
-use libp2p::PeerId;
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
-use std::future::{ready, Ready};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::future::{Ready, ready};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Waker};
 
 /// The protocols this peer speaks on streams of its own.
@@ -84,14 +85,26 @@ impl Streams {
     }
 
     fn order(&mut self, peer: PeerId, connection: ConnectionId, event: Order) {
-        self.actions.push_back(ToSwarm::NotifyHandler { peer_id: peer, handler: NotifyHandler::One(connection), event });
+        self.actions.push_back(ToSwarm::NotifyHandler {
+            peer_id: peer,
+            handler: NotifyHandler::One(connection),
+            event,
+        });
         if let Some(waker) = self.waker.take() {
             waker.wake();
         }
     }
 
     fn handler(&self) -> Handler {
-        Handler { orders: VecDeque::new(), news: VecDeque::new(), opening: 0, waiting: 0, keep: false, signalling: self.signalling.clone(), waker: None }
+        Handler {
+            orders: VecDeque::new(),
+            news: VecDeque::new(),
+            opening: 0,
+            waiting: 0,
+            keep: false,
+            signalling: self.signalling.clone(),
+            waker: None,
+        }
     }
 }
 
@@ -140,7 +153,9 @@ impl NetworkBehaviour for Streams {
                 StreamEvent::Inbound { peer, connection, protocol, stream }
             }
             News::Opened { token, stream } => StreamEvent::Opened { peer, connection, token, stream },
-            News::Failed { token, unsupported, why } => StreamEvent::OpenFailed { peer, connection, token, unsupported, why },
+            News::Failed { token, unsupported, why } => {
+                StreamEvent::OpenFailed { peer, connection, token, unsupported, why }
+            }
         };
         self.actions.push_back(ToSwarm::GenerateEvent(event));
     }
@@ -245,14 +260,19 @@ impl ConnectionHandler for Handler {
                     self.news.push_back(News::Inbound { protocol: Protocol::from_name(&name), stream });
                 }
             }
-            ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound { protocol: (stream, _), info: token }) => {
+            ConnectionEvent::FullyNegotiatedOutbound(FullyNegotiatedOutbound {
+                protocol: (stream, _),
+                info: token,
+            }) => {
                 self.opening = self.opening.saturating_sub(1);
                 self.news.push_back(News::Opened { token, stream });
             }
             ConnectionEvent::DialUpgradeError(DialUpgradeError { info: token, error }) => {
                 self.opening = self.opening.saturating_sub(1);
                 let (unsupported, why) = match error {
-                    StreamUpgradeError::NegotiationFailed => (true, "the other side does not speak this protocol".to_owned()),
+                    StreamUpgradeError::NegotiationFailed => {
+                        (true, "the other side does not speak this protocol".to_owned())
+                    }
                     StreamUpgradeError::Timeout => (false, "the other side did not answer in time".to_owned()),
                     StreamUpgradeError::Io(error) => (false, error.to_string()),
                     StreamUpgradeError::Apply(never) => match never {},

@@ -1,22 +1,22 @@
 //! The libp2p swarm: transports and behaviours.
 
+use crate::StartError;
 use crate::limits::{
-    CONNECT_TIMEOUT, IDLE_CONNECTION, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_PEER, MAX_PENDING_INCOMING, MAX_PENDING_OUTGOING, PING_EVERY,
-    PING_TIMEOUT,
+    CONNECT_TIMEOUT, IDLE_CONNECTION, MAX_CONNECTIONS, MAX_CONNECTIONS_PER_PEER, MAX_PENDING_INCOMING,
+    MAX_PENDING_OUTGOING, PING_EVERY, PING_TIMEOUT,
 };
 use crate::streams::Streams;
 use crate::webrtc::{Arrival, SignalRequest, Transport as WebRtc};
-use crate::StartError;
 use futures::channel::mpsc;
 use futures::{AsyncRead, AsyncWrite};
 use libp2p::connection_limits::{self, ConnectionLimits};
+use libp2p::core::Transport;
 use libp2p::core::muxing::StreamMuxerBox;
 use libp2p::core::transport::timeout::TransportTimeout;
 use libp2p::core::upgrade::Version;
-use libp2p::core::Transport;
 use libp2p::identity::Keypair;
 use libp2p::swarm::{Config, NetworkBehaviour};
-use libp2p::{identify, noise, ping, relay, yamux, Swarm};
+use libp2p::{Swarm, identify, noise, ping, relay, yamux};
 
 /// Everything this peer speaks.
 #[derive(NetworkBehaviour)]
@@ -47,7 +47,8 @@ where
     let me = keypair.public().to_peer_id();
     let (circuit, relay) = relay::client::new(me);
     let noise = noise::Config::new(keypair).map_err(|error| StartError(error.to_string()))?;
-    let streams = circuit.or_transport(base).upgrade(Version::V1Lazy).authenticate(noise).multiplex(yamux::Config::default());
+    let streams =
+        circuit.or_transport(base).upgrade(Version::V1Lazy).authenticate(noise).multiplex(yamux::Config::default());
     let streams = TransportTimeout::new(streams, CONNECT_TIMEOUT);
     let (webrtc, requests, arrivals) = WebRtc::new();
     let transport = webrtc

@@ -19,8 +19,51 @@ mod signal;
 mod substream;
 mod transport;
 
-
 pub(crate) use carrier::Carrier;
 #[cfg(target_arch = "wasm32")]
 pub(crate) use port::carry_over;
 pub(crate) use transport::{Arrival, SignalRequest, Transport};
+
+#[cfg(feature = "fuzzing")]
+pub(crate) mod fuzzing {
+    //! See [`crate::fuzzing`].
+
+    use super::proto::Reassembly;
+    use super::signal::{Signal, SignalError, Signals};
+    use crate::limits::MAX_MESSAGE;
+    use futures::executor::block_on;
+    use futures::io::Cursor;
+
+    pub(crate) fn signals(bytes: &[u8]) -> u64 {
+        let mut signals = Signals::new(Cursor::new(bytes.to_vec()));
+        let mut mark = 0u64;
+        loop {
+            let kind = match block_on(signals.next()) {
+                Ok(Signal::Offer(_)) => 1,
+                Ok(Signal::Answer(_)) => 2,
+                Ok(Signal::Candidate(_)) => 3,
+                Err(SignalError::Ended | SignalError::Io(_)) => return mark * 8 + 4,
+                Err(SignalError::Proto(_)) => return mark * 8 + 5,
+                Err(SignalError::TooMany) => return mark * 8 + 6,
+                Err(SignalError::Refused(_)) => return mark * 8 + 7,
+            };
+            mark = (mark * 4 + kind) % 4096;
+        }
+    }
+
+    pub(crate) fn envelopes(bytes: &[u8], piece: usize) -> u64 {
+        let mut reassembly = Reassembly::new(MAX_MESSAGE);
+        let mut mark = 0u64;
+        for piece in bytes.chunks(piece) {
+            reassembly.push(piece);
+            loop {
+                match reassembly.next() {
+                    Ok(Some(message)) => mark = (mark * 8 + message.kind.map_or(4, |kind| kind.min(3))) % 4096,
+                    Ok(None) => break,
+                    Err(_) => return mark * 2 + 1,
+                }
+            }
+        }
+        mark * 2
+    }
+}

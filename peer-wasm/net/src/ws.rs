@@ -5,8 +5,8 @@
 //! drained, so a held-back writer looks again after short pauses, and only then.
 
 use crate::limits::{WS_BUFFERED, WS_MESSAGE, WS_UNREAD};
-use crate::runtime::{delay, Delay};
-use futures::future::{poll_fn, BoxFuture};
+use crate::runtime::{Delay, delay};
+use futures::future::{BoxFuture, poll_fn};
 use futures::{AsyncRead, AsyncWrite, FutureExt};
 use js_sys::{ArrayBuffer, Uint8Array};
 use libp2p::core::transport::{DialOpts, ListenerId, TransportError, TransportEvent};
@@ -17,10 +17,10 @@ use std::collections::VecDeque;
 use std::io;
 use std::pin::Pin;
 use std::rc::Rc;
-use std::task::{ready, Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
-use wasm_bindgen::prelude::Closure;
 use wasm_bindgen::JsCast;
+use wasm_bindgen::prelude::Closure;
 use web_sys::{BinaryType, Event, MessageEvent, WebSocket};
 
 /// How long a held-back writer waits before it looks at the browser's buffer again.
@@ -123,7 +123,8 @@ struct Socket {
 
 impl Socket {
     fn open(url: &str) -> io::Result<Self> {
-        let socket = WebSocket::new(url).map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the browser refuses to connect there"))?;
+        let socket = WebSocket::new(url)
+            .map_err(|_| io::Error::new(io::ErrorKind::InvalidInput, "the browser refuses to connect there"))?;
         socket.set_binary_type(BinaryType::Arraybuffer);
         let inbox = Rc::new(RefCell::new(Inbox::default()));
         let on = |what: fn(&mut Inbox)| {
@@ -155,13 +156,24 @@ impl Socket {
         socket.set_onclose(Some(on_close.as_ref().unchecked_ref()));
         socket.set_onerror(Some(on_error.as_ref().unchecked_ref()));
         socket.set_onmessage(Some(on_message.as_ref().unchecked_ref()));
-        Ok(Self { socket, inbox, drain: None, _on_open: on_open, _on_close: on_close, _on_error: on_error, _on_message: on_message })
+        Ok(Self {
+            socket,
+            inbox,
+            drain: None,
+            _on_open: on_open,
+            _on_close: on_close,
+            _on_error: on_error,
+            _on_message: on_message,
+        })
     }
 
     fn poll_open(&self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         let mut inbox = self.inbox.borrow_mut();
         if inbox.closed.is_some() {
-            return Poll::Ready(Err(io::Error::new(io::ErrorKind::ConnectionRefused, "the relay could not be reached")));
+            return Poll::Ready(Err(io::Error::new(
+                io::ErrorKind::ConnectionRefused,
+                "the relay could not be reached",
+            )));
         }
         if inbox.open {
             return Poll::Ready(Ok(()));

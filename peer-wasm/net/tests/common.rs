@@ -1,5 +1,14 @@
 //! A relay in this process and peers to connect through it.
-#![allow(dead_code, unused_imports, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, unreachable_pub, missing_docs)]
+#![allow(
+    dead_code,
+    unused_imports,
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    unreachable_pub,
+    missing_docs
+)]
 
 use futures::StreamExt;
 use kith_net::{LinkId, LinkPath, Multiaddr, Net, NetCommand, NetConfig, NetEvent, NetEvents, PeerId, RelayState};
@@ -8,7 +17,7 @@ use libp2p::core::upgrade::Version;
 use libp2p::identity::Keypair;
 use libp2p::multiaddr::Protocol;
 use libp2p::swarm::{Config, NetworkBehaviour, SwarmEvent};
-use libp2p::{identify, noise, ping, relay, tcp, websocket, yamux, Swarm};
+use libp2p::{Swarm, identify, noise, ping, relay, tcp, websocket, yamux};
 use std::time::Duration;
 use tokio::sync::oneshot;
 
@@ -104,7 +113,8 @@ impl Peer {
     pub fn start_with(seed: u8, relays: Vec<Multiaddr>, listen: Vec<Multiaddr>) -> Self {
         let public = Keypair::ed25519_from_bytes([seed; 32]).unwrap().public();
         let key = public.clone().try_into_ed25519().unwrap().to_bytes();
-        let (net, events) = kith_net::start(NetConfig { seed: [seed; 32], relays, agent: "kith-test".into(), listen }).unwrap();
+        let (net, events) =
+            kith_net::start(NetConfig { seed: [seed; 32], relays, agent: "kith-test".into(), listen }).unwrap();
         Self { net, events, key, id: public.to_peer_id() }
     }
 
@@ -121,7 +131,10 @@ impl Peer {
         let wait = async {
             loop {
                 let event = self.events.next().await.expect("the network ended");
-                if std::env::var("DBG").is_ok() { let t = format!("{event:?}"); eprintln!("{} {}", self.id, &t[..t.len().min(200)]); }
+                if std::env::var("DBG").is_ok() {
+                    let t = format!("{event:?}");
+                    eprintln!("{} {}", self.id, &t[..t.len().min(200)]);
+                }
                 if let Some(found) = what(event) {
                     break found;
                 }
@@ -135,11 +148,13 @@ impl Peer {
     }
 
     pub async fn link_up(&mut self) -> (LinkId, LinkPath) {
-        self.until(|event| if let NetEvent::LinkUp { link, path, .. } = event { Some((link, path)) } else { None }).await
+        self.until(|event| if let NetEvent::LinkUp { link, path, .. } = event { Some((link, path)) } else { None })
+            .await
     }
 
     pub async fn link_down(&mut self) -> (LinkId, String) {
-        self.until(|event| if let NetEvent::LinkDown { link, reason } = event { Some((link, reason)) } else { None }).await
+        self.until(|event| if let NetEvent::LinkDown { link, reason } = event { Some((link, reason)) } else { None })
+            .await
     }
 
     pub async fn frame(&mut self) -> (LinkId, Vec<u8>) {

@@ -3,7 +3,7 @@
 
 mod common;
 
-use common::{two, Peer, TestRelay};
+use common::{Peer, TestRelay, two};
 use kith_net::limits::{LINK_QUEUE_BYTES, MAX_FRAME};
 use kith_net::{LinkPath, NetCommand, NetEvent, RelayState};
 
@@ -145,7 +145,9 @@ async fn a_direct_connection_takes_over_and_its_loss_falls_back_to_the_relay() {
     let mut b = Peer::start_with(2, vec![relay.address.clone()], vec!["/ip4/127.0.0.1/tcp/0".parse().unwrap()]);
     let listening = b
         .until(|event| match event {
-            NetEvent::Note(text) => text.strip_prefix("listening on ").map(|address| address.parse::<kith_net::Multiaddr>().unwrap()),
+            NetEvent::Note(text) => {
+                text.strip_prefix("listening on ").map(|address| address.parse::<kith_net::Multiaddr>().unwrap())
+            }
             _ => None,
         })
         .await;

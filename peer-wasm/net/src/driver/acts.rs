@@ -85,7 +85,8 @@ impl Driver {
         for act in acts {
             match act {
                 RelayAct::Dial { relay, address } => {
-                    let options = DialOpts::peer_id(relay).addresses(vec![address]).condition(PeerCondition::NotDialing).build();
+                    let options =
+                        DialOpts::peer_id(relay).addresses(vec![address]).condition(PeerCondition::NotDialing).build();
                     // Being dialled for another reason already is as good.
                     let _ = self.swarm.dial(options);
                 }
@@ -127,6 +128,9 @@ impl Driver {
                 }
                 Act::Stop { link, reason } => self.stop(link, reason),
                 Act::Keep { peer, connection, keep } => self.swarm.behaviour_mut().streams.keep(peer, connection, keep),
+                Act::Close { connection } => {
+                    self.swarm.close_connection(connection);
+                }
                 Act::RetryLater { peer } => self.later(OPEN_RETRY, Timer::Reopen(peer)),
                 Act::Lost { peer } => self.redial(peer),
             }
@@ -149,7 +153,8 @@ impl Driver {
     pub(super) fn start_link(&mut self, id: LinkId, peer: PeerId, path: LinkPath, stream: Stream, side: Side) {
         let Some(peer) = public_key(&peer) else { return };
         let misses = if path == LinkPath::Relay { RELAY_LINK_MISSES } else { LINK_MISSES };
-        let link = Link { id, peer, path, stream, side, misses, events: self.events.clone(), reports: self.reports.clone() };
+        let link =
+            Link { id, peer, path, stream, side, misses, events: self.events.clone(), reports: self.reports.clone() };
         let (handle, task) = link.start();
         self.handles.insert(id, handle);
         spawn(task);
@@ -182,7 +187,8 @@ impl Driver {
 
     /// Starts an upgrade to WebRTC.
     pub(super) fn upgrade(&mut self, peer: PeerId) {
-        let options = DialOpts::peer_id(peer).addresses(vec![webrtc_dial(peer)]).condition(PeerCondition::Always).build();
+        let options =
+            DialOpts::peer_id(peer).addresses(vec![webrtc_dial(peer)]).condition(PeerCondition::Always).build();
         let connection = options.connection_id();
         match self.swarm.dial(options) {
             Ok(()) => {

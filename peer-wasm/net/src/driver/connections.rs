@@ -9,7 +9,7 @@ use crate::swarm::BehaviourEvent;
 use crate::{LinkPath, NetEvent};
 use libp2p::core::transport::TransportError;
 use libp2p::swarm::{ConnectionId, DialError, SwarmEvent};
-use libp2p::{identify, ping, relay, PeerId};
+use libp2p::{PeerId, identify, ping, relay};
 use std::error::Error;
 
 impl Driver {
@@ -70,6 +70,9 @@ impl Driver {
         if self.upgrade_dials.remove(&connection).is_some() {
             self.upgrades.done(peer);
         }
+        if path == LinkPath::WebRtc {
+            self.blocked.remove(&peer);
+        }
         let acts = self.links.connection_up(peer, connection, path, unix_ms());
         self.link_acts(acts);
         if path == LinkPath::Direct {
@@ -95,7 +98,8 @@ impl Driver {
         if had_link && !left(LinkPath::Relay) && !left(LinkPath::Direct) {
             self.redial(peer);
         }
-        if known.path == LinkPath::WebRtc && !known.expected_loss
+        if known.path == LinkPath::WebRtc
+            && !known.expected_loss
             && let Some(pause) = self.upgrades.lost(peer)
         {
             self.later(pause, Timer::Upgrade(peer));
@@ -106,6 +110,9 @@ impl Driver {
     /// Tells the upgrades which connections there are now.
     fn count_connections(&mut self, peer: PeerId) {
         let left = |path| !self.links.connections(peer, path).is_empty();
+        if !self.swarm.is_connected(&peer) {
+            self.blocked.remove(&peer);
+        }
         let (relayed, direct) = (left(LinkPath::Relay), left(LinkPath::WebRtc) || left(LinkPath::Direct));
         if self.upgrades.connections(peer, relayed, direct) {
             self.upgrade(peer);
@@ -150,7 +157,9 @@ impl Driver {
                     self.start_link(link, peer, path, stream, Side::Acceptor);
                 }
             }
-            StreamEvent::Inbound { peer, protocol: Protocol::Signalling, stream, .. } => self.on_signalling(peer, stream),
+            StreamEvent::Inbound { peer, protocol: Protocol::Signalling, stream, .. } => {
+                self.on_signalling(peer, stream)
+            }
             StreamEvent::Opened { peer, connection, token, stream } => {
                 if let Some((_, request)) = self.signal_waits.remove(&token) {
                     self.give_signalling(request, Ok(stream));

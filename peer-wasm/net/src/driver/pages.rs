@@ -90,6 +90,10 @@ impl Driver {
     pub(super) fn note_blocked(&mut self, peer: PeerId, why: &str) {
         let name = peer.to_string();
         let short = name.get(name.len().saturating_sub(8)..).unwrap_or(&name);
-        self.tell(NetEvent::Note(format!("A direct connection to …{short} could not be made: {why}; data goes through the relay")));
+        let note = format!("A direct connection to …{short} could not be made: {why}; data goes through the relay");
+        // Said once, however often it is tried.
+        if self.blocked.insert(peer, note.clone()).as_ref() != Some(&note) {
+            self.tell(NetEvent::Note(note));
+        }
     }
 }

@@ -1,7 +1,10 @@
 //! The worker's half of a page that carries WebRTC: what is told to it, what it tells, and the state of its
 //! peer connections and channels. Everything the page says is checked here; it decides nothing.
 
-use crate::limits::{CARRIER_MISSES, CHANNEL_UNREAD, MAX_CANDIDATE, MAX_CHANNELS, MAX_MESSAGE, MAX_PC_EVENTS, MAX_PEER_CONNECTIONS, MAX_SDP};
+use crate::limits::{
+    CARRIER_MISSES, CHANNEL_UNREAD, MAX_CANDIDATE, MAX_CHANNELS, MAX_MESSAGE, MAX_PC_EVENTS, MAX_PEER_CONNECTIONS,
+    MAX_SDP,
+};
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -284,8 +287,12 @@ impl Carrier {
                 drop(state);
                 self.end("the page that carried it was closed");
             }
-            FromPage::Description { pc, sdp } if sdp.len() > MAX_SDP => state.close(pc, "the browser's session description is too long"),
-            FromPage::Candidate { pc, json } if json.len() > MAX_CANDIDATE => state.close(pc, "a candidate of the browser is too long"),
+            FromPage::Description { pc, sdp } if sdp.len() > MAX_SDP => {
+                state.close(pc, "the browser's session description is too long")
+            }
+            FromPage::Candidate { pc, json } if json.len() > MAX_CANDIDATE => {
+                state.close(pc, "a candidate of the browser is too long")
+            }
             FromPage::Description { pc, sdp } => state.tell(pc, PcEvent::Description(sdp)),
             FromPage::Candidate { pc, json } => state.tell(pc, PcEvent::Candidate(json)),
             FromPage::Gathered { pc } => state.tell(pc, PcEvent::Gathered),

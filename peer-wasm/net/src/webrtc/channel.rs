@@ -16,7 +16,9 @@ impl MessageChannel {
     /// Opens a channel; messages may be sent at once.
     pub(super) fn open(carrier: &Carrier, pc: PcId) -> io::Result<Self> {
         let mut state = carrier.lock();
-        let Some(known) = state.pcs.get_mut(&pc).filter(|pc| pc.ended.is_none()) else { return Err(io::ErrorKind::NotConnected.into()) };
+        let Some(known) = state.pcs.get_mut(&pc).filter(|pc| pc.ended.is_none()) else {
+            return Err(io::ErrorKind::NotConnected.into());
+        };
         if known.channels.len() >= MAX_CHANNELS {
             return Err(io::Error::other("too many streams are open on the connection"));
         }

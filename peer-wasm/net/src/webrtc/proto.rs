@@ -132,7 +132,8 @@ mod tests {
 
     #[test]
     fn messages_survive_any_cut() {
-        let sent = [encode(Some(1), Some(b"hello")), encode(None, Some(&[7; 300])), encode(Some(3), None), encode(None, None)];
+        let sent =
+            [encode(Some(1), Some(b"hello")), encode(None, Some(&[7; 300])), encode(Some(3), None), encode(None, None)];
         let stream = sent.concat();
         for cut in 1..stream.len() {
             let mut got = Vec::new();
@@ -160,7 +161,9 @@ mod tests {
     #[test]
     fn unknown_fields_are_passed_over_and_malformed_ones_refused() {
         assert_eq!(decode(&[0x1d, 1, 2, 3, 4, 0x08, 2]), Ok(Message { kind: Some(2), data: None }));
-        for bad in [&[0x12, 5, 1][..], &[0x08], &[0x0b], &[0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]] {
+        for bad in
+            [&[0x12, 5, 1][..], &[0x08], &[0x0b], &[0x12, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f]]
+        {
             assert_eq!(decode(bad), Err(ProtoError::Malformed), "{bad:?}");
         }
     }

@@ -2,11 +2,11 @@
 
 use super::carrier::{Carrier, PcEvent, PcState, ToPage};
 use super::connection::Connection;
-use super::signal::{check_sdp, Signal, SignalError, Signals};
+use super::signal::{Signal, SignalError, Signals, check_sdp};
 use crate::limits::UPGRADE_TIMEOUT;
 use crate::runtime::Delay;
-use futures::future::{select, Either};
-use futures::{pin_mut, AsyncRead, AsyncWrite};
+use futures::future::{Either, select};
+use futures::{AsyncRead, AsyncWrite, pin_mut};
 use std::time::Duration;
 
 /// Time for closing the signalling stream cleanly.
@@ -93,7 +93,12 @@ where
     }
 }
 
-async fn set_up<S>(carrier: Carrier, mut signals: Signals<S>, initiator: bool, seen: &mut Seen) -> Result<Connection, UpgradeError>
+async fn set_up<S>(
+    carrier: Carrier,
+    mut signals: Signals<S>,
+    initiator: bool,
+    seen: &mut Seen,
+) -> Result<Connection, UpgradeError>
 where
     S: AsyncRead + AsyncWrite + Unpin,
 {
@@ -148,7 +153,9 @@ where
                 select(close, Delay::new(CLOSE_TIMEOUT)).await;
                 return Ok(connection);
             }
-            Either::Left(Ok(PcEvent::State(PcState::Failed | PcState::Closed))) => return Err(UpgradeError::NoPath(seen.ours * seen.theirs)),
+            Either::Left(Ok(PcEvent::State(PcState::Failed | PcState::Closed))) => {
+                return Err(UpgradeError::NoPath(seen.ours * seen.theirs));
+            }
             Either::Left(Ok(PcEvent::State(PcState::Disconnected) | PcEvent::Description(_))) => {}
             Either::Left(Ok(PcEvent::Failed(why)) | Err(why)) => return Err(UpgradeError::Browser(why)),
             Either::Right(Ok(Signal::Answer(sdp))) if !answered => {
@@ -186,7 +193,9 @@ async fn description(connection: &Connection, seen: &mut Seen) -> Result<String,
                 return Ok(sdp);
             }
             PcEvent::Failed(why) => return Err(UpgradeError::Browser(why)),
-            PcEvent::State(PcState::Failed | PcState::Closed) => return Err(UpgradeError::Browser("the connection was closed".to_owned())),
+            PcEvent::State(PcState::Failed | PcState::Closed) => {
+                return Err(UpgradeError::Browser("the connection was closed".to_owned()));
+            }
             PcEvent::State(_) | PcEvent::Candidate(_) | PcEvent::Gathered => {}
         }
     }

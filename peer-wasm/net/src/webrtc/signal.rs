@@ -131,7 +131,9 @@ mod tests {
 
     #[test]
     fn what_is_sent_is_read() {
-        for signal in [Signal::Offer(SAMPLE_SDP.into()), Signal::Answer(SAMPLE_SDP.into()), Signal::Candidate("{}".into())] {
+        for signal in
+            [Signal::Offer(SAMPLE_SDP.into()), Signal::Answer(SAMPLE_SDP.into()), Signal::Candidate("{}".into())]
+        {
             let mut wire = Signals::new(Cursor::new(Vec::new()));
             block_on(wire.send(&signal)).unwrap();
             assert_eq!(read(wire.stream.into_inner()).unwrap(), signal);
@@ -151,7 +153,10 @@ mod tests {
         let long = format!("{SAMPLE_SDP}{}", "a=x\r\n".repeat(MAX_SDP / 4));
         let control = format!("{SAMPLE_SDP}a=\u{0}\r\n");
         for bad in ["", "hello", &video, &two, &bare, &control] {
-            assert!(matches!(read(proto::encode(Some(0), Some(bad.as_bytes()))), Err(SignalError::Refused(_))), "{bad:?}");
+            assert!(
+                matches!(read(proto::encode(Some(0), Some(bad.as_bytes()))), Err(SignalError::Refused(_))),
+                "{bad:?}"
+            );
         }
         assert!(read(proto::encode(Some(0), Some(long.as_bytes()))).is_err());
     }

@@ -9,7 +9,7 @@ use crate::limits::MAX_MESSAGE;
 use futures::{AsyncRead, AsyncWrite};
 use std::io;
 use std::pin::Pin;
-use std::task::{ready, Context, Poll};
+use std::task::{Context, Poll, ready};
 
 const FIN: u8 = 0;
 const STOP_SENDING: u8 = 1;
@@ -52,7 +52,9 @@ impl Substream {
     /// Takes messages until one brings bytes or the other side is done.
     fn poll_arrived(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         loop {
-            while let Some(message) = self.arrived.next().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))? {
+            while let Some(message) =
+                self.arrived.next().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?
+            {
                 if let Some(data) = message.data.filter(|data| !data.is_empty() && !self.remote_done) {
                     self.readable.drain(..self.taken);
                     self.taken = 0;

@@ -2,15 +2,15 @@
 
 use super::carrier::Carrier;
 use super::connection::Connection;
-use super::session::{initiate, respond, UpgradeError};
+use super::session::{UpgradeError, initiate, respond};
 use crate::address::{is_webrtc, last_peer, webrtc_dial};
+use futures::StreamExt;
 use futures::channel::{mpsc, oneshot};
 use futures::future::{BoxFuture, FutureExt};
-use futures::StreamExt;
+use libp2p::PeerId;
 use libp2p::core::transport::{DialOpts, ListenerId, TransportError, TransportEvent};
 use libp2p::multiaddr::{Multiaddr, Protocol};
 use libp2p::swarm::Stream;
-use libp2p::PeerId;
 use std::collections::VecDeque;
 use std::pin::Pin;
 use std::task::{Context, Poll};
