@@ -187,6 +187,7 @@ impl Peer {
     /// Says by name what was not taken, and does what follows from it.
     fn report(&mut self, id: LinkId, number: u32, space: PublicKey, problems: Vec<Problem>) {
         let retry = self.now + HOLD;
+        let again = problems.iter().any(|problem| matches!(problem.then, Then::AskAgain));
         for problem in problems {
             self.refuse_from(id, problem.why);
             let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) else {
@@ -207,6 +208,9 @@ impl Peer {
                 }
                 Then::AskAgain | Then::Nothing => {}
             }
+        }
+        if again {
+            self.ask(id, number);
         }
     }
 

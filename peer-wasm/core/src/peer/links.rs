@@ -69,6 +69,8 @@ pub(super) struct Session {
     /// Entries that came in, with their bytes.
     pub(super) inbox: VecDeque<(Vec<Entry>, usize)>,
     inbox_bytes: usize,
+    /// It sent entries and has not been told since what we have.
+    owes: bool,
     /// Forked logs it has been told of because it had more than counts.
     told_forks: BTreeSet<PublicKey>,
     pub(super) search: Option<Search>,
@@ -268,9 +270,9 @@ impl Peer {
         let joining = !space.authority.is_founded();
         let own_key = self.device();
         for id in self.links.keys().copied().collect::<Vec<_>>() {
-            let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) else {
-                continue;
-            };
+            let (Some(link), Some(space)) = (self.links.get_mut(&id), self.spaces.get(&number)) else { continue };
+            let peer = link.peer;
+            let Some(session) = link.sessions.get_mut(&number) else { continue };
             if !session.member && !joining {
                 continue;
             }
@@ -286,6 +288,13 @@ impl Peer {
                 }
                 told.retain(|log| *log != own);
             }
+            // Who has it already need not hear that we do, unless it waits for that: as the author or the sender.
+            let owes = std::mem::take(&mut session.owes);
+            told.retain(|log| {
+                space.logs.get(*log as usize).is_some_and(|log| {
+                    owes || log.key == peer || session.theirs.get(&log.key).is_none_or(|(len, _)| *len < log.tip.len)
+                })
+            });
             if !told.is_empty() {
                 self.say_have(id, number, &told);
             }
@@ -397,6 +406,7 @@ impl Peer {
             return self.strike(id, "inbox-full");
         }
         if !entries.is_empty() {
+            session.owes = true;
             session.inbox_bytes += bytes;
             session.inbox.push_back((entries, bytes));
             self.ingest_next(number);
@@ -477,10 +487,13 @@ impl Peer {
             if *len == tip.len && *hash != tip.hash && tip.len > 0 {
                 forks.push(*log);
             }
+            if *len <= tip.len {
+                continue;
+            }
             let mut asked = self.links.values().filter_map(|link| link.sessions.get(&number)?.asked.get(log));
             let asked_elsewhere = asked.any(|(upto, at)| *upto >= *len && self.now < at + PATIENCE);
             let held = session.held.get(log).is_some_and(|until| self.now < *until);
-            if *len > tip.len && !asked_elsewhere && !held && wants.len() < MAX_ITEMS {
+            if !asked_elsewhere && !held && wants.len() < MAX_ITEMS {
                 wants.push((*log, tip.len));
                 targets.push((*log, (*len, self.now)));
             }

@@ -195,7 +195,7 @@ async fn no_more_than_the_window_is_sent_before_it_is_taken() {
 #[tokio::test]
 async fn frames_are_acknowledged_only_once_the_reader_took_them() {
     let (ours, mut raw) = pipe().await;
-    let mut running = run(ours, Side::Opener { generation: 7 }, 100, 0);
+    let mut running = run(ours, Side::Opener { generation: 7 }, 100, 1);
     say(&mut raw, &hello(7)).await;
     let mut greeting = [0; 13];
     raw.read_exact(&mut greeting).await.unwrap();
