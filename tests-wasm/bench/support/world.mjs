@@ -9,7 +9,7 @@ const WEB = process.env.KITH_BENCH_WEB ?? DIST
 /** Filled profiles are kept here between benchmarks, and between runs: filling takes minutes. */
 const KEPT = join(ROOT, 'target', 'kith', 'bench')
 /** PUTs on their way at once while a profile is filled. */
-const FILL_OPEN = 64
+export const FILL_OPEN = 64
 /** Records filled in one call into the page. */
 const FILL_STEP = 2_000
 const FILL_STEP_MS = 120_000

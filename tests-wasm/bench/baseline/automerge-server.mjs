@@ -1,0 +1,36 @@
+// A central automerge-repo server with one document, made record by record.
+import * as Automerge from '@automerge/automerge'
+import { Repo } from '@automerge/automerge-repo'
+import { WebSocketServerAdapter } from '@automerge/automerge-repo-network-websocket'
+import { WebSocketServer } from 'ws'
+import { onCleanup } from '../../harness/index.mjs'
+
+/** A document with these records, one change each, saved; undefined if making it takes too long. */
+export function makeAutomerge(count, record, keyOf, patienceMs) {
+  const end = Date.now() + patienceMs
+  let doc = Automerge.change(Automerge.init(), (draft) => {
+    draft.records = {}
+  })
+  for (let n = 0; n < count; n++) {
+    doc = Automerge.change(doc, (draft) => {
+      draft.records[keyOf(n)] = record(n)
+    })
+    if (n % 100 === 0 && Date.now() > end) return undefined
+  }
+  return Automerge.save(doc)
+}
+
+/** Serves a saved document on a free port. */
+export async function startAutomergeServer(saved) {
+  const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false, maxPayload: 1 << 30 })
+  await new Promise((resolve) => server.once('listening', resolve))
+  const repo = new Repo({ network: [new WebSocketServerAdapter(server)], sharePolicy: async () => true })
+  const handle = repo.import(saved)
+  const close = async () => {
+    forget()
+    for (const socket of server.clients) socket.terminate()
+    await new Promise((resolve) => server.close(resolve))
+  }
+  const forget = onCleanup(close)
+  return { url: `ws://127.0.0.1:${server.address().port}/`, document: handle.url, close }
+}
