@@ -6,6 +6,10 @@
 
 #![allow(clippy::panic)] // a broken law must stop the fuzzer
 
+mod documents;
+mod frames;
+#[cfg(feature = "http")]
+mod http;
 mod laws;
 pub mod mutate;
 mod records;
@@ -31,11 +35,17 @@ pub const TARGETS: &[Target] = &[
     Target { name: "record", run: records::record, seeds: records::record_seeds, words: &[] },
     Target { name: "fork-proof", run: records::fork_proof, seeds: records::fork_proof_seeds, words: &[] },
     Target { name: "sealed", run: records::sealed, seeds: records::sealed_seeds, words: &[] },
+    Target { name: "ops", run: documents::ops, seeds: documents::ops_seeds, words: documents::OPS_WORDS },
+    Target { name: "view-row", run: documents::view_row, seeds: documents::view_row_seeds, words: &[] },
+    Target { name: "frame", run: frames::frame, seeds: frames::frame_seeds, words: &[] },
+    Target { name: "ticket", run: frames::ticket, seeds: frames::ticket_seeds, words: &["#", "kith=", "&"] },
     Target { name: "path", run: texts::path, seeds: texts::path_seeds, words: &["$", "$space", "\0", "/"] },
     Target { name: "version", run: texts::version, seeds: texts::version_seeds, words: &["-", "0", "a"] },
     Target { name: "key-text", run: texts::key_text, seeds: texts::key_text_seeds, words: &["did:key:z"] },
     Target { name: "patch", run: texts::patch, seeds: texts::patch_seeds, words: texts::PATCH_WORDS },
     Target { name: "range", run: texts::range, seeds: texts::range_seeds, words: texts::RANGE_WORDS },
+    #[cfg(feature = "http")]
+    Target { name: "http", run: http::request, seeds: http::request_seeds, words: http::WORDS },
 ];
 
 /// The target with this name.

@@ -64,7 +64,7 @@ pub(crate) fn entry(data: &[u8]) -> u64 {
         let mut authority = Authority::new(header.space);
         let _ = authority.admit(&header.log, header.seq, record);
     }
-    let verified = verify_run(header.space, header.log, tip, vec![entry.clone()]).map(drop);
+    let verified = verify_run(header.space, header.log, tip, vec![entry.clone()], None).map(drop);
     mark(&(verified, record.is_ok(), magnitude(entry.body().len()), entry.header.kind))
 }
 

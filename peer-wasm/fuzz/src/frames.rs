@@ -1,0 +1,55 @@
+//! What peers say over links, and what invites carry.
+
+use crate::laws::{magnitude, mark, same};
+use kith_core::api::Role;
+use kith_core::identity::PublicKey;
+use kith_core::invite::Ticket;
+use kith_core::wire::Frame;
+
+pub(crate) fn frame(data: &[u8]) -> u64 {
+    let frame = match Frame::decode(data) {
+        Err(error) => return mark(&error),
+        Ok(frame) => frame,
+    };
+    same("a frame keeps its bytes", &frame.encode().as_slice(), &data);
+    mark(&(data.first(), magnitude(data.len()), frame.space().is_some()))
+}
+
+pub(crate) fn frame_seeds() -> Vec<Vec<u8>> {
+    let (space, log) = (PublicKey([1; 32]), PublicKey([2; 32]));
+    let frames = [
+        Frame::Open(vec![[1; 16], [2; 16]]),
+        Frame::Hello(space, vec![vec![1, 2], vec![3]]),
+        Frame::Have(space, vec![(log, 300, [4; 32])]),
+        Frame::Want(space, vec![(log, 9), (space, 0)]),
+        Frame::Entries(space, vec![vec![5; 40], vec![]]),
+        Frame::Ask(space, log, vec![1, 200, 3]),
+        Frame::Tell(space, log, vec![(1, vec![7; 30])]),
+        Frame::Refused(space, log, 7, "wrong-prev".into()),
+    ];
+    frames.iter().map(Frame::encode).collect()
+}
+
+/// Bytes are read as a ticket, and, where they are text, as a link.
+pub(crate) fn ticket(data: &[u8]) -> u64 {
+    let from_text = std::str::from_utf8(data).map(Ticket::parse);
+    let ticket = Ticket::decode(data);
+    if let Ok(ticket) = &ticket {
+        same("a ticket keeps its bytes", &ticket.encode().as_slice(), &data);
+        same("a link carries its ticket", &Ticket::parse(&ticket.link("https://example.org")).as_ref(), &Ok(ticket));
+    }
+    mark(&(ticket.map(|ticket| ticket.role), from_text.map(|parsed| parsed.err()).ok()))
+}
+
+pub(crate) fn ticket_seeds() -> Vec<Vec<u8>> {
+    let ticket = Ticket {
+        space: PublicKey([1; 32]),
+        secret: [2; 16],
+        role: Role::Writer,
+        inviter: PublicKey([3; 32]),
+        relays: vec!["/ip4/127.0.0.1/tcp/8787/ws".into()],
+        app: "/board/".into(),
+        name: "Trip".into(),
+    };
+    vec![ticket.encode(), ticket.link("https://example.org").into_bytes(), b"#kith=AQ".to_vec()]
+}
