@@ -31,7 +31,7 @@ export declare function connect(options?: ConnectOptions): Kith
 declare global {
   interface Window {
     /** The connection of this page. */
-    kith?: Kith
+    readonly kith: Kith
   }
 }
 `

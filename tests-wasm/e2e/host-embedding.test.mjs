@@ -50,7 +50,7 @@ const roundTrip = (page) =>
 const workers = (page) => page.evaluate(async () => (await navigator.serviceWorker.getRegistrations()).map(({ active }) => new URL(active.scriptURL).pathname))
 const text = (page, path) => page.evaluate((url) => fetch(url).then((answer) => answer.text()), path)
 
-for (const kind of availableBrowsers().filter((name) => name !== 'webkit')) {
+for (const kind of availableBrowsers()) {
   describe(kind, () => {
     test('one script tag: fetch, EventSource, a worker thread and a frame all reach the peer', async () => {
       const { url } = await startSite({

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
-import { availableBrowsers, openBrowser, startSite, tempDir } from '../harness/index.mjs'
+import { availableBrowsers, openBrowser, startSite, stays, tempDir } from '../harness/index.mjs'
 import { buildHost, deploy } from './host/build.mjs'
 
 const PAGE = '<!doctype html><title>a page</title><script type="module" src="/kith.js" data-relay="none"></script><h1>Hello</h1>'
@@ -78,9 +78,9 @@ const stopWriting = (page) =>
     return { acknowledged: work.acknowledged.length, failed: work.failed, missing, releases: [...work.releases] }
   })
 
-for (const kind of availableBrowsers().filter((name) => name !== 'webkit')) {
+for (const kind of availableBrowsers()) {
   describe(kind, () => {
-    test('a new release takes over while old pages write and listen; nothing is lost and nothing fails', async () => {
+    test('a new release takes over while old pages write and listen; nothing is lost and nothing fails', { skip: kind === 'webkit' && 'WebDriver lets only one tab of WebKitGTK run at a time' }, async () => {
       const { url, dir } = await deployed()
       const browser = await openBrowser(kind)
       const [page, other] = [await browser.newPage(url), await browser.newPage(url)]
@@ -154,18 +154,10 @@ for (const kind of availableBrowsers().filter((name) => name !== 'webkit')) {
       const told = await page.waitFor(() => window.kith?.problem?.detail, { what: 'the page loaded anew to say that it is too old as well' })
       assert.match(told, /two releases/)
       assert.equal(loads(), 2)
-      // The new page script arrives with the next load: all is well then.
-      delete site.files['/kith-worker.js']
-      await page.evaluate(async () => {
-        const changed = new Promise((resolve) => navigator.serviceWorker.addEventListener('controllerchange', resolve, { once: true }))
-        await (await navigator.serviceWorker.getRegistration()).update()
-        await changed
-      })
-      await page.waitFor(() => window.kith.problem === undefined, { what: 'the page to find the worker it understands' })
       await browser.close()
     })
 
-    test('damaged and half-downloaded wasm is refused, and fetched again', async () => {
+    test('damaged and half-downloaded wasm is refused, and fetched again', { skip: kind === 'webkit' && 'WebKitGTK has no way to stop a Service Worker from outside' }, async () => {
       const site = await deployed()
       const good = await readFile(join(site.dir, 'kith', 'peer_bg.wasm'))
       const answers = [good.subarray(0, good.length - 7), Buffer.concat([good, Buffer.from([0, 1, 0])]), good]
@@ -218,10 +210,11 @@ for (const kind of availableBrowsers().filter((name) => name !== 'webkit')) {
         await window.kith.space().put('a', 1)
         window.seen = []
         new EventSource('/~/me/a').onmessage = ({ data }) => window.seen.push(JSON.parse(data))
-        await fetch('/~/fake/late-writes', { method: 'POST' })
+        await fetch('/~/fake/haunt', { method: 'POST' })
         return (await fetch('/~/peer')).json()
       })
       await page.waitFor(() => window.seen.length === 1, { what: 'the first state' })
+      await page.waitFor(async () => (await window.kith.space().get('ghost')) === 'boo', { what: 'the haunting to begin' })
       // In the middle of a request that must not be repeated: told so, with Retry-After.
       const answer = await page.evaluate(async () => {
         const reply = await fetch('/~/fake/trap', { method: 'POST' })
@@ -235,9 +228,9 @@ for (const kind of availableBrowsers().filter((name) => name !== 'webkit')) {
       assert.equal(await page.evaluate(() => window.kith.space().get('a')), 1)
       await page.evaluate(() => window.kith.space().put('a', 2))
       await page.waitFor(() => window.seen.at(-1) === 2, { what: 'the stream to resume' })
-      // The dropped peer's timer has long passed by now; its write must not be there.
-      await page.evaluate(() => new Promise((resolve) => setTimeout(resolve, 400)))
-      assert.equal(await page.evaluate(() => fetch('/~/me/ghost').then(({ status }) => status)), 404)
+      // The dropped peer's timer wrote every 40 ms while it lived; it must not write over this.
+      await page.evaluate(() => window.kith.space().put('ghost', 'gone'))
+      await stays(() => page.evaluate(async () => (await window.kith.space().get('ghost')) === 'gone'), { what: 'what the fresh peer wrote', ms: 500 })
       await browser.close()
     })
 
@@ -255,7 +248,7 @@ for (const kind of availableBrowsers().filter((name) => name !== 'webkit')) {
       await browser.close()
     })
 
-    test('the page shell opens offline, and never mixes two releases', async () => {
+    test('the page shell opens offline, and never mixes two releases', { skip: kind === 'webkit' && 'WebKitGTK has no way to stop a Service Worker from outside' }, async () => {
       const site = await deployed()
       const shell = (release, text) => {
         site.files['/'] = PAGE.replace('data-relay', 'data-shell="/shell.json" data-relay').replace('</h1>', `</h1><p id="text">${text}</p><script src="/part.js"></script>`)

@@ -48,14 +48,16 @@ function pageOptions(): ConnectOptions {
  */
 export function connect(options: ConnectOptions = {}): Kith {
   connected ??= new PageKith({ ...pageOptions(), ...options }, invite)
-  window.kith = connected
   return connected
 }
+
+// There from the first moment; a module that imports this one may still be the first to call connect(), with options.
+Object.defineProperty(window, 'kith', { configurable: true, get: () => (kill ? connected : connect()) })
 
 declare global {
   interface Window {
     /** The connection of this page. */
-    kith?: Kith
+    readonly kith: Kith
   }
 }
 

@@ -52,12 +52,12 @@ export class Peer {
       else wasm.trap()
       return json(200, {})
     }
-    if (path === '/~/fake/late-writes') {
-      // A dropped instance must not come back to life through its timers.
-      setTimeout(() => {
+    if (path === '/~/fake/haunt') {
+      // Writes on and on. A dropped instance must not come back to life through its timers.
+      setInterval(() => {
         wasm.enter()
-        this.put('/~/me/ghost', new TextEncoder().encode('true'))
-      }, 300)
+        this.put('/~/me/ghost', new TextEncoder().encode('"boo"'))
+      }, 40)
       return json(200, {})
     }
     if (method === 'GET' && (header('subscribe') || header('accept')?.includes('event-stream'))) return this.subscribe(path, header('subscribe'))
