@@ -1,11 +1,10 @@
-// `npm run bench [-- word …]`: first-visit bytes, then every program in tests-wasm/bench whose name contains one of the words.
-// Each prints its own tables; everything is built as for release.
-import { readFileSync } from 'node:fs'
+// `npm run bench [-- word …]`: every program in tests-wasm/bench, or those whose name contains one of the words. Each prints its own
+// tables; everything is built as for release.
 import { cpus, loadavg, totalmem } from 'node:os'
-import { join, relative } from 'node:path'
-import { DIST, ROOT } from './lib/paths.mjs'
+import { basename, relative } from 'node:path'
+import { ROOT } from './lib/paths.mjs'
 import { run } from './lib/run.mjs'
-import { main, PlainError, say, size, table } from './lib/say.mjs'
+import { main, PlainError, say, size } from './lib/say.mjs'
 import { ensurePackages, ensureRust } from './lib/setup.mjs'
 import { buildRelay, buildWasm, buildWeb, listing } from './lib/steps.mjs'
 
@@ -13,20 +12,10 @@ const BENCH_MS = 60 * 60_000
 /** Above this load figures say more about the neighbours than about Kith. */
 const QUIET_LOAD = 1
 
-function firstVisit() {
-  const sizes = JSON.parse(readFileSync(join(DIST, 'sizes.json'), 'utf8'))
-  const ours = Object.entries(sizes).filter(([name]) => /^(kith[^/]*\.js|kith\/.*\.(js|wasm)|index\.html|home\/.*|assets\/.*)$/.test(name) && !name.includes('classic') && !name.includes('LICENSE'))
-  const row = (name, file) => [name, size(file.raw), size(file.gzip), size(file.brotli)]
-  const largest = ours.sort(([, a], [, b]) => b.brotli - a.brotli)
-  const sum = (kind) => ours.reduce((total, [, file]) => total + file[kind], 0)
-  const rows = [['first visit, by file', 'raw', 'gzip 9', 'brotli 11'], ...largest.map(([name, file]) => row(name, file)), row('together', { raw: sum('raw'), gzip: sum('gzip'), brotli: sum('brotli') })]
-  process.stdout.write(`\n${table(rows)}\n`)
-}
-
 await main(async () => {
   const words = process.argv.slice(2).filter((word) => !word.startsWith('--'))
   const programs = listing(/^[a-z].*\.mjs$/, 'tests-wasm', 'bench').filter((file) => !/(-support|\.test)\.mjs$/.test(file))
-  const chosen = programs.filter((file) => words.length === 0 || words.some((word) => file.includes(word)))
+  const chosen = programs.filter((file) => words.length === 0 || words.some((word) => basename(file).includes(word)))
   if (words.length > 0 && chosen.length === 0) throw new PlainError(`No benchmark's name contains ${words.join(' or ')}.`)
   await ensureRust()
   await ensurePackages()
@@ -38,7 +27,6 @@ await main(async () => {
   const [load] = loadavg()
   process.stdout.write(`\n${cpus().length} cores (${cpus()[0]?.model.trim()}), ${size(totalmem())} memory, node ${process.version}, load ${load.toFixed(1)}\n`)
   if (load > QUIET_LOAD) say('bench', 'this machine is busy: trust ratios, not absolute figures')
-  if (words.length === 0 || words.some((word) => 'size'.includes(word))) firstVisit()
   const failed = []
   for (const file of chosen) {
     process.stdout.write(`\n## ${relative(ROOT, file)}\n\n`)
