@@ -5,7 +5,7 @@ import { person } from '../../e2e/peers-support.mjs'
 import { DIST, openBrowser, ROOT, startRelay, tempDir } from '../../harness/index.mjs'
 
 /** The built web files that are measured. */
-const WEB = process.env.KITH_BENCH_WEB ?? DIST
+export const WEB = process.env.KITH_BENCH_WEB ?? DIST
 /** Filled profiles are kept here between benchmarks, and between runs: filling takes minutes. */
 const KEPT = join(ROOT, 'target', 'kith', 'bench')
 /** PUTs on their way at once while a profile is filled. */
