@@ -40,7 +40,8 @@ fn main() -> ExitCode {
             let (Ok(seconds), Ok(seed), false) = (seconds.parse(), seed, chosen.is_empty()) else { return usage() };
             let mut failed = false;
             for target in chosen {
-                let result = fuzz(target, Duration::from_secs_f64(seconds), seed);
+                let time = Duration::from_secs_f64(seconds);
+                let result = fuzz(target, seed, |_, elapsed| elapsed < time);
                 failed |= result.is_err();
                 report(result);
             }
@@ -68,7 +69,8 @@ fn report(result: Result<String, String>) -> ExitCode {
     }
 }
 
-fn fuzz(target: &Target, time: Duration, seed: u64) -> Result<String, String> {
+/// Runs a target on mutated inputs as long as `on` says so, given the runs so far and the time taken.
+fn fuzz(target: &Target, seed: u64, on: impl Fn(u64, Duration) -> bool) -> Result<String, String> {
     let start = Instant::now();
     let mut dice = Dice::new(seed);
     let mut corpus = (target.seeds)();
@@ -78,7 +80,7 @@ fn fuzz(target: &Target, time: Duration, seed: u64) -> Result<String, String> {
     }
     corpus.push(Vec::new());
     let mut runs = corpus.len() as u64;
-    while start.elapsed() < time {
+    while on(runs, start.elapsed()) {
         let mut input = dice.pick(&corpus).cloned().unwrap_or_default();
         let other = dice.pick(&corpus).cloned().unwrap_or_default();
         mutate(&mut dice, &mut input, &other, target.words);
@@ -115,4 +117,18 @@ fn run_one(target: &Target, input: &[u8]) -> Result<u64, String> {
         target.name,
         file.display()
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A taste of what `kith-fuzz all SECONDS` does for as long as one likes.
+    #[test]
+    fn no_decoder_breaks_its_laws_on_a_few_thousand_inputs() {
+        for target in TARGETS {
+            let result = fuzz(target, 5, |runs, _| runs < 4000);
+            assert!(result.is_ok(), "{result:?}");
+        }
+    }
 }
