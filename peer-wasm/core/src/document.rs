@@ -36,12 +36,13 @@ pub struct Applied {
 /// Works out what `items` change in the space's tree. Order does not matter; applying twice changes nothing.
 pub fn apply(lens: &Lens<'_>, space: u32, items: &[Item]) -> Result<Applied, Miss> {
     // Load every place and every place above in one go.
-    let places = items.iter().flat_map(|item| item.path.ancestors().chain([item.path.clone()]));
-    lens.want(Table::View, places.map(|path| view_key(space, &path)))?;
-    let mut work = Work { lens, space, rows: BTreeMap::new(), clashes: BTreeSet::new() };
+    let keys: Vec<Vec<u8>> = items.iter().map(|item| view_key(space, &item.path)).collect();
+    let places: BTreeSet<&[u8]> = keys.iter().flat_map(|key| above(key).chain([key.as_slice()])).collect();
+    lens.want(Table::View, &places)?;
+    let mut work = Work { lens, rows: BTreeMap::new(), clashes: BTreeSet::new(), plain: BTreeSet::new() };
     let mut changed = Vec::new();
-    for item in items {
-        if work.put(item)? {
+    for (item, key) in items.iter().zip(&keys) {
+        if work.put(item, key)? {
             changed.push(item.path.clone());
         }
     }
@@ -49,47 +50,64 @@ pub fn apply(lens: &Lens<'_>, space: u32, items: &[Item]) -> Result<Applied, Mis
     Ok(Applied { rows: work.rows, changed })
 }
 
-struct Work<'a, 'b> {
-    lens: &'b Lens<'a>,
-    space: u32,
-    rows: BTreeMap<Vec<u8>, ViewRow>,
-    /// Places at and below which a scalar meets something else.
-    clashes: BTreeSet<Path>,
+/// The keys of the places above a key's, from the top down: a key is its place's names, each followed by a zero.
+fn above(key: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+    let top = key.get(..row::PREFIX);
+    let last = key.len().saturating_sub(1);
+    let ends = key.iter().enumerate().skip(row::PREFIX).filter(move |(at, byte)| **byte == 0 && *at < last);
+    let names = ends.map(|(at, _)| key.get(..=at).unwrap_or_default());
+    top.filter(|top| top.len() < key.len()).into_iter().chain(names)
 }
 
-impl Work<'_, '_> {
-    fn row(&self, path: &Path) -> Result<ViewRow, Miss> {
-        let key = view_key(self.space, path);
-        if let Some(row) = self.rows.get(&key) {
+struct Work<'a, 'b, 'c> {
+    lens: &'b Lens<'a>,
+    rows: BTreeMap<Vec<u8>, ViewRow>,
+    /// Places at and below which a scalar meets something else.
+    clashes: BTreeSet<&'c [u8]>,
+    /// Places known to have something below and to hold no scalar.
+    plain: BTreeSet<&'c [u8]>,
+}
+
+impl<'c> Work<'_, '_, 'c> {
+    fn row(&self, key: &[u8]) -> Result<ViewRow, Miss> {
+        if let Some(row) = self.rows.get(key) {
             return Ok(row.clone());
         }
-        let stored = self.lens.get(Table::View, &key)?;
+        let stored = self.lens.get(Table::View, key)?;
         Ok(stored.and_then(ViewRow::decode).unwrap_or_default())
     }
 
-    fn put(&mut self, item: &Item) -> Result<bool, Miss> {
-        let mut row = self.row(&item.path)?;
+    fn put(&mut self, item: &Item, key: &'c [u8]) -> Result<bool, Miss> {
+        let mut row = self.row(key)?;
         if row.register.as_ref().is_some_and(|held| !item.register.is_after(held)) {
             return Ok(false);
         }
         let was_scalar = row.register.as_ref().is_some_and(Register::is_scalar);
         let is_scalar = item.register.is_scalar();
         let mut clash = row.container && (was_scalar || is_scalar);
-        let mut top = item.path.clone();
+        let mut top = key;
         row.register = Some(item.register.clone());
         row.hidden = false;
-        for above in item.path.ancestors().collect::<Vec<_>>().into_iter().rev() {
-            let mut above_row = self.row(&above)?;
+        for above in above(key).rev() {
+            if self.plain.contains(above) {
+                continue;
+            }
+            let mut above_row = self.row(above)?;
             if above_row.register.as_ref().is_some_and(Register::is_scalar) {
                 clash = true;
-                top = above.clone();
+                top = above;
+            } else {
+                self.plain.insert(above);
             }
             if !above_row.container {
                 above_row.container = true;
-                self.rows.insert(view_key(self.space, &above), above_row);
+                self.rows.insert(above.to_vec(), above_row);
             }
         }
-        self.rows.insert(view_key(self.space, &item.path), row);
+        if is_scalar {
+            self.plain.remove(key);
+        }
+        self.rows.insert(key.to_vec(), row);
         if clash {
             self.clashes.insert(top);
         }
@@ -99,23 +117,22 @@ impl Work<'_, '_> {
     /// Settles every clash, each subtree once.
     fn settle_all(&mut self) -> Result<(), Miss> {
         let clashes = std::mem::take(&mut self.clashes);
-        for top in clashes.iter().filter(|top| !top.ancestors().any(|above| clashes.contains(&above))) {
+        for top in clashes.iter().filter(|top| !above(top).any(|above| clashes.contains(above))) {
             self.settle(top)?;
         }
         Ok(())
     }
 
     /// Works out anew what is hidden at and below `top`, which no scalar stands above.
-    fn settle(&mut self, top: &Path) -> Result<(), Miss> {
+    fn settle(&mut self, prefix: &[u8]) -> Result<(), Miss> {
         let mut subtree: BTreeMap<Vec<u8>, ViewRow> = self
             .lens
-            .scan(Table::View, &KeyRange::prefix(&view_key(self.space, top)), usize::MAX / 2, false)?
+            .scan(Table::View, &KeyRange::prefix(prefix), usize::MAX / 2, false)?
             .into_iter()
             .map(|(key, value)| (key, ViewRow::decode(&value).unwrap_or_default()))
             .collect();
-        let prefix = view_key(self.space, top);
         subtree
-            .extend(self.rows.iter().filter(|(key, _)| key.starts_with(&prefix)).map(|(k, r)| (k.clone(), r.clone())));
+            .extend(self.rows.iter().filter(|(key, _)| key.starts_with(prefix)).map(|(k, r)| (k.clone(), r.clone())));
         let live = |row: &ViewRow| row.register.as_ref().filter(|register| register.is_live()).cloned();
         let order: Vec<(Vec<u8>, Register)> =
             subtree.iter().filter_map(|(key, row)| Some((key.clone(), live(row)?))).collect();

@@ -6,7 +6,7 @@
 
 use crate::rows::{Batch, KeyRange, Read, Rows, Table};
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 /// Some rows are not loaded yet; which, the lens has noted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,17 +14,24 @@ pub struct Miss;
 
 /// The rows loaded for one piece of work.
 #[derive(Clone, Debug, Default)]
-pub struct Answers(HashMap<Read, Rows>);
+pub struct Answers {
+    rows: BTreeMap<Table, HashMap<Vec<u8>, Rows>>,
+    scans: HashMap<Read, Rows>,
+}
 
 impl Answers {
     /// Adds what the store answered.
     pub fn add(&mut self, read: Read, rows: Rows) {
-        self.0.insert(read, rows);
+        match read {
+            Read::Get { table, key } => drop(self.rows.entry(table).or_default().insert(key, rows)),
+            scan => drop(self.scans.insert(scan, rows)),
+        }
     }
 
     /// Forgets everything.
     pub fn clear(&mut self) {
-        self.0.clear();
+        self.rows.clear();
+        self.scans.clear();
     }
 }
 
@@ -34,7 +41,7 @@ type Written = (u64, Option<Vec<u8>>);
 /// Row changes that are not yet sure to be seen by every load: newer than the store, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Overlay {
-    rows: BTreeMap<(Table, Vec<u8>), Written>,
+    rows: BTreeMap<Table, BTreeMap<Vec<u8>, Written>>,
     ranges: Vec<(u64, Table, KeyRange)>,
 }
 
@@ -42,27 +49,22 @@ impl Overlay {
     /// Lays a batch on top, marked with the number of the transaction it goes into.
     pub fn push(&mut self, transaction: u64, batch: &Batch) {
         for (table, range) in &batch.delete_ranges {
-            let doomed: Vec<_> = self
-                .rows
-                .range((*table, range.start.clone())..(*table, range.end.clone()))
-                .map(|(key, _)| key.clone())
-                .collect();
-            for key in doomed {
-                self.rows.remove(&key);
-            }
+            self.rows.entry(*table).or_default().retain(|key, _| !range.contains(key));
             self.ranges.push((transaction, *table, range.clone()));
         }
         for (table, key) in &batch.deletes {
-            self.rows.insert((*table, key.clone()), (transaction, None));
+            self.rows.entry(*table).or_default().insert(key.clone(), (transaction, None));
         }
         for (table, key, value) in &batch.puts {
-            self.rows.insert((*table, key.clone()), (transaction, Some(value.clone())));
+            self.rows.entry(*table).or_default().insert(key.clone(), (transaction, Some(value.clone())));
         }
     }
 
     /// Drops what transactions up to this number wrote: every load from now on sees it in the store.
     pub fn forget(&mut self, upto: u64) {
-        self.rows.retain(|_, (transaction, _)| *transaction > upto);
+        for rows in self.rows.values_mut() {
+            rows.retain(|_, (transaction, _)| *transaction > upto);
+        }
         self.ranges.retain(|(transaction, _, _)| *transaction > upto);
     }
 
@@ -74,12 +76,12 @@ impl Overlay {
 
     /// How many rows it holds.
     pub fn len(&self) -> usize {
-        self.rows.len()
+        self.rows.values().map(BTreeMap::len).sum()
     }
 
     /// Whether it holds nothing.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.ranges.is_empty()
+        self.len() == 0 && self.ranges.is_empty()
     }
 
     fn hides(&self, table: Table, key: &[u8]) -> bool {
@@ -91,7 +93,7 @@ impl Overlay {
 pub struct Lens<'a> {
     answers: &'a Answers,
     overlay: &'a Overlay,
-    missing: RefCell<Vec<Read>>,
+    missing: RefCell<(Vec<Read>, HashSet<Read>)>,
 }
 
 impl<'a> Lens<'a> {
@@ -102,27 +104,28 @@ impl<'a> Lens<'a> {
 
     /// What steps found missing.
     pub fn into_missing(self) -> Vec<Read> {
-        self.missing.into_inner()
+        self.missing.into_inner().0
     }
 
     /// The row under a key.
     pub fn get(&self, table: Table, key: &[u8]) -> Result<Option<&'a [u8]>, Miss> {
-        if let Some((_, value)) = self.overlay.rows.get(&(table, key.to_vec())) {
+        if let Some((_, value)) = self.overlay.rows.get(&table).and_then(|rows| rows.get(key)) {
             return Ok(value.as_deref());
         }
         if self.overlay.hides(table, key) {
             return Ok(None);
         }
-        let read = Read::Get { table, key: key.to_vec() };
-        let rows = self.loaded(read)?;
+        let Some(rows) = self.answers.rows.get(&table).and_then(|rows| rows.get(key)) else {
+            return Err(self.miss(Read::Get { table, key: key.to_vec() }));
+        };
         Ok(rows.first().map(|(_, value)| value.as_slice()))
     }
 
     /// Notes that these keys will be needed, so that they are loaded together. A miss if any is not there yet.
-    pub fn want(&self, table: Table, keys: impl IntoIterator<Item = Vec<u8>>) -> Result<(), Miss> {
+    pub fn want<K: AsRef<[u8]>>(&self, table: Table, keys: impl IntoIterator<Item = K>) -> Result<(), Miss> {
         let mut all = Ok(());
         for key in keys {
-            if self.get(table, &key).is_err() {
+            if self.get(table, key.as_ref()).is_err() {
                 all = Err(Miss);
             }
         }
@@ -134,8 +137,10 @@ impl<'a> Lens<'a> {
         let above: Vec<(&Vec<u8>, Option<&Vec<u8>>)> = if range.start < range.end {
             self.overlay
                 .rows
-                .range((table, range.start.clone())..(table, range.end.clone()))
-                .map(|((_, key), (_, value))| (key, value.as_ref()))
+                .get(&table)
+                .into_iter()
+                .flat_map(|rows| rows.range(range.start.clone()..range.end.clone()))
+                .map(|(key, (_, value))| (key, value.as_ref()))
                 .collect()
         } else {
             return Ok(Rows::new());
@@ -148,7 +153,7 @@ impl<'a> Lens<'a> {
             .any(|(_, ranged, gone)| *ranged == table && gone.start < range.end && range.start < gone.end);
         let padded = if cleared { usize::MAX / 2 } else { limit.saturating_add(above.len().next_multiple_of(64)) };
         let read = Read::Scan { table, range: range.clone(), limit: padded, reverse };
-        let below = self.loaded(read)?;
+        let Some(below) = self.answers.scans.get(&read) else { return Err(self.miss(read)) };
         let complete = below.len() < padded;
         let edge = below.last().map(|(key, _)| key.as_slice());
         let mut merged: BTreeMap<&[u8], &[u8]> = below
@@ -177,15 +182,12 @@ impl<'a> Lens<'a> {
         })
     }
 
-    fn loaded(&self, read: Read) -> Result<&'a Rows, Miss> {
-        if let Some(rows) = self.answers.0.get(&read) {
-            return Ok(rows);
-        }
+    fn miss(&self, read: Read) -> Miss {
         let mut missing = self.missing.borrow_mut();
-        if !missing.contains(&read) {
-            missing.push(read);
+        if missing.1.insert(read.clone()) {
+            missing.0.push(read);
         }
-        Err(Miss)
+        Miss
     }
 }
 

@@ -101,6 +101,9 @@ impl ViewRow {
     }
 }
 
+/// Bytes in what the keys of all rows of a space's tree begin with.
+pub(super) const PREFIX: usize = 5;
+
 /// What the keys of all rows of a space's tree begin with.
 pub fn view_prefix(space: u32) -> Vec<u8> {
     let mut key = space.to_be_bytes().to_vec();

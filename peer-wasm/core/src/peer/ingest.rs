@@ -282,17 +282,19 @@ impl Peer {
             (error.name(), then)
         })?;
 
-        // Who may do what. Authority records are few, so a copy is made only when one comes.
-        let mut scratch: Option<Authority> = None;
+        // Who may do what. Authority records are few, so a copy is made only when one comes, once for a frame.
+        let kept = prepared.authority.is_some();
+        let mut scratch = prepared.authority.take();
+        let mut changed = false;
         let mut fresh: Vec<EpochKey> = Vec::new();
         let mut stop: Option<(usize, &'static str, Then)> = None;
         for (index, entry) in entries.iter().enumerate() {
-            let base = prepared.authority.as_ref().unwrap_or(&space.authority);
-            let judged = judge(scratch.as_ref().unwrap_or(base), &log, entry);
+            let judged = judge(scratch.as_ref().unwrap_or(&space.authority), &log, entry);
             match judged {
                 Ok(None) => {}
                 Ok(Some(record)) => {
-                    let authority = scratch.get_or_insert_with(|| base.clone());
+                    let authority = scratch.get_or_insert_with(|| space.authority.clone());
+                    changed = true;
                     match authority.admit(&log, entry.header.seq, &record) {
                         Ok(_) => {}
                         Err(error) => {
@@ -353,8 +355,6 @@ impl Peer {
                 entries.pop();
             }
             if entries.len() < index {
-                // Records that are not kept back nothing else.
-                scratch = admitted(prepared.authority.as_ref().unwrap_or(&space.authority), &log, &entries);
                 fresh.clear();
             }
             opened = opened.min(entries.len() as u64);
@@ -362,15 +362,21 @@ impl Peer {
             items.retain(|item: &Item| item.register.seq < keep);
             problem = Some((why, then));
         }
-        let authority = scratch.as_ref().or(prepared.authority.as_ref()).unwrap_or(&space.authority);
+        let authority = scratch.as_ref().unwrap_or(&space.authority);
         let welcome = log == space.row.key || authority.role(&log).is_some();
+        if !welcome {
+            entries.clear();
+        }
+        if changed && (problem.is_some() || !welcome) {
+            // Records that are not taken back nothing else: from those that are, once more.
+            let taken = prepared.runs.iter().map(|run| (run.log, run.entries.as_slice())).chain([(log, &entries[..])]);
+            scratch = admitted(&space.authority, taken).filter(|_| kept || !entries.is_empty());
+        }
+        prepared.authority = scratch;
         if !welcome {
             return Err(problem.unwrap_or(("not-a-member", Then::Hold)));
         }
         if !entries.is_empty() {
-            if scratch.is_some() {
-                prepared.authority = scratch;
-            }
             prepared.epochs.extend(fresh);
             prepared.items.extend(items);
             prepared.runs.push(PreparedRun { log, tip, entries, opened, clock });
@@ -399,13 +405,18 @@ fn judge(authority: &Authority, log: &PublicKey, entry: &Verified) -> Result<Opt
     Ok(record)
 }
 
-/// What is known once the records among these entries are taken in; `None` if there are none.
-fn admitted(authority: &Authority, log: &PublicKey, entries: &[Verified]) -> Option<Authority> {
+/// What is known once the records among these entries, checked before, are taken in; `None` if there are none.
+fn admitted<'a>(
+    authority: &Authority,
+    runs: impl Iterator<Item = (PublicKey, &'a [Verified])>,
+) -> Option<Authority> {
     let mut known = None;
-    for entry in entries {
-        if let Ok(Some(record)) = Record::of(entry) {
-            let authority = known.get_or_insert_with(|| authority.clone());
-            let _ = authority.admit(log, entry.header.seq, &record);
+    for (log, entries) in runs {
+        for entry in entries {
+            if let Ok(Some(record)) = Record::of(entry) {
+                let authority = known.get_or_insert_with(|| authority.clone());
+                let _ = authority.admit_trusted(&log, entry.header.seq, &record);
+            }
         }
     }
     known
