@@ -9,6 +9,8 @@ import { buildRelay, buildWasm, buildWeb } from './lib/steps.mjs'
 
 /** How long the relay may take to say it is ready. */
 const READY_WITHIN_MS = 30_000
+/** Ctrl-C under npm arrives twice, from the terminal and from npm: within this long it is one. */
+const SAME_SIGNAL_MS = 700
 /** After a second signal, or this long after the first, the relay is ended the hard way. */
 const DRAIN_MS = 15_000
 
@@ -33,7 +35,10 @@ await main(async () => {
   const relay = start(binary, args, { cwd: ROOT, stdio: ['ignore', 'pipe', 'inherit'] })
 
   let signals = 0
+  let signalled = 0
   onSignal((signal) => {
+    if (Date.now() - signalled < SAME_SIGNAL_MS) return
+    signalled = Date.now()
     signals += 1
     if (signals > 1) return relay.kill('SIGKILL')
     say('start', `${signal}: asking the relay to finish (again: end it at once)`)
