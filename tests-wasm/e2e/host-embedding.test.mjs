@@ -128,6 +128,22 @@ for (const kind of availableBrowsers()) {
       await browser.close()
     })
 
+    test("everything from a relay elsewhere: the author's site has only a page and a worker of two lines", async () => {
+      const addrs = ['/ip4/127.0.0.1/tcp/9/ws/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp']
+      const relay = await startSite({ dir, headers: { 'access-control-allow-origin': '*' }, files: { '/.well-known/kith.json': JSON.stringify({ addrs }) } })
+      const { url } = await startSite({
+        files: {
+          '/': html(`<script type="module" src="${relay.url}kith.js" data-worker="/sw.js" data-type="classic"></script>`),
+          '/sw.js': { body: `self.kithOptions = { files: '${relay.url}' }; importScripts('${relay.url}kith-worker-classic.js');`, type: 'text/javascript' },
+        },
+      })
+      const browser = await openBrowser(kind)
+      const page = await browser.newPage(url)
+      assert.deepEqual(await roundTrip(page), [201, { title: 'Tea' }])
+      await page.waitFor(async (wanted) => (await window.kith.status()).relays.join() === wanted, { args: [addrs.join()], what: 'the relay the script came from' })
+      await browser.close()
+    })
+
     test("import in the author's module worker, which the script tag registers", async () => {
       const { url } = await startSite({
         dir,

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, describe, test } from 'node:test'
-import { availableBrowsers, openBrowser, ROOT, startSite, tempDir } from '../harness/index.mjs'
+import { availableBrowsers, LONG, openBrowser, ROOT, startSite, tempDir } from '../harness/index.mjs'
 import { buildHost, deploy } from './host/build.mjs'
 
 const PAGE = '<!doctype html><title>a page</title><script type="module" src="/kith.js" data-relay="none"></script><h1>Hello</h1>'
@@ -16,6 +16,10 @@ before(async () => {
 
 /** A relay that is not there: an invite needs to name one, not to reach it. */
 const RELAY = '/ip4/127.0.0.1/tcp/9/ws/p2p/12D3KooWEyoppNCUx8Yx66oV9fJnriXwCcXwDDUA2kj6vnc6iDEp'
+
+/** How often the worker is stopped under writes, and how many writes it gets in between. */
+const KILLS = LONG ? 100 : 6
+const WRITES_PER_LIFE = 10
 
 async function open(kind, relay = 'none') {
   const { url } = await startSite({ dir, files: { '/': PAGE.replace('"none"', `"${relay}"`) } })
@@ -137,10 +141,10 @@ for (const kind of availableBrowsers()) {
 
     test('writes through killed workers are stored once: none lost, none twice', { skip: kind === 'webkit' && 'WebKitGTK has no way to stop a Service Worker from outside' }, async () => {
       const { browser, page } = await open(kind)
-      await page.evaluate(() => {
+      await page.evaluate((writes) => {
         window.work = { acknowledged: [], failed: [] }
         window.work.done = (async () => {
-          for (let n = 0; n < 60; n++) {
+          for (let n = 0; n < writes; n++) {
             try {
               await window.kith.space().patch('list', { [`k${n}`]: n })
               window.work.acknowledged.push(`k${n}`)
@@ -149,17 +153,22 @@ for (const kind of availableBrowsers()) {
             }
           }
         })()
-      })
-      for (let n = 1; n <= 4; n++) {
-        await page.waitFor((count) => window.work.acknowledged.length >= count, { args: [n * 10], every: 5 })
+      }, (KILLS + 1) * WRITES_PER_LIFE)
+      for (let n = 1; n <= KILLS; n++) {
+        await page.waitFor((count) => window.work.acknowledged.length >= count, { args: [n * WRITES_PER_LIFE], every: 5 })
         await browser.killWorker()
       }
       const { acknowledged, failed, stored, feed } = await page.evaluate(async () => {
         const { work, kith } = window
         await work.done
         const stored = await kith.space().get('list')
-        const answer = await (await fetch('/~/me/$changes?limit=1000')).json()
-        return { ...work, done: undefined, stored: Object.keys(stored), feed: answer.items.map(({ path }) => path) }
+        const feed = []
+        for (let since = ''; ; ) {
+          const { items, next } = await (await fetch(`/~/me/$changes?limit=1000${since && `&since=${encodeURIComponent(since)}`}`)).json()
+          if (items.length === 0) return { ...work, done: undefined, stored: Object.keys(stored), feed }
+          feed.push(...items.map(({ path }) => path))
+          since = next
+        }
       })
       assert.deepEqual(failed, [])
       assert.deepEqual(acknowledged.filter((key) => !stored.includes(key)), [])

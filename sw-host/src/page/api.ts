@@ -22,7 +22,7 @@ export interface ConnectOptions {
   type?: 'module' | 'classic'
   /**
    * Relays: an origin that answers `/.well-known/kith.json`, or multiaddrs beginning with `/`. Several with commas.
-   * `data-relay`. Default: this page's own origin. `'none'` uses no relay from here.
+   * `data-relay`. Default: the origin this script came from. `'none'` uses no relay from here.
    */
   relay?: string
   /** A list of files to keep for offline use: `{"release","files"}`. `data-shell`. Default: nothing is kept. */

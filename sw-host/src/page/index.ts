@@ -30,7 +30,8 @@ function pageOption(name: string): string | undefined {
 }
 
 function pageOptions(): ConnectOptions {
-  const options: ConnectOptions = {}
+  // Wherever this script came from there is most likely a relay: the page's own origin, or the relay an author takes it from.
+  const options: ConnectOptions = { relay: new URL(import.meta.url).origin }
   for (const name of ['worker', 'scope', 'relay', 'shell'] as const) {
     const value = pageOption(name)
     if (value !== undefined) options[name] = value

@@ -25,6 +25,7 @@ export class PageKith extends EventTarget implements Kith {
   readonly #options: ConnectOptions
   readonly #connection: Connection = { control: () => this.#control() }
   readonly #carrier: CarrierTab
+  #relays = new AbortController()
   #controlling: Promise<void> | undefined
 
   constructor(options: ConnectOptions, invite: string | undefined) {
@@ -83,7 +84,9 @@ export class PageKith extends EventTarget implements Kith {
         met: (_welcome, worker) => {
           this.problem = undefined
           this.#carrier.workerMet(worker)
-          void tellRelays(worker, this.#options.relay)
+          this.#relays.abort()
+          this.#relays = new AbortController()
+          void tellRelays(worker, this.#options.relay ?? location.origin, this.#relays.signal)
           resolve()
         },
         lost: (error) => reject(this.#tell(asKithError(error, 'worker-silent', 0))),

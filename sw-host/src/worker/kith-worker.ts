@@ -31,6 +31,7 @@ const host = new PeerHost({
     if (again) announce({ type: 'carrier-wanted', instance })
     void tellEnvironment(host)
   },
+  outdated: () => void scope.registration.update().catch(() => undefined),
   // Our own workers never wait by choice. An author's worker decides itself when it is replaced.
   replacementWaits: () => !embedded && scope.registration.waiting !== null,
 })

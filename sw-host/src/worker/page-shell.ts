@@ -120,7 +120,9 @@ export class PageShell {
     if (!answer.ok) throw new Error(`${url} was answered with ${answer.status}.`)
     const bytes = await answer.arrayBuffer()
     if (digest && (await sha256(bytes)) !== digest) throw new Error(`${url} belongs to another release.`)
-    // A redirected response may not answer a navigation, so a fresh one is made.
-    await cache.put(url, new Response(bytes, { status: answer.status, headers: answer.headers }))
+    // A redirected response may not answer a navigation, so a fresh one is made; its bytes are no longer compressed.
+    const headers = new Headers(answer.headers)
+    for (const name of ['content-encoding', 'content-length', 'transfer-encoding']) headers.delete(name)
+    await cache.put(url, new Response(bytes, { headers }))
   }
 }

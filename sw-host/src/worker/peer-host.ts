@@ -31,6 +31,8 @@ export interface HostEvents {
   askToYield(): void
   /** The peer was opened; `again` if this worker had it open before. */
   opened(again: boolean): void
+  /** The database is of a newer release than this one. */
+  outdated(): void
   /** Whether a newer worker waits for this one to be idle. */
   replacementWaits(): boolean
 }
@@ -94,6 +96,7 @@ export class PeerHost {
       // Another worker may have better luck with this database (a newer release, for instance).
       this.#unlock()
       if (error instanceof PeerDied) this.#crashes.push(Date.now())
+      if (error instanceof Error && error.name === 'StoreNewerError') this.#events.outdated()
       throw error instanceof KithError ? error : new KithError(problem('peer-start', 503, sentence(error)), { cause: error })
     }
   }
