@@ -12,7 +12,7 @@ const READY_WITHIN_MS = 30_000
 /** Ctrl-C under npm arrives twice, from the terminal and from npm: within this long it is one. */
 const SAME_SIGNAL_MS = 700
 /** After a second signal, or this long after the first, the relay is ended the hard way. */
-const DRAIN_MS = 15_000
+const DRAIN_MS = 40_000
 
 /** The relay's own flags; `--dev` is ours: a quick build for trying things. */
 function ownArguments() {
