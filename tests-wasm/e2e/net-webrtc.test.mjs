@@ -64,15 +64,44 @@ for (const [left, right] of [['chromium', 'chromium'], ['chromium', 'firefox'], 
       await a.call('echo', 5, 1000)
     })
 
-    test('a carrying page that vanishes is missed within seconds', async () => {
+    /** Opens another tab beside the one that carries. */
+    async function secondTab() {
       const other = await browsers[1].newPage(site.url)
       await other.waitFor(() => globalThis.ready, { what: 'the second tab' })
+      return other
+    }
+
+    test('a carrying page that is closed is missed', async () => {
+      const other = await secondTab()
       await b.page.close()
-      b.page = other
-      b.call = (name, ...args) => other.evaluate((name, args) => globalThis.call(name, ...args), name, args)
-      await Promise.all([a.path('relay', 15_000), b.path('relay', 15_000)])
-      await other.evaluate(() => globalThis.carry())
+      b.moveTo(other)
+      await Promise.all([a.path('relay'), b.path('relay')])
+      await b.carry()
       await Promise.all([a.path('webrtc'), b.path('webrtc')])
+    })
+
+    test('a worker that is killed and starts again is linked again', async (t) => {
+      for (let round = 0; round < 3; round += 1) {
+        const began = Date.now()
+        await browsers[1].killWorker()
+        await b.start()
+        await Promise.all([a.path('webrtc'), b.path('webrtc')])
+        t.diagnostic(`on WebRTC again after ${Date.now() - began} ms`)
+        await a.call('echo', 5, 1000)
+      }
+    })
+
+    test('a carrying page that crashes is missed within seconds', { skip: right !== 'chromium' && 'a crash on demand of one tab alone is Chromium’s' }, async (t) => {
+      const [{ link: lost }] = (await a.state()).links
+      const began = Date.now()
+      await b.page.crash()
+      await a.until(({ links }) => !links.some(({ link }) => link === lost), 'the loss to be noticed', 15_000)
+      t.diagnostic(`missed after ${Date.now() - began} ms`)
+      b.moveTo(await secondTab())
+      // The worker may have lived in the same process.
+      await ((await b.state()).relay === 'none' ? b.start() : b.carry())
+      await Promise.all([a.path('webrtc'), b.path('webrtc')])
+      await a.call('echo', 5, 1000)
     })
   })
 }

@@ -58,6 +58,18 @@ export async function openPeer(browser, site, seed, relays, { carry = true } = {
     key: publicKey(seed),
     call: (name, ...args) => page.evaluate((name, args) => globalThis.call(name, ...args), name, args),
     carry: () => page.evaluate(() => globalThis.carry()),
+    /** Starts the network in the worker, a new one too. */
+    async start() {
+      await peer.call('start', seed, relays, peer.key)
+      if (carry) await peer.carry()
+      await peer.until(({ relay }) => relays.length === 0 || relay === 'reserved', 'a reservation')
+    },
+    /** Goes on in another tab of the same browser. */
+    moveTo(other) {
+      peer.page = other
+      peer.call = (name, ...args) => other.evaluate((name, args) => globalThis.call(name, ...args), name, args)
+      peer.carry = () => other.evaluate(() => globalThis.carry())
+    },
     state: () => peer.call('state'),
     /** Waits until what the peer says of itself is as wanted. */
     async until(wanted, what, timeout = 30_000) {
@@ -71,8 +83,6 @@ export async function openPeer(browser, site, seed, relays, { carry = true } = {
     },
     path: (path, timeout) => peer.until(({ links }) => links.length === 1 && links[0].path === path, `a ${path} link`, timeout),
   }
-  await peer.call('start', seed, relays, peer.key)
-  if (carry) await peer.carry()
-  await peer.until(({ relay }) => relays.length === 0 || relay === 'reserved', 'a reservation')
+  await peer.start()
   return peer
 }

@@ -40,7 +40,12 @@ fn object(pairs: &[(&str, JsValue)]) -> JsValue {
 impl NetPage {
     /// Starts it under this seed.
     pub fn start(seed: &[u8], relays: &Array) -> Result<NetPage, JsValue> {
-        let config = NetConfig { seed: key(seed)?, relays: addresses(relays)?, agent: "kith-net-page".to_owned(), listen: vec![] };
+        let config = NetConfig {
+            seed: key(seed)?,
+            relays: addresses(relays)?,
+            agent: "kith-net-page".to_owned(),
+            listen: vec![],
+        };
         let (net, events) = kith_net::start(config).map_err(failed)?;
         Ok(NetPage { net, events: RefCell::new(Some(events)) })
     }
@@ -97,14 +102,23 @@ impl NetPage {
 fn show(event: NetEvent) -> JsValue {
     let id = |link: LinkId| JsValue::from(link.0 as f64);
     match event {
-        NetEvent::LinkUp { link, peer, path } => {
-            object(&[("type", "up".into()), ("link", id(link)), ("peer", Uint8Array::from(peer.as_slice()).into()), ("path", path.name().into())])
+        NetEvent::LinkUp { link, peer, path } => object(&[
+            ("type", "up".into()),
+            ("link", id(link)),
+            ("peer", Uint8Array::from(peer.as_slice()).into()),
+            ("path", path.name().into()),
+        ]),
+        NetEvent::LinkDown { link, reason } => {
+            object(&[("type", "down".into()), ("link", id(link)), ("reason", reason.into())])
         }
-        NetEvent::LinkDown { link, reason } => object(&[("type", "down".into()), ("link", id(link)), ("reason", reason.into())]),
-        NetEvent::Frame { link, bytes } => {
-            object(&[("type", "frame".into()), ("link", id(link)), ("bytes", Uint8Array::from(bytes.as_slice()).into())])
+        NetEvent::Frame { link, bytes } => object(&[
+            ("type", "frame".into()),
+            ("link", id(link)),
+            ("bytes", Uint8Array::from(bytes.as_slice()).into()),
+        ]),
+        NetEvent::Sent { link, bytes } => {
+            object(&[("type", "sent".into()), ("link", id(link)), ("bytes", JsValue::from(bytes as f64))])
         }
-        NetEvent::Sent { link, bytes } => object(&[("type", "sent".into()), ("link", id(link)), ("bytes", JsValue::from(bytes as f64))]),
         NetEvent::Relay { addr, state } => {
             let (name, why) = match state {
                 RelayState::Connecting => ("connecting", String::new()),
@@ -112,7 +126,12 @@ fn show(event: NetEvent) -> JsValue {
                 RelayState::Reserved => ("reserved", String::new()),
                 RelayState::Failed { why } => ("failed", why),
             };
-            object(&[("type", "relay".into()), ("addr", addr.to_string().into()), ("state", name.into()), ("why", why.into())])
+            object(&[
+                ("type", "relay".into()),
+                ("addr", addr.to_string().into()),
+                ("state", name.into()),
+                ("why", why.into()),
+            ])
         }
         NetEvent::Rtt { link, ms } => object(&[("type", "rtt".into()), ("link", id(link)), ("ms", ms.into())]),
         NetEvent::DialFailed { why, .. } => object(&[("type", "dialFailed".into()), ("why", why.into())]),
