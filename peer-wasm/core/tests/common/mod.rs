@@ -5,7 +5,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 
 /// The seeds to try: `KITH_SEED=n` tries that one, `KITH_SEEDS=n` the first n, `KITH_LONG=1` many; else a few.
-pub fn seeds(few: u64, many: u64) -> Vec<u64> {
+pub(crate) fn seeds(few: u64, many: u64) -> Vec<u64> {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     if let Some(seed) = number("KITH_SEED") {
         return vec![seed];
@@ -15,7 +15,7 @@ pub fn seeds(few: u64, many: u64) -> Vec<u64> {
 }
 
 /// Runs a test for each seed; says how to run the one that failed again.
-pub fn for_each_seed(few: u64, many: u64, test: impl Fn(u64) -> Result<(), String>) {
+pub(crate) fn for_each_seed(few: u64, many: u64, test: impl Fn(u64) -> Result<(), String>) {
     for seed in seeds(few, many) {
         let result = catch_unwind(AssertUnwindSafe(|| test(seed)));
         match result {
