@@ -12,6 +12,10 @@
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
+// Tests inside use the same helpers as those outside.
+#[cfg(test)]
+extern crate self as kith_net;
+
 pub mod api;
 pub mod limits;
 

@@ -19,6 +19,9 @@ mod signal;
 mod substream;
 mod transport;
 
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod tests;
+
 pub(crate) use carrier::Carrier;
 #[cfg(target_arch = "wasm32")]
 pub(crate) use port::carry_over;
