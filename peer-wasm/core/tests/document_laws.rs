@@ -1,5 +1,7 @@
 //! Laws of the merged tree: the same whatever the order, the portions and the repetitions in which writes arrive.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 use kith_core::document::{Item, Leaf, Register, ViewRow, apply, tree, view_key};
 use kith_core::lens::{Answers, Lens, Overlay};
 use kith_core::path::Path;

@@ -1,6 +1,8 @@
 //! Hostile input: each kind is refused by its name, changes nothing, and keeps honest peers neither apart nor from
 //! working on.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 mod common;
 
 use common::for_each_seed;

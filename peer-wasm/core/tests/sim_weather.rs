@@ -1,5 +1,7 @@
 //! Many peers through bad weather: they end up alike, and every promise is kept.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 mod common;
 
 use common::for_each_seed;
