@@ -14,6 +14,9 @@ const CARGO_DENY = '0.20.2'
 /** How long fetching the advisory database may take. */
 const ADVISORIES_MS = 60_000
 
+/** A test may stop at once where the peer must not. */
+const IN_TESTS = ['clippy::unwrap_used', 'clippy::expect_used', 'clippy::panic', 'clippy::indexing_slicing', 'unreachable_pub', 'missing_docs']
+
 /** The crates of the workspace by where they run. */
 function crates() {
   const text = ask('cargo', ['metadata', '--locked', '--no-deps', '--format-version', '1'], { cwd: ROOT, maxBuffer: 1 << 28 })
@@ -39,10 +42,11 @@ const checks = {
     const warnings = []
     const clippy = (prefix, args) =>
       cargo(prefix, ['clippy', '--locked', ...args], {
-        ...shown(`The ${prefix === 'clippy' ? 'native' : 'wasm'} build has errors; see above.`),
+        ...shown(`The ${prefix === 'clippy wasm' ? 'wasm' : 'native'} build has errors; see above.`),
         onLine: (line) => /^warning: .* generated \d+ warning/.test(line) && warnings.push(line.replace('warning: ', `${prefix}: `)),
       })
-    await clippy('clippy', ['--all-targets', ...packages(native)])
+    await clippy('clippy', packages(native))
+    await clippy('clippy tests', ['--tests', '--examples', ...packages(native), '--', ...IN_TESTS.flatMap((lint) => ['-A', lint])])
     await clippy('clippy wasm', ['--target', WASM_TARGET, ...packages(wasm)])
     if (warnings.length > 0) throw new PlainError('clippy found something; see above.', warnings.join('\n'))
   },
