@@ -13,6 +13,8 @@
 //! The window is what keeps a fast sender from flooding a slow reader where the transport below has no flow
 //! control of its own (WebRTC data channels).
 
+mod hello;
+
 use crate::limits::{
     LINK_ACK_EVERY, LINK_HEARTBEAT, LINK_HELLO_TIMEOUT, LINK_QUEUE_BYTES, LINK_QUEUE_FRAMES, LINK_WINDOW, MAX_FRAME,
 };
@@ -22,6 +24,7 @@ use futures::channel::{mpsc, oneshot};
 use futures::future::{Either, select};
 use futures::task::AtomicWaker;
 use futures::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, FutureExt, SinkExt, pin_mut};
+use hello::greet;
 use std::collections::VecDeque;
 use std::future::poll_fn;
 use std::io;
@@ -29,8 +32,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 const ACK: u32 = 0x8000_0000;
-const HELLO_VERSION: u8 = 1;
-const HELLO_LEN: usize = 9;
 
 /// Which side of the stream this peer is.
 pub(crate) enum Side {
@@ -195,62 +196,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Link<S> {
             select(close, Delay::new(LINK_HEARTBEAT)).await;
         }
     }
-}
-
-/// Exchanges hellos.
-async fn greet<S: AsyncRead + AsyncWrite + Unpin>(
-    link: LinkId,
-    stream: &mut S,
-    side: Side,
-    reports: &mpsc::UnboundedSender<Report>,
-) -> Result<(), LinkError> {
-    match side {
-        Side::Opener { generation } => {
-            stream.write_all(&hello(generation)).await?;
-            stream.flush().await?;
-            match read_hello(stream).await {
-                Ok(echoed) if echoed == generation => Ok(()),
-                Ok(_) => Err(LinkError::Protocol("its hello answers another one")),
-                Err(LinkError::Io(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Err(LinkError::Refused),
-                Err(error) => Err(error),
-            }
-        }
-        Side::Acceptor => {
-            let generation = read_hello(stream).await?;
-            let (verdict, wanted) = oneshot::channel();
-            let _ = reports.unbounded_send(Report::Hello { link, generation, verdict });
-            if !wanted.await.unwrap_or(false) {
-                return Err(LinkError::Refused);
-            }
-            stream.write_all(&hello(generation)).await?;
-            stream.flush().await?;
-            Ok(())
-        }
-    }
-}
-
-fn hello(generation: u64) -> Vec<u8> {
-    let mut bytes = Vec::with_capacity(4 + HELLO_LEN);
-    bytes.extend_from_slice(&9u32.to_be_bytes());
-    bytes.push(HELLO_VERSION);
-    bytes.extend_from_slice(&generation.to_be_bytes());
-    bytes
-}
-
-async fn read_hello<S: AsyncRead + Unpin>(stream: &mut S) -> Result<u64, LinkError> {
-    let mut length = [0; 4];
-    stream.read_exact(&mut length).await?;
-    if u32::from_be_bytes(length) as usize != HELLO_LEN {
-        return Err(LinkError::Protocol("it did not start with a hello"));
-    }
-    let mut version = [0; 1];
-    stream.read_exact(&mut version).await?;
-    if version != [HELLO_VERSION] {
-        return Err(LinkError::Protocol("its hello has an unknown version"));
-    }
-    let mut generation = [0; 8];
-    stream.read_exact(&mut generation).await?;
-    Ok(u64::from_be_bytes(generation))
 }
 
 /// Moves frames both ways until something ends it.
@@ -431,7 +376,7 @@ pub(crate) fn fuzz(bytes: &[u8]) -> u64 {
     // More than the frames of any input, so that reading never waits.
     let (events, told) = mpsc::channel(bytes.len() + 1);
     let mut stream = Cursor::new(bytes);
-    let ended = match block_on(read_hello(&mut stream)) {
+    let ended = match block_on(hello::read_hello(&mut stream)) {
         Ok(_) => {
             block_on(read_frames(LinkId(0), stream, &flow, events)).map_or_else(|error| error, |never| match never {})
         }

@@ -1,5 +1,6 @@
 //! Links over in-memory streams, against other links and against raw bytes.
 
+use super::hello::hello;
 use super::*;
 use crate::limits::{LINK_ACK_EVERY, LINK_WINDOW, MAX_FRAME};
 use futures::StreamExt;

@@ -117,7 +117,7 @@ async fn writers_wait_for_the_page_and_wake_when_it_goes() {
     while let Some(done) = stream.write(&[0; 16_000]).now_or_never() {
         wrote += done.unwrap();
     }
-    assert!(wrote >= CHANNEL_CREDIT - MAX_MESSAGE && wrote <= CHANNEL_CREDIT + MAX_MESSAGE, "{wrote}");
+    assert!((CHANNEL_CREDIT - MAX_MESSAGE..=CHANNEL_CREDIT + MAX_MESSAGE).contains(&wrote), "{wrote}");
     carrier.hear(FromPage::Taken { pc: 1, channel: 0, bytes: 1 << 30 });
     assert!(stream.write(&[0; 10]).now_or_never().is_some());
     let longest = orders
