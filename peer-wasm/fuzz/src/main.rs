@@ -4,6 +4,7 @@
 //! kith-fuzz list
 //! kith-fuzz TARGET|all SECONDS [SEED]     SECONDS per target
 //! kith-fuzz TARGET --file FILE            one input, e.g. one that was found before
+//! kith-fuzz TARGET --seeds FOLDER         writes the inputs to start from, for cargo-fuzz
 //! ```
 //! A finding is written to `peer-wasm/fuzz/artifacts/` and makes the run fail.
 
@@ -11,7 +12,7 @@ use kith_fuzz::mutate::{Dice, mutate};
 use kith_fuzz::{TARGETS, Target, names, target};
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
@@ -33,6 +34,10 @@ fn main() -> ExitCode {
             (None, _) => usage(),
             (_, Err(error)) => report(Err(format!("{file}: {error}"))),
         },
+        [name, "--seeds", folder] => match target(name) {
+            Some(target) => report(write_seeds(target, folder.as_ref())),
+            None => usage(),
+        },
         [name, seconds, rest @ ..] => {
             let chosen: Vec<&Target> =
                 if *name == "all" { TARGETS.iter().collect() } else { target(name).into_iter().collect() };
@@ -52,8 +57,20 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("Usage: kith-fuzz list | TARGET|all SECONDS [SEED] | TARGET --file FILE\nTargets: {}", names());
+    eprintln!(
+        "Usage: kith-fuzz list | TARGET|all SECONDS [SEED] | TARGET --file FILE | TARGET --seeds FOLDER\nTargets: {}",
+        names()
+    );
     ExitCode::from(2)
+}
+
+fn write_seeds(target: &Target, folder: &Path) -> Result<String, String> {
+    let seeds = (target.seeds)();
+    std::fs::create_dir_all(folder).map_err(|error| error.to_string())?;
+    for (number, seed) in seeds.iter().enumerate() {
+        std::fs::write(folder.join(format!("seed-{number}")), seed).map_err(|error| error.to_string())?;
+    }
+    Ok(format!("{}: {} seeds", target.name, seeds.len()))
 }
 
 fn report(result: Result<String, String>) -> ExitCode {
