@@ -587,7 +587,8 @@ impl World {
         self.groups.get(a) == self.groups.get(b)
     }
 
-    fn life(&self, node: NodeId) -> u64 {
+    /// How many times a peer was started.
+    pub fn life(&self, node: NodeId) -> u64 {
         self.nodes.get(node).map_or(0, |node| node.life)
     }
 
