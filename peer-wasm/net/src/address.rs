@@ -23,6 +23,15 @@ pub(crate) fn public_key(peer: &PeerId) -> Option<[u8; 32]> {
     Some(key.to_bytes())
 }
 
+/// How people see a peer in a sentence: the end of its `did:key`.
+pub(crate) fn short_name(peer: &PeerId) -> String {
+    let Some(key) = public_key(peer) else { return peer.to_string() };
+    let mut coded = vec![0xed, 0x01];
+    coded.extend_from_slice(&key);
+    let text = bs58::encode(coded).into_string();
+    format!("…{}", text.get(text.len().saturating_sub(8)..).unwrap_or(&text))
+}
+
 /// How a connection travels.
 pub(crate) fn path(endpoint: &ConnectedPoint) -> LinkPath {
     let address = match endpoint {
@@ -91,6 +100,16 @@ mod tests {
         let peer = keypair.public().to_peer_id();
         let key = public_key(&peer).unwrap();
         assert_eq!(peer_id(&key), Some(peer));
+    }
+
+    #[test]
+    fn a_short_name_ends_as_the_did_key_does() {
+        // The example of the did:key specification for Ed25519.
+        let key = *b"\x2e\x6f\xcc\xe3\x67\x01\xdc\x79\x14\x88\xe0\xd0\xb1\x74\x5c\xc1\xe3\x3a\x4c\x1c\x9f\xcc\x41\xc6\x3b\xd3\x43\xdb\xbe\x09\x70\xe6";
+        assert!(
+            "did:key:z6MkhaXgBZDvotDkL5257faiztiGiC2QtKLGpbnnEGta2doK"
+                .ends_with(&short_name(&peer_id(&key).unwrap())[3..])
+        );
     }
 
     #[test]

@@ -37,7 +37,7 @@ pub const MAX_WAITING_STREAMS: usize = 8;
 pub const MAX_OPENING_STREAMS: usize = 8;
 /// Tries to open the link's stream on one connection before it counts as unusable.
 pub const MAX_OPEN_TRIES: u32 = 5;
-/// Pause between such tries.
+/// First pause between such tries; each further one is longer by as much.
 pub const OPEN_RETRY: Duration = Duration::from_secs(1);
 
 /// Connections in all, and to one peer.

@@ -20,8 +20,8 @@ pub(crate) enum Act<P, C> {
     Keep { peer: P, connection: C, keep: bool },
     /// Close a connection: what went over it was lost, and something else is there to go on with.
     Close { connection: C },
-    /// Try [`Links::retry`] after a pause.
-    RetryLater { peer: P },
+    /// Try [`Links::retry`] after a pause that grows with the failures.
+    RetryLater { peer: P, failures: u32 },
     /// No connection is left and a link was lost.
     Lost { peer: P },
 }
@@ -193,7 +193,7 @@ impl<P: Ord + Copy, C: Ord + Copy> Links<P, C> {
         let Some(known) = known else { return Vec::new() };
         known.opening = None;
         known.failures = if for_good { MAX_OPEN_TRIES } else { known.failures + 1 };
-        vec![Act::RetryLater { peer }]
+        vec![Act::RetryLater { peer, failures: known.failures }]
     }
 
     /// The pause after a failure is over, or the peer was learned to speak the protocol after all.
@@ -263,11 +263,10 @@ impl<P: Ord + Copy, C: Ord + Copy> Links<P, C> {
         } else if place.up {
             return Vec::new();
         }
-        if let Some(known) = links.connections.get_mut(&place.connection) {
-            // Ended at once again and again is as bad as not opening.
-            known.failures += 1;
-        }
-        vec![Act::RetryLater { peer: place.peer }]
+        let Some(known) = links.connections.get_mut(&place.connection) else { return Vec::new() };
+        // Ended at once again and again is as bad as not opening.
+        known.failures += 1;
+        vec![Act::RetryLater { peer: place.peer, failures: known.failures }]
     }
 }
 
@@ -393,8 +392,8 @@ mod tests {
     fn a_connection_that_never_works_is_given_up() {
         let mut links: Links<u8, u32> = Links::new(1);
         links.connection_up(2, 10, Relay, 0);
-        for _ in 0..MAX_OPEN_TRIES {
-            assert_eq!(links.open_failed(2, 10, false), [Act::RetryLater { peer: 2 }]);
+        for failures in 1..=MAX_OPEN_TRIES {
+            assert_eq!(links.open_failed(2, 10, false), [Act::RetryLater { peer: 2, failures }]);
             links.retry(2, 0);
         }
         assert_eq!(links.retry(2, 0), []);

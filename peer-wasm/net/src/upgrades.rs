@@ -21,6 +21,8 @@ struct Upgrade {
     relayed: bool,
     direct: bool,
     dialing: bool,
+    /// A set-up the other side started is under way.
+    answering: bool,
     waiting: bool,
     backoff: Backoff,
 }
@@ -34,6 +36,8 @@ pub(crate) enum Answer {
     NoCarrier,
     /// Both started: this side's try goes on.
     Glare,
+    /// One that the other side started is under way already.
+    Busy,
 }
 
 impl<P: Ord + Copy> Upgrades<P> {
@@ -47,6 +51,7 @@ impl<P: Ord + Copy> Upgrades<P> {
             relayed: false,
             direct: false,
             dialing: false,
+            answering: false,
             waiting: false,
             backoff: Backoff::new(UPGRADE_RETRY_FIRST, UPGRADE_RETRY_MAX),
         })
@@ -136,13 +141,24 @@ impl<P: Ord + Copy> Upgrades<P> {
         self.start(peer)
     }
 
-    /// The other side starts.
-    pub(crate) fn inbound(&self, peer: P) -> Answer {
+    /// The other side starts. One such set-up at a time; [`Upgrades::answered`] ends it.
+    pub(crate) fn inbound(&mut self, peer: P) -> Answer {
         if !self.carrier {
             return Answer::NoCarrier;
         }
-        let dialing = self.peers.get(&peer).is_some_and(|known| known.dialing);
-        if dialing && self.me < peer { Answer::Glare } else { Answer::Accept }
+        let smaller = self.me < peer;
+        let known = self.peer(peer);
+        if known.dialing && smaller {
+            return Answer::Glare;
+        }
+        if std::mem::replace(&mut known.answering, true) { Answer::Busy } else { Answer::Accept }
+    }
+
+    /// What the other side started worked or failed.
+    pub(crate) fn answered(&mut self, peer: P) {
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.answering = false;
+        }
     }
 }
 
@@ -193,6 +209,8 @@ mod tests {
         assert!(upgrades.connections(2, true, false));
         assert_eq!(upgrades.inbound(2), Answer::Glare);
         upgrades.failed(2);
+        upgrades.answered(2);
         assert_eq!(upgrades.inbound(2), Answer::Accept);
+        assert_eq!(upgrades.inbound(2), Answer::Busy, "one at a time");
     }
 }

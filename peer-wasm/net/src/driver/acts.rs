@@ -131,7 +131,7 @@ impl Driver {
                 Act::Close { connection } => {
                     self.swarm.close_connection(connection);
                 }
-                Act::RetryLater { peer } => self.later(OPEN_RETRY, Timer::Reopen(peer)),
+                Act::RetryLater { peer, failures } => self.later(OPEN_RETRY * failures, Timer::Reopen(peer)),
                 Act::Lost { peer } => self.redial(peer),
             }
         }

@@ -27,6 +27,7 @@ impl Driver {
             }
             SwarmEvent::IncomingConnectionError { local_addr, send_back_addr, error, .. } if is_webrtc(&local_addr) => {
                 if let Some(peer) = last_peer(&send_back_addr) {
+                    self.upgrades.answered(peer);
                     self.note_blocked(peer, &chain(&error));
                 }
             }
@@ -71,6 +72,7 @@ impl Driver {
             self.upgrades.done(peer);
         }
         if path == LinkPath::WebRtc {
+            self.upgrades.answered(peer);
             self.blocked.remove(&peer);
         }
         let acts = self.links.connection_up(peer, connection, path, unix_ms());

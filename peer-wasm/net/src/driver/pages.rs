@@ -1,6 +1,7 @@
 //! The page that carries WebRTC: attaching, losing, and signalling through it.
 
 use super::{Driver, Timer};
+use crate::address::short_name;
 use crate::limits::CARRIER_HEARTBEAT;
 use crate::streams::Protocol;
 use crate::upgrades::Answer;
@@ -77,20 +78,19 @@ impl Driver {
 
     /// Another peer starts an upgrade. Dropping the stream refuses.
     pub(super) fn on_signalling(&mut self, peer: PeerId, stream: Stream) {
-        let carrier = self.carrier.clone().filter(Carrier::has_room);
-        match (self.upgrades.inbound(peer), carrier) {
-            (Answer::Accept, Some(carrier)) => {
+        let Some(carrier) = self.carrier.clone().filter(Carrier::has_room) else { return };
+        match self.upgrades.inbound(peer) {
+            Answer::Accept => {
                 let _ = self.arrivals.unbounded_send(Arrival { peer, stream, carrier });
             }
-            (answer, _) => tracing::debug!(%peer, ?answer, "an upgrade was refused"),
+            answer => tracing::debug!(%peer, ?answer, "an upgrade was refused"),
         }
     }
 
     /// Says why a direct connection is not to be had.
     pub(super) fn note_blocked(&mut self, peer: PeerId, why: &str) {
-        let name = peer.to_string();
-        let short = name.get(name.len().saturating_sub(8)..).unwrap_or(&name);
-        let note = format!("A direct connection to …{short} could not be made: {why}; data goes through the relay");
+        let name = short_name(&peer);
+        let note = format!("A direct connection to {name} could not be made: {why}; data goes through the relay");
         // Said once, however often it is tried.
         if self.blocked.insert(peer, note.clone()).as_ref() != Some(&note) {
             self.tell(NetEvent::Note(note));
