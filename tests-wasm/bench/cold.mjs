@@ -3,7 +3,7 @@
 import { cleanup } from '../harness/index.mjs'
 import { startPlain } from './baseline/plain-worker.mjs'
 import { publish, QUICK, ratio, showSpreads, spread, target, times } from './support/figures.mjs'
-import { keyOf, openFilled, someone, startWorld, tab } from './support/world.mjs'
+import { keyOf, openFilled, someone, startWorld } from './support/world.mjs'
 
 const KILLS = times(20, 3)
 const STORED = QUICK ? [1_000] : [1_000, 100_000]

@@ -9,17 +9,7 @@ await initializeBase64Wasm(automergeWasmBase64)
 /** Between two looks whether all is there. */
 const LOOK_MS = 20
 
-/** Bytes that any WebSocket of this page received. */
-let received = 0
-const native = globalThis.WebSocket
-globalThis.WebSocket = class extends native {
-  constructor(...args) {
-    super(...args)
-    this.addEventListener('message', ({ data }) => (received += data.byteLength ?? data.size ?? data.length))
-  }
-}
-
-/** Finds the document and waits until all records are there, then until they are stored; gives milliseconds and bytes. */
+/** Finds the document and waits until all records are there, then until they are stored; gives milliseconds. */
 async function catchUp(url, document, count, last) {
   const began = performance.now()
   const repo = new Repo({ network: [new WebSocketClientAdapter(url)], storage: new IndexedDBStorageAdapter('bench') })
@@ -32,7 +22,7 @@ async function catchUp(url, document, count, last) {
   while (!all()) await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
   const there = performance.now() - began
   await repo.flush()
-  return { there, stored: performance.now() - began, bytes: received }
+  return { there, stored: performance.now() - began }
 }
 
 globalThis.automerge = { catchUp }

@@ -24,6 +24,8 @@ export function makeAutomerge(count, record, keyOf, patienceMs) {
 export async function startAutomergeServer(saved) {
   const server = new WebSocketServer({ host: '127.0.0.1', port: 0, perMessageDeflate: false, maxPayload: 1 << 30 })
   await new Promise((resolve) => server.once('listening', resolve))
+  const sockets = new Set()
+  server.on('connection', (socket) => sockets.add(socket._socket))
   const repo = new Repo({ network: [new WebSocketServerAdapter(server)], sharePolicy: async () => true })
   const handle = repo.import(saved)
   const close = async () => {
@@ -32,5 +34,7 @@ export async function startAutomergeServer(saved) {
     await new Promise((resolve) => server.close(resolve))
   }
   const forget = onCleanup(close)
-  return { url: `ws://127.0.0.1:${server.address().port}/`, document: handle.url, close }
+  /** Bytes sent so far. */
+  const sent = () => [...sockets].reduce((sum, socket) => sum + socket.bytesWritten, 0)
+  return { sent, url: `ws://127.0.0.1:${server.address().port}/`, document: handle.url, close }
 }
