@@ -1,11 +1,13 @@
 // A fresh peer joins a space of 10 000 and 100 000 small records by one writer, until it has stored them all: time and bytes. Against Yjs
-// (one Y.Map, plain WebSocket server, y-indexeddb) and automerge-repo (one document, WebSocket server, IndexedDB) on the same records.
+// (one Y.Map, plain WebSocket server, y-indexeddb) and automerge-repo (one document, 100 records in a change, WebSocket server, IndexedDB) on the same records.
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { cleanup } from '../harness/index.mjs'
 import { makeAutomerge, startAutomergeServer } from './baseline/automerge-server.mjs'
 import { serveBaseline } from './baseline/pages.mjs'
 import { startYjsServer } from './baseline/yjs-server.mjs'
 import { figure, megabytes, publish, QUICK, quantile, ratio, show, target, times } from './support/figures.mjs'
-import { FILL_OPEN, keyOf, openBrowser, openFilled, record, someone } from './support/world.mjs'
+import { FILL_OPEN, KEPT, keyOf, openBrowser, openFilled, record, someone } from './support/world.mjs'
 
 const SIZES = QUICK ? [1_000] : [10_000, 100_000]
 /** Up to this size everything is measured three times and the median counts; the large one once, and over WebRTC only. */
@@ -115,6 +117,17 @@ async function yjs(size, site) {
   return result
 }
 
+/** The document automerge-repo serves, made once and kept like the filled profiles. */
+function savedAutomerge(size) {
+  const file = join(KEPT, `automerge-${size}.bin`)
+  if (existsSync(file)) return readFileSync(file)
+  const saved = makeAutomerge(size, record, keyOf, GIVE_UP_MS)
+  if (!saved) return undefined
+  mkdirSync(KEPT, { recursive: true })
+  writeFileSync(file, saved)
+  return saved
+}
+
 async function automerge(size, site, saved) {
   if (!saved) return undefined
   const server = await startAutomergeServer(saved)
@@ -135,7 +148,7 @@ const [yjsSite, automergeSite] = await Promise.all([serveBaseline('yjs-page.mjs'
 try {
   const found = {}
   for (const size of SIZES) {
-    const saved = makeAutomerge(size, record, keyOf, GIVE_UP_MS)
+    const saved = savedAutomerge(size)
     const ways = {
       'Kith over WebRTC': async () => {
         const seen = await kith(size, 'open')
@@ -173,6 +186,8 @@ try {
       bytes ? figure(bytes / size) : '',
       way === 'Yjs' ? '' : ratio(stored, one.Yjs.stored),
     ])
+    // What takes longest comes last: what was found before is not lost with it.
+    publish('catch-up', { found })
     show(`a fresh peer until it has stored ${size} records of about ${JSON.stringify(record(size - 1)).length} bytes`, [
       ['', 'n', 'seconds', 'records/s', 'received', 'bytes each', 'time to Yjs'],
       ...rows,

@@ -7,7 +7,7 @@ import { DIST, openBrowser, ROOT, startRelay, tempDir } from '../../harness/inde
 /** The built web files that are measured. */
 export const WEB = process.env.KITH_BENCH_WEB ?? DIST
 /** Filled profiles are kept here between benchmarks, and between runs: filling takes minutes. */
-const KEPT = join(ROOT, 'target', 'kith', 'bench')
+export const KEPT = join(ROOT, 'target', 'kith', 'bench')
 /** PUTs on their way at once while a profile is filled. */
 export const FILL_OPEN = 64
 /** Records filled in one call into the page. */
