@@ -12,6 +12,8 @@ mod frames;
 mod http;
 mod laws;
 pub mod mutate;
+#[cfg(feature = "net")]
+mod net;
 mod records;
 mod texts;
 
@@ -46,6 +48,12 @@ pub const TARGETS: &[Target] = &[
     Target { name: "range", run: texts::range, seeds: texts::range_seeds, words: texts::RANGE_WORDS },
     #[cfg(feature = "http")]
     Target { name: "http", run: http::request, seeds: http::request_seeds, words: http::WORDS },
+    #[cfg(feature = "net")]
+    Target { name: "envelopes", run: net::envelopes, seeds: net::envelopes_seeds, words: &[] },
+    #[cfg(feature = "net")]
+    Target { name: "signals", run: net::signals, seeds: net::signals_seeds, words: &["m=application ", "v=0", "\r\n"] },
+    #[cfg(feature = "net")]
+    Target { name: "link", run: net::link, seeds: net::link_seeds, words: &[] },
 ];
 
 /// The target with this name.
