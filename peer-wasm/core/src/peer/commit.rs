@@ -8,6 +8,10 @@ use crate::rows::{Batch, Durability, Table};
 use crate::wire::Frame;
 use std::collections::{BTreeMap, VecDeque};
 
+/// After a failed transaction nothing is taken in from others for this long, in milliseconds …
+const FIRST_PAUSE: u64 = 1_000;
+/// … and twice as long after each further one, up to this.
+const LONGEST_PAUSE: u64 = 60_000;
 /// A transaction takes in further units until it has this many rows …
 const ENOUGH_ROWS: usize = 400;
 /// … or this many bytes.
@@ -54,6 +58,10 @@ pub(super) struct Commits {
     pub(super) later: Vec<Job>,
     /// Spaces that may have further frames to take in once the step that is running has ended.
     pub(super) next_frames: std::collections::BTreeSet<u32>,
+    /// After a failure nothing is taken in from others until then, …
+    pub(super) paused_until: u64,
+    /// … after the next one for this long.
+    pause: u64,
 }
 
 impl Commits {
@@ -121,6 +129,9 @@ impl Peer {
     pub(super) fn committed(&mut self, id: TransactionId) {
         let Some(done) = self.commits.running.take_if(|running| running.id == id) else { return };
         self.commits.written.push_back((done.upto, self.next));
+        if !done.grown.is_empty() {
+            self.commits.pause = 0;
+        }
         for (space, logs) in &done.grown {
             if let Some(space) = self.spaces.get_mut(space) {
                 for (log, len) in logs {
@@ -164,7 +175,15 @@ impl Peer {
         };
         for effect in lost {
             match effect {
-                Effect::Reply(id, _) | Effect::Subscribed(id, ..) => self.reply(id, Reply::Refused(refusal.clone())),
+                Effect::Reply(id, reply) => {
+                    let writes = matches!(
+                        reply,
+                        Reply::Written { .. } | Reply::SpaceCreated { .. } | Reply::Invited(_) | Reply::Joined(_)
+                    );
+                    // A read waited only for what it saw to be stored; it can be asked again.
+                    self.reply(id, Reply::Refused(if writes { refusal.clone() } else { try_again() }));
+                }
+                Effect::Subscribed(id, ..) => self.reply(id, Reply::Refused(try_again())),
                 Effect::Update(id, _) => self.put_off(id),
                 _ => {}
             }
@@ -172,7 +191,13 @@ impl Peer {
         // Memory may be ahead of the store now: forget everything that can be read back, as after a crash.
         let first_start = self.keys.is_some() && !self.booted;
         self.overlay.clear();
-        self.commits = Commits { units: self.commits.units, ..Commits::default() };
+        let pause = self.commits.pause.clamp(FIRST_PAUSE, LONGEST_PAUSE);
+        self.commits = Commits {
+            units: self.commits.units,
+            paused_until: self.now + pause,
+            pause: pause.saturating_mul(2),
+            ..Commits::default()
+        };
         self.spaces.clear();
         self.preparing.clear();
         self.asked_about.clear();
@@ -197,6 +222,14 @@ impl Peer {
         } else {
             self.start(Job::Boot);
         }
+    }
+}
+
+fn try_again() -> Refusal {
+    Refusal::Unavailable {
+        detail: "The device's storage did not take a write just now, so this may not be up to date. Try again."
+            .to_owned(),
+        retry_after: 1,
     }
 }
 

@@ -77,6 +77,7 @@ impl Peer {
         if self.wake_at.is_some_and(|at| at <= self.now) {
             self.wake_at = None;
         }
+        self.resume();
         self.answer_joins();
         self.look_again();
         if self.now >= self.dials.next {

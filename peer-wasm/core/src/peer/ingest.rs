@@ -78,7 +78,7 @@ enum Then {
 impl Peer {
     /// Takes in the next frame of a space, if none is being taken in.
     pub(super) fn ingest_next(&mut self, number: u32) {
-        if self.is_ingesting(number) || self.commits.is_crowded() {
+        if self.is_ingesting(number) || self.commits.is_crowded() || self.is_paused() {
             return;
         }
         let next = self.links.iter().find_map(|(id, link)| {
@@ -87,6 +87,24 @@ impl Peer {
         });
         if let Some(id) = next {
             self.start_later(Job::Ingest(id, number));
+        }
+    }
+
+    /// Whether storage has failed lately, so that nothing is taken in from others for a moment.
+    pub(super) fn is_paused(&self) -> bool {
+        self.now < self.commits.paused_until
+    }
+
+    /// Goes on where a failure of storage held things up.
+    pub(super) fn resume(&mut self) {
+        if self.commits.paused_until == 0 || self.is_paused() {
+            return;
+        }
+        self.commits.paused_until = 0;
+        for number in self.space_rows.keys().copied().collect::<Vec<_>>() {
+            self.start_later(Job::Replay(number));
+            self.ask_everyone(number);
+            self.commits.next_frames.insert(number);
         }
     }
 
@@ -406,10 +424,7 @@ fn judge(authority: &Authority, log: &PublicKey, entry: &Verified) -> Result<Opt
 }
 
 /// What is known once the records among these entries, checked before, are taken in; `None` if there are none.
-fn admitted<'a>(
-    authority: &Authority,
-    runs: impl Iterator<Item = (PublicKey, &'a [Verified])>,
-) -> Option<Authority> {
+fn admitted<'a>(authority: &Authority, runs: impl Iterator<Item = (PublicKey, &'a [Verified])>) -> Option<Authority> {
     let mut known = None;
     for (log, entries) in runs {
         for entry in entries {

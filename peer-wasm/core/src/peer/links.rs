@@ -471,7 +471,7 @@ impl Peer {
         let Some(space) = self.spaces.get(&number) else { return };
         let joining = !space.authority.is_founded();
         let Some(session) = self.links.get(&id).and_then(|link| link.sessions.get(&number)) else { return };
-        if !session.member && !joining {
+        if !session.member && !joining || self.is_paused() {
             return;
         }
         let mut wants: Vec<(PublicKey, u64)> = Vec::new();
@@ -552,8 +552,7 @@ impl Peer {
     /// Says again, now and then, what was said before: what got lost on either side is made good.
     pub(super) fn repeat(&mut self) {
         let now = self.now;
-        let due: Vec<LinkId> =
-            self.links.iter().filter(|(_, link)| now >= link.repeat_at).map(|(id, _)| *id).collect();
+        let due: Vec<LinkId> = self.links.iter().filter(|(_, link)| now >= link.repeat_at).map(|(id, _)| *id).collect();
         for id in due {
             self.open_link(id);
             let Some(link) = self.links.get_mut(&id) else { continue };
@@ -567,8 +566,7 @@ impl Peer {
                     continue;
                 }
                 let count = self.spaces.get(&number).map_or(0, |space| space.logs.len());
-                let logs: Vec<u32> =
-                    (0..REPEAT_LOGS.min(count)).map(|log| ((from + log) % count) as u32).collect();
+                let logs: Vec<u32> = (0..REPEAT_LOGS.min(count)).map(|log| ((from + log) % count) as u32).collect();
                 self.say_have(id, number, &logs);
             }
         }

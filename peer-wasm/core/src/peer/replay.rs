@@ -17,6 +17,9 @@ impl Peer {
         if self.space(number, lens)?.is_none() {
             return Ok(Done::Nothing);
         }
+        if self.is_paused() {
+            return Ok(Done::Nothing);
+        }
         let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
         for (log, state) in space.logs.iter().enumerate() {
             if state.applied >= state.tip.len {

@@ -53,6 +53,11 @@ impl Disk {
         self.tables.get(&table).map_or(0, BTreeMap::len)
     }
 
+    /// How many rows all tables have.
+    pub fn rows(&self) -> usize {
+        self.tables.values().map(BTreeMap::len).sum()
+    }
+
     /// Whether nothing is stored.
     pub fn is_empty(&self) -> bool {
         self.tables.values().all(BTreeMap::is_empty)

@@ -26,6 +26,8 @@ pub struct Node {
     pub disk: Disk,
     /// How many times it was started: what belongs to an earlier life is not delivered to a later one.
     life: u64,
+    /// How many rows its disk has room for.
+    pub room: usize,
     /// How far its wall clock is off, in milliseconds.
     pub skew: i64,
     device: Option<PublicKey>,
@@ -121,6 +123,7 @@ impl World {
             peer: None,
             disk,
             life: 0,
+            room: usize::MAX,
             skew: 0,
             device: None,
             replies: BTreeMap::new(),
@@ -463,7 +466,11 @@ impl World {
             }
             Output::Commit(transaction, batch) => {
                 let delay = self.dice.within(weather.commit);
-                let event = if self.dice.once_in(weather.fail_commit) {
+                let full = self.nodes.get(id).is_some_and(|node| node.disk.rows() + batch.puts.len() > node.room);
+                let event = if full {
+                    self.note(|| format!("{id} has no room"));
+                    Event::Failed { node: id, life, transaction, fault: Fault::Full }
+                } else if self.dice.once_in(weather.fail_commit) {
                     let fault = if self.dice.once_in(2) { Fault::Full } else { Fault::Broken("simulated".to_owned()) };
                     self.note(|| format!("{id} cannot commit: {fault:?}"));
                     Event::Failed { node: id, life, transaction, fault }
