@@ -9,10 +9,12 @@ mod boot;
 mod commit;
 mod dial;
 mod events;
+mod exchange;
 mod fork;
 mod ingest;
 mod join;
 mod links;
+mod prepare;
 mod read;
 mod replay;
 mod request;
@@ -112,7 +114,7 @@ pub struct Peer {
     relays: Vec<String>,
     environment: serde_json::Value,
     refused: BTreeMap<&'static str, u64>,
-    preparing: BTreeMap<(LinkId, u32), ingest::Prepared>,
+    preparing: BTreeMap<(LinkId, u32), prepare::Prepared>,
     /// Questions about places in logs, each with a job of its own.
     asked_about: Vec<(LinkId, u32, PublicKey, Vec<u64>)>,
     /// Proofs that came in, each with a job of its own.

@@ -4,6 +4,7 @@
 //! The peers in it are the real ones. What a driver does in a browser or on a server, [`World`] does here: it carries
 //! outputs to disks, links and clocks and brings back what comes of them, sooner, later, twice, damaged or never.
 
+mod carry;
 mod dice;
 mod disk;
 mod hostile;

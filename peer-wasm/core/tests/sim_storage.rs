@@ -1,5 +1,7 @@
 //! Storage that fails: nothing promised is lost, nobody goes round in circles, and it goes on when there is room.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 mod common;
 
 use common::for_each_seed;

@@ -1,6 +1,8 @@
 //! Subscribers through crashes and storms: whatever ends a stream, going on from the last version or cursor gives
 //! all that happened, and nothing twice.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
 mod common;
 
 use common::for_each_seed;

@@ -4,29 +4,21 @@
 //! has. Each asks for what it lacks; own new entries are sent without being asked for. What a peer says it has, it
 //! has stored: that is how far a write is known to have travelled.
 
-use super::commit::{Effect, Unit};
 use super::fork::Search;
-use super::rows;
-use super::space::{Space, read_entries};
+use super::space::read_entries;
 use super::{Done, Job, LinkId, LinkPath, MAX_LINKS, Output, Peer};
-use crate::codec::Writer;
 use crate::entry::{Entry, EntryError, Kind};
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
-use crate::rows::{Batch, Table};
-use crate::wire::{self, Frame, MAX_ITEMS, Token};
+use crate::wire::{self, Frame, Token};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Bytes of entries waiting to be taken in, per session; the sender's window keeps honest ones below.
 const MAX_INBOX: usize = 12 << 20;
 /// How long a peer that broke the rules is not dialled again, in milliseconds.
 const SHUN: u64 = 60_000;
-/// How long a peer that was asked for a log may send nothing of it, in milliseconds.
-const PATIENCE: u64 = 10_000;
-/// What was said on a link is said again after this time, in milliseconds, in case it was not heard …
-const REPEAT: u64 = 60_000;
-/// … for this many logs of a space at a time.
-const REPEAT_LOGS: usize = 256;
+/// What was said on a link is said again after this time, in milliseconds, in case it was not heard.
+pub(super) const REPEAT: u64 = 60_000;
 /// Damaged frames after which a link is closed.
 const MAX_STRIKES: u32 = 8;
 
@@ -42,8 +34,8 @@ pub(super) struct Link {
     tokens: BTreeSet<Token>,
     strikes: u32,
     /// When everything is said again, and from which log on.
-    repeat_at: u64,
-    repeat_from: usize,
+    pub(super) repeat_at: u64,
+    pub(super) repeat_from: usize,
 }
 
 /// What two peers have said about one space.
@@ -70,9 +62,9 @@ pub(super) struct Session {
     pub(super) inbox: VecDeque<(Vec<Entry>, usize)>,
     inbox_bytes: usize,
     /// It sent entries and has not been told since what we have.
-    owes: bool,
+    pub(super) owes: bool,
     /// Forked logs it has been told of because it had more than counts.
-    told_forks: BTreeSet<PublicKey>,
+    pub(super) told_forks: BTreeSet<PublicKey>,
     pub(super) search: Option<Search>,
 }
 
@@ -243,65 +235,6 @@ impl Peer {
         }
     }
 
-    fn say_what_we_have(&mut self, id: LinkId, number: u32) {
-        let Some(space) = self.spaces.get(&number) else { return };
-        let logs: Vec<u32> = (0..space.logs.len() as u32).collect();
-        self.say_have(id, number, &logs);
-    }
-
-    fn say_have(&mut self, id: LinkId, number: u32, logs: &[u32]) {
-        let Some(space) = self.spaces.get(&number) else { return };
-        let key = space.row.key;
-        let items: Vec<_> = logs
-            .iter()
-            .filter_map(|log| space.logs.get(*log as usize))
-            .filter(|log| log.durable > 0 && log.durable == log.tip.len)
-            .map(|log| (log.key, log.tip.len, log.tip.hash))
-            .collect();
-        for chunk in items.chunks(MAX_ITEMS) {
-            self.send(id, &Frame::Have(key, chunk.to_vec()));
-        }
-    }
-
-    /// Logs of a space have grown and are stored: tell everyone, and send our own entries at once.
-    pub(super) fn grew(&mut self, number: u32, logs: &[u32]) {
-        let Some(space) = self.spaces.get(&number) else { return };
-        let own = self.own_log(space);
-        let joining = !space.authority.is_founded();
-        let own_key = self.device();
-        for id in self.links.keys().copied().collect::<Vec<_>>() {
-            let (Some(link), Some(space)) = (self.links.get_mut(&id), self.spaces.get(&number)) else { continue };
-            let peer = link.peer;
-            let Some(session) = link.sessions.get_mut(&number) else { continue };
-            if !session.member && !joining {
-                continue;
-            }
-            let mut told: Vec<u32> = logs.to_vec();
-            if let (Some(own), Some(own_key)) = (own, own_key)
-                && logs.contains(&own)
-                && session.member
-            {
-                let theirs = session.theirs.get(&own_key).map_or(0, |(len, _)| *len);
-                let from = theirs.max(session.sent.get(&own_key).copied().unwrap_or(0));
-                if !session.serving.iter().any(|(log, _)| *log == own_key) {
-                    session.serving.push_back((own_key, from));
-                }
-                told.retain(|log| *log != own);
-            }
-            // Who has it already need not hear that we do, unless it waits for that: as the author or the sender.
-            let owes = std::mem::take(&mut session.owes);
-            told.retain(|log| {
-                space.logs.get(*log as usize).is_some_and(|log| {
-                    owes || log.key == peer || session.theirs.get(&log.key).is_none_or(|(len, _)| *len < log.tip.len)
-                })
-            });
-            if !told.is_empty() {
-                self.say_have(id, number, &told);
-            }
-            self.serve_next(id, number);
-        }
-    }
-
     pub(super) fn frame(&mut self, id: LinkId, bytes: &[u8]) {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.bytes_in += bytes.len() as u64;
@@ -377,7 +310,7 @@ impl Peer {
     }
 
     /// Takes in what the other peer shows of its right to be here.
-    fn credentials(&mut self, id: LinkId, number: u32) {
+    pub(super) fn credentials(&mut self, id: LinkId, number: u32) {
         self.check_member(id, number);
         let Some(link) = self.links.get(&id) else { return };
         let Some(session) = link.sessions.get(&number) else { return };
@@ -412,192 +345,4 @@ impl Peer {
             self.ingest_next(number);
         }
     }
-
-    fn have(&mut self, id: LinkId, number: u32, items: Vec<(PublicKey, u64, [u8; 32])>) {
-        let own = self.device();
-        let Some(link) = self.links.get_mut(&id) else { return };
-        let peer = link.peer;
-        let Some(session) = link.sessions.get_mut(&number) else { return };
-        session.unconfirmed = 0;
-        let mut ack = None;
-        for (log, len, hash) in items {
-            if session.theirs.len() >= super::MAX_LOGS && !session.theirs.contains_key(&log) {
-                break;
-            }
-            if Some(log) == own {
-                ack = Some(len);
-            }
-            session.theirs.insert(log, (len, hash));
-        }
-        self.tell_of_forks(id, number);
-        if let (Some(len), Some(space)) = (ack, self.spaces.get_mut(&number)) {
-            // Nobody has more of our log than there is.
-            let most = own.and_then(|own| space.log(&own)).map_or(0, |(_, log)| log.tip.len);
-            let known = space.acks.entry(peer).or_insert(0);
-            let better = len.min(most);
-            if space.authority.role(&peer).is_some() && better > *known {
-                *known = better;
-                let value = Writer::new().number(better).finish();
-                let batch =
-                    Batch { puts: vec![(Table::Head, rows::ack_key(number, &peer), value)], ..Batch::default() };
-                self.write(Unit { batch, effects: Vec::<Effect>::new() });
-                self.status_changed();
-            }
-        }
-        self.ask(id, number);
-        self.serve_next(id, number);
-    }
-
-    /// Tells a member that has more of a forked log than counts where its histories part.
-    fn tell_of_forks(&mut self, id: LinkId, number: u32) {
-        let Some(space) = self.spaces.get(&number).filter(|space| !space.forks.is_empty()) else { return };
-        let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) else { return };
-        let Session { member, theirs, told_forks, .. } = session;
-        let has_more = |log: &PublicKey, cut: u64| theirs.get(log).is_some_and(|(len, _)| *len > cut);
-        let proofs: Vec<_> = space
-            .forks
-            .iter()
-            .filter(|(log, proof)| *member && has_more(log, proof.seq) && told_forks.insert(**log))
-            .map(|(_, proof)| proof.clone())
-            .collect();
-        let key = space.row.key;
-        for proof in proofs {
-            self.send(id, &Frame::Fork(key, Box::new(proof)));
-        }
-    }
-
-    /// Asks for what the other peer has and we lack, unless someone else is sending it.
-    pub(super) fn ask(&mut self, id: LinkId, number: u32) {
-        let Some(space) = self.spaces.get(&number) else { return };
-        let joining = !space.authority.is_founded();
-        let Some(session) = self.links.get(&id).and_then(|link| link.sessions.get(&number)) else { return };
-        if !session.member && !joining || self.is_paused() {
-            return;
-        }
-        let mut wants: Vec<(PublicKey, u64)> = Vec::new();
-        let mut targets: Vec<(PublicKey, (u64, u64))> = Vec::new();
-        let mut forks: Vec<PublicKey> = Vec::new();
-        for (log, (len, hash)) in &session.theirs {
-            let tip = space.log(log).map_or(crate::entry::Tip::EMPTY, |(_, log)| log.tip);
-            // A forked log counts up to where its histories part.
-            let len = &space.cut(log).map_or(*len, |cut| cut.min(*len));
-            if space.forks.contains_key(log) && *len <= tip.len {
-                continue;
-            }
-            if *len == tip.len && *hash != tip.hash && tip.len > 0 {
-                forks.push(*log);
-            }
-            if *len <= tip.len {
-                continue;
-            }
-            let mut asked = self.links.values().filter_map(|link| link.sessions.get(&number)?.asked.get(log));
-            let asked_elsewhere = asked.any(|(upto, at)| *upto >= *len && self.now < at + PATIENCE);
-            let held = session.held.get(log).is_some_and(|until| self.now < *until);
-            if !asked_elsewhere && !held && wants.len() < MAX_ITEMS {
-                wants.push((*log, tip.len));
-                targets.push((*log, (*len, self.now)));
-            }
-        }
-        // Who may do what comes before what they did.
-        let rank =
-            |log: &PublicKey| (*log != space.row.key, space.authority.role(log) != Some(crate::api::Role::Owner));
-        wants.sort_unstable_by_key(|(log, _)| (rank(log), *log));
-        let key = space.row.key;
-        if !wants.is_empty() {
-            if let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) {
-                session.asked.extend(targets);
-            }
-            self.send(id, &Frame::Want(key, wants));
-        }
-        for log in forks {
-            self.suspect_fork(id, number, log, Vec::new());
-        }
-    }
-
-    /// A log has grown to this length.
-    pub(super) fn progress(&mut self, number: u32, log: PublicKey, len: u64) {
-        let now = self.now;
-        for session in self.links.values_mut().filter_map(|link| link.sessions.get_mut(&number)) {
-            if let Some((upto, at)) = session.asked.get_mut(&log) {
-                *at = now;
-                if len >= *upto {
-                    session.asked.remove(&log);
-                }
-            }
-        }
-    }
-
-    /// Who was asked for a log and sends nothing is not asked for it again for a while; others are.
-    pub(super) fn give_up_waiting(&mut self) {
-        let now = self.now;
-        let mut late = Vec::new();
-        for link in self.links.values_mut() {
-            for (number, session) in &mut link.sessions {
-                let slow: Vec<PublicKey> =
-                    session.asked.iter().filter(|(_, (_, at))| now >= at + PATIENCE).map(|(log, _)| *log).collect();
-                for log in slow {
-                    session.asked.remove(&log);
-                    session.held.insert(log, now + 3 * PATIENCE);
-                    late.push(*number);
-                }
-            }
-        }
-        late.sort_unstable();
-        late.dedup();
-        for number in late {
-            self.ask_everyone(number);
-        }
-    }
-
-    /// Says again, now and then, what was said before: what got lost on either side is made good.
-    pub(super) fn repeat(&mut self) {
-        let now = self.now;
-        let due: Vec<LinkId> = self.links.iter().filter(|(_, link)| now >= link.repeat_at).map(|(id, _)| *id).collect();
-        for id in due {
-            self.open_link(id);
-            let Some(link) = self.links.get_mut(&id) else { continue };
-            link.repeat_at = now + REPEAT;
-            let from = link.repeat_from;
-            link.repeat_from = from.wrapping_add(REPEAT_LOGS);
-            let sessions: Vec<(u32, bool)> = link.sessions.iter().map(|(number, s)| (*number, s.member)).collect();
-            for (number, member) in sessions {
-                if !member {
-                    self.start_later(Job::Meet(id, number));
-                    continue;
-                }
-                let count = self.spaces.get(&number).map_or(0, |space| space.logs.len());
-                let logs: Vec<u32> = (0..REPEAT_LOGS.min(count)).map(|log| ((from + log) % count) as u32).collect();
-                self.say_have(id, number, &logs);
-            }
-        }
-    }
-
-    /// Asks every link for what we lack of a space.
-    pub(super) fn ask_everyone(&mut self, number: u32) {
-        for id in self.links.keys().copied().collect::<Vec<_>>() {
-            self.ask(id, number);
-        }
-    }
-
-    /// Who may do what in a space has changed: logs held back may be welcome now, and peers be members.
-    pub(super) fn authority_changed(&mut self, number: u32) {
-        if self.spaces.get(&number).is_some_and(|space| space.row.ticket.is_some() && !space.row.joined) {
-            self.announce_space();
-        }
-        for id in self.links.keys().copied().collect::<Vec<_>>() {
-            let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) else {
-                continue;
-            };
-            session.held.clear();
-            self.credentials(id, number);
-            self.ask(id, number);
-        }
-        self.dials.hurry();
-        self.status_changed();
-    }
-}
-
-/// Whether the space has room for another log.
-pub(super) fn has_room(space: &Space) -> bool {
-    space.logs.len() < super::MAX_LOGS
 }

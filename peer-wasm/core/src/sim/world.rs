@@ -2,9 +2,8 @@
 
 use super::{Dice, Disk, Weather};
 use crate::api::{Reply, Request, RequestId, SubscriptionId, Update};
-use crate::entry::Entry;
 use crate::identity::PublicKey;
-use crate::peer::{Config, Fault, Input, LinkId, LinkPath, LoadId, Output, Peer, TransactionId};
+use crate::peer::{Config, Fault, Input, LinkId, LinkPath, LoadId, Peer, TransactionId};
 use crate::rows::{Batch, Read, Rows};
 use crate::wire::Frame;
 use std::collections::{BTreeMap, VecDeque};
@@ -31,24 +30,24 @@ pub struct Node {
     /// How far its wall clock is off, in milliseconds.
     pub skew: i64,
     device: Option<PublicKey>,
-    replies: BTreeMap<RequestId, Reply>,
-    updates: BTreeMap<SubscriptionId, VecDeque<Update>>,
+    pub(super) replies: BTreeMap<RequestId, Reply>,
+    pub(super) updates: BTreeMap<SubscriptionId, VecDeque<Update>>,
     /// What it refused, by name, and how often.
     pub refused: BTreeMap<&'static str, u64>,
     /// Why it closed links, and how often.
     pub hung_up: BTreeMap<&'static str, u64>,
-    wake_at: Option<u64>,
+    pub(super) wake_at: Option<u64>,
     /// What has come in, if no peer runs here but a test speaks for it.
     heard: Option<VecDeque<Vec<u8>>>,
 }
 
-struct Link {
-    ends: [NodeId; 2],
+pub(super) struct Link {
+    pub(super) ends: [NodeId; 2],
     /// When the last frame in each direction arrives: links keep order.
-    busy_until: BTreeMap<NodeId, u64>,
+    pub(super) busy_until: BTreeMap<NodeId, u64>,
 }
 
-enum Event {
+pub(super) enum Event {
     Frame { link: LinkId, to: NodeId, bytes: Vec<u8> },
     Sent { link: LinkId, by: NodeId, bytes: usize },
     Loaded { node: NodeId, life: u64, load: LoadId, reads: Vec<Read>, rows: Option<Result<Vec<Rows>, String>> },
@@ -72,12 +71,12 @@ pub struct World {
     pub weather: Weather,
     /// The peers.
     pub nodes: Vec<Node>,
-    now: u64,
-    events: BTreeMap<(u64, u64), Event>,
-    links: BTreeMap<LinkId, Link>,
+    pub(super) now: u64,
+    pub(super) events: BTreeMap<(u64, u64), Event>,
+    pub(super) links: BTreeMap<LinkId, Link>,
     /// Peers in different groups cannot reach each other.
     groups: Vec<u64>,
-    meddlers: BTreeMap<NodeId, Meddler>,
+    pub(super) meddlers: BTreeMap<NodeId, Meddler>,
     next: u64,
     /// How many events have happened.
     pub steps: u64,
@@ -441,156 +440,18 @@ impl World {
         unreachable!("peer {id} gives outputs without end");
     }
 
-    fn note(&self, line: impl FnOnce() -> String) {
+    pub(super) fn note(&self, line: impl FnOnce() -> String) {
         if let Some(trace) = self.trace {
             trace(&format!("{:>9} {}", self.now - BEGINNING, line()));
         }
     }
 
-    fn carry_out(&mut self, id: NodeId, output: Output) {
-        let life = self.life(id);
-        let weather = self.weather;
-        match output {
-            Output::Load(load, reads) => {
-                let delay = self.dice.within(weather.load);
-                let rows = if self.dice.once_in(weather.fail_load) {
-                    self.note(|| format!("{id} cannot read"));
-                    Some(Err("the simulated disk could not be read".to_owned()))
-                } else if self.dice.once_in(2) {
-                    // What a store answers is how things stood at some moment between question and answer.
-                    Some(Ok(self.read(id, &reads)))
-                } else {
-                    None
-                };
-                self.schedule(delay, Event::Loaded { node: id, life, load, reads, rows });
-            }
-            Output::Commit(transaction, batch) => {
-                let delay = self.dice.within(weather.commit);
-                let full = self.nodes.get(id).is_some_and(|node| node.disk.rows() + batch.puts.len() > node.room);
-                let event = if full {
-                    self.note(|| format!("{id} has no room"));
-                    Event::Failed { node: id, life, transaction, fault: Fault::Full }
-                } else if self.dice.once_in(weather.fail_commit) {
-                    let fault = if self.dice.once_in(2) { Fault::Full } else { Fault::Broken("simulated".to_owned()) };
-                    self.note(|| format!("{id} cannot commit: {fault:?}"));
-                    Event::Failed { node: id, life, transaction, fault }
-                } else {
-                    Event::Written { node: id, life, transaction, batch }
-                };
-                self.schedule(delay, event);
-            }
-            Output::Reply(request, reply) => {
-                if let Some(node) = self.nodes.get_mut(id) {
-                    let before = node.replies.insert(request, reply);
-                    assert!(before.is_none(), "peer {id} answered a request twice");
-                }
-            }
-            Output::Update(subscription, update) => {
-                if let Some(node) = self.nodes.get_mut(id) {
-                    node.updates.entry(subscription).or_default().push_back(update);
-                }
-            }
-            Output::Send(link, bytes) => self.send(id, link, bytes),
-            Output::HangUp(link, why) => {
-                self.note(|| format!("{id} hangs up on {link:?}: {why}"));
-                if let Some(node) = self.nodes.get_mut(id) {
-                    *node.hung_up.entry(why).or_default() += 1;
-                }
-                self.cut(link, 50);
-            }
-            Output::Dial(peer, _) => {
-                self.note(|| format!("{id} dials {peer:?}"));
-                let delay = self.dice.within(weather.latency);
-                self.schedule(delay, Event::Dialled { by: id, life, peer, tried: false });
-            }
-            Output::WakeAt(at) => {
-                let delay = at.saturating_sub(self.clock_of(id));
-                if let Some(node) = self.nodes.get_mut(id) {
-                    node.wake_at = Some(at);
-                }
-                self.schedule(delay, Event::Wake { node: id, life });
-            }
-            Output::Refused(link, what) => {
-                self.note(|| format!("{id} refuses from {link:?}: {what}"));
-                if let Some(node) = self.nodes.get_mut(id) {
-                    *node.refused.entry(what).or_default() += 1;
-                }
-            }
-        }
-    }
-
-    fn send(&mut self, from: NodeId, link: LinkId, bytes: Vec<u8>) {
-        let size = bytes.len();
-        let frames = match self.meddlers.get_mut(&from) {
-            Some(meddler) => meddler(bytes, &mut self.dice),
-            None => vec![bytes],
-        };
-        for frame in frames {
-            self.carry(link, from, frame);
-        }
-        self.schedule(1, Event::Sent { link, by: from, bytes: size });
-    }
-
-    /// Brings a frame to the other end of a link, if the weather lets it.
-    fn carry(&mut self, link: LinkId, from: NodeId, mut bytes: Vec<u8>) {
-        let weather = self.weather;
-        let Some(ends) = self.links.get(&link).map(|link| link.ends).filter(|ends| ends.contains(&from)) else {
-            return;
-        };
-        if let Some(wire) = &mut self.wire {
-            wire.push(bytes.clone());
-        }
-        if self.dice.once_in(weather.cut) {
-            return self.cut(link, 5_000);
-        }
-        if self.dice.once_in(weather.corrupt) {
-            self.damage(&mut bytes);
-        }
-        let to = if ends[0] == from { ends[1] } else { ends[0] };
-        self.note(|| format!("{from} -> {to} {}", describe(&bytes)));
-        let copies = if self.dice.once_in(weather.duplicate) { 2 } else { 1 };
-        for _ in 0..copies {
-            let arrival = self.now.saturating_add(self.dice.within(weather.latency));
-            let overtaken = self.dice.once_in(weather.reorder);
-            let Some(link_state) = self.links.get_mut(&link) else { return };
-            let busy = link_state.busy_until.entry(to).or_insert(0);
-            let arrival = if overtaken { arrival.saturating_add(weather.latency.1) } else { arrival.max(*busy) };
-            if !overtaken {
-                *busy = arrival;
-            }
-            self.schedule(arrival.saturating_sub(self.now), Event::Frame { link, to, bytes: bytes.clone() });
-        }
-    }
-
-    fn damage(&mut self, bytes: &mut Vec<u8>) {
-        let at = self.dice.below(bytes.len() as u64) as usize;
-        match self.dice.below(3) {
-            0 => bytes.truncate(at),
-            1 => bytes.insert(at.min(bytes.len()), self.dice.number() as u8),
-            _ => {
-                if let Some(byte) = bytes.get_mut(at) {
-                    *byte ^= 1 << self.dice.below(8);
-                }
-            }
-        }
-    }
-
-    /// Ends a link; both ends hear of it within `notice` milliseconds.
-    fn cut(&mut self, link: LinkId, notice: u64) {
-        let Some(ended) = self.links.remove(&link) else { return };
-        for to in ended.ends {
-            let delay = self.dice.within((0, notice));
-            let life = self.life(to);
-            self.schedule(delay, Event::Down { link, to, life });
-        }
-    }
-
-    fn read(&self, node: NodeId, reads: &[Read]) -> Vec<Rows> {
+    pub(super) fn read(&self, node: NodeId, reads: &[Read]) -> Vec<Rows> {
         let Some(node) = self.nodes.get(node) else { return Vec::new() };
         reads.iter().map(|read| node.disk.read(read)).collect()
     }
 
-    fn reachable(&self, a: NodeId, b: NodeId) -> bool {
+    pub(super) fn reachable(&self, a: NodeId, b: NodeId) -> bool {
         self.groups.get(a) == self.groups.get(b)
     }
 
@@ -600,11 +461,11 @@ impl World {
     }
 
     /// The time a peer believes it is.
-    fn clock_of(&self, node: NodeId) -> u64 {
+    pub(super) fn clock_of(&self, node: NodeId) -> u64 {
         self.now.saturating_add_signed(self.nodes.get(node).map_or(0, |node| node.skew))
     }
 
-    fn schedule(&mut self, delay: u64, event: Event) {
+    pub(super) fn schedule(&mut self, delay: u64, event: Event) {
         let order = self.number();
         self.events.insert((self.now.saturating_add(delay), order), event);
     }
@@ -613,31 +474,4 @@ impl World {
         self.next += 1;
         self.next
     }
-}
-
-/// A frame in a few words.
-fn describe(bytes: &[u8]) -> String {
-    match Frame::decode(bytes) {
-        Ok(Frame::Open(tokens)) => format!("open {}", tokens.len()),
-        Ok(Frame::Have(_, items)) => {
-            let items: Vec<_> = items.iter().map(|(log, len, _)| (log, len)).collect();
-            format!("have {items:?}")
-        }
-        Ok(Frame::Want(_, items)) => format!("want {items:?}"),
-        Ok(Frame::Hello(_, entries)) => format!("hello {}", places(&entries)),
-        Ok(Frame::Entries(_, entries)) => format!("entries {}", places(&entries)),
-        Ok(Frame::Fork(_, proof)) => format!("fork {:?} at {}", proof.log, proof.seq),
-        Ok(Frame::Ask(_, log, places)) => format!("ask {log:?} {places:?}"),
-        Ok(Frame::Tell(_, log, found)) => format!("tell {log:?} {}", found.len()),
-        Ok(Frame::Refused(_, log, seq, why)) => format!("refused {log:?} {seq} {why}"),
-        Err(error) => format!("damaged frame of {} bytes: {error}", bytes.len()),
-    }
-}
-
-fn places(entries: &[Vec<u8>]) -> String {
-    let place = |raw: &Vec<u8>| match Entry::decode(raw) {
-        Ok(entry) => format!("{:?}/{}", entry.header.log, entry.header.seq),
-        Err(error) => error.name().to_owned(),
-    };
-    entries.iter().map(place).collect::<Vec<_>>().join(" ")
 }
