@@ -70,6 +70,8 @@ describe('js-libp2p and our peer', { skip: missing('chromium') }, () => {
     // Our page answers frames that start with 1.
     for (const size of [10, 100_000]) assert.equal((await link.echo(size))[0], 2)
     assert.equal((await ours.state()).links.at(-1).path, 'relay')
+    const id = await ours.call('peerId')
+    await waitFor(async () => (await js.known(id)).some((address) => address.endsWith('/p2p-circuit/webrtc')), { what: 'identify to tell our /webrtc address' })
     link.stop()
     await js.stop()
     await ours.until(({ links }) => links.length === 0, 'the link to be gone')

@@ -4,6 +4,7 @@ import { yamux } from '@chainsafe/libp2p-yamux'
 import { circuitRelayTransport } from '@libp2p/circuit-relay-v2'
 import { generateKeyPairFromSeed } from '@libp2p/crypto/keys'
 import { identify } from '@libp2p/identify'
+import { peerIdFromString } from '@libp2p/peer-id'
 import { ping } from '@libp2p/ping'
 import { webSockets } from '@libp2p/websockets'
 import { multiaddr } from '@multiformats/multiaddr'
@@ -20,7 +21,7 @@ export async function startJsPeer({ seed, relay, transports = [], listen = [] })
     streamMuxers: [yamux()],
     // Loopback is all these tests have.
     connectionGater: { denyDialMultiaddr: () => false },
-    services: { identify: identify(), ping: ping({ runOnLimitedConnection: true }) },
+    services: { identify: identify({ runOnLimitedConnection: true }), ping: ping({ runOnLimitedConnection: true }) },
   })
   const links = []
   await node.handle(
@@ -65,6 +66,8 @@ export async function startJsPeer({ seed, relay, transports = [], listen = [] })
         },
       }
     },
+    /** The addresses identify told of a peer. */
+    known: async (id) => (await node.peerStore.get(peerIdFromString(id))).addresses.map(({ multiaddr }) => multiaddr.toString()),
     stop: () => node.stop(),
   }
 }

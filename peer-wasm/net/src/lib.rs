@@ -31,6 +31,7 @@ mod relays;
 mod runtime;
 mod streams;
 mod swarm;
+mod unobserved;
 mod upgrades;
 mod webrtc;
 #[cfg(target_arch = "wasm32")]

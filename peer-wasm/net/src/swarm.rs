@@ -6,6 +6,7 @@ use crate::limits::{
     MAX_PENDING_OUTGOING, PING_EVERY, PING_TIMEOUT,
 };
 use crate::streams::Streams;
+use crate::unobserved::Unobserved;
 use crate::webrtc::{Arrival, SignalRequest, Transport as WebRtc};
 use futures::channel::mpsc;
 use futures::{AsyncRead, AsyncWrite};
@@ -47,8 +48,11 @@ where
     let me = keypair.public().to_peer_id();
     let (circuit, relay) = relay::client::new(me);
     let noise = noise::Config::new(keypair).map_err(|error| StartError(error.to_string()))?;
-    let streams =
-        circuit.or_transport(base).upgrade(Version::V1Lazy).authenticate(noise).multiplex(yamux::Config::default());
+    let streams = Unobserved(circuit)
+        .or_transport(base)
+        .upgrade(Version::V1Lazy)
+        .authenticate(noise)
+        .multiplex(yamux::Config::default());
     let streams = TransportTimeout::new(streams, CONNECT_TIMEOUT);
     let (webrtc, requests, arrivals) = WebRtc::new();
     let transport = webrtc

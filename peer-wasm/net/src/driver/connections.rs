@@ -25,8 +25,8 @@ impl Driver {
             SwarmEvent::OutgoingConnectionError { connection_id, peer_id: Some(peer), error } => {
                 self.unreachable(peer, connection_id, &error);
             }
-            SwarmEvent::IncomingConnectionError { local_addr, send_back_addr, error, .. } if is_webrtc(&local_addr) => {
-                if let Some(peer) = last_peer(&send_back_addr) {
+            SwarmEvent::IncomingConnectionError { local_addr, error, .. } if is_webrtc(&local_addr) => {
+                if let Some(peer) = last_peer(&local_addr) {
                     self.upgrades.answered(peer);
                     self.note_blocked(peer, &chain(&error));
                 }

@@ -9,7 +9,7 @@ use futures::channel::{mpsc, oneshot};
 use futures::future::{BoxFuture, FutureExt};
 use libp2p::PeerId;
 use libp2p::core::transport::{DialOpts, ListenerId, TransportError, TransportEvent};
-use libp2p::multiaddr::{Multiaddr, Protocol};
+use libp2p::multiaddr::Multiaddr;
 use libp2p::swarm::Stream;
 use std::collections::VecDeque;
 use std::pin::Pin;
@@ -98,8 +98,9 @@ impl libp2p::core::Transport for Transport {
         Poll::Ready(TransportEvent::Incoming {
             listener_id,
             upgrade: async move { Ok((peer, respond(carrier, stream).await?)) }.boxed(),
-            local_addr: Multiaddr::empty().with(Protocol::P2pCircuit).with(Protocol::WebRTC),
-            send_back_addr: webrtc_dial(peer),
+            // Names the other side for the case of failure; the remote's address is nothing to tell it (see `unobserved`).
+            local_addr: webrtc_dial(peer),
+            send_back_addr: Multiaddr::empty(),
         })
     }
 }
