@@ -1,14 +1,15 @@
 // The checks must be able to fail: each is shown what it forbids.
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { test } from 'node:test'
+import { after, test } from 'node:test'
 import { exportsOf, handMade, impure } from './invariants.mjs'
 
+const folder = mkdtempSync(join(tmpdir(), 'kith-invariants-'))
+after(() => rmSync(folder, { recursive: true }))
+
 function file(name, text) {
-  const folder = mkdtempSync(join(tmpdir(), 'kith-invariants-'))
-  mkdirSync(folder, { recursive: true })
   writeFileSync(join(folder, name), text)
   return join(folder, name)
 }
