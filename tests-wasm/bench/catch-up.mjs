@@ -117,15 +117,15 @@ async function yjs(size, site) {
   return result
 }
 
-/** The document automerge-repo serves, made once and kept like the filled profiles. */
+/** The document automerge-repo serves, made once and kept like the filled profiles; an empty file says that making it took too long. */
 function savedAutomerge(size) {
   const file = join(KEPT, `automerge-${size}.bin`)
-  if (existsSync(file)) return readFileSync(file)
-  const saved = makeAutomerge(size, record, keyOf, GIVE_UP_MS)
-  if (!saved) return undefined
-  mkdirSync(KEPT, { recursive: true })
-  writeFileSync(file, saved)
-  return saved
+  if (!existsSync(file)) {
+    mkdirSync(KEPT, { recursive: true })
+    writeFileSync(file, makeAutomerge(size, record, keyOf, GIVE_UP_MS) ?? '')
+  }
+  const saved = readFileSync(file)
+  return saved.length > 0 ? saved : undefined
 }
 
 async function automerge(size, site, saved) {
