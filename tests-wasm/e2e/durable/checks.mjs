@@ -82,7 +82,8 @@ export async function checkHeard(page, space, diary, feed, fresh = '') {
   await caughtUp(() => same(JSON.parse(diary.heard.doc.findLast(({ type }) => type === 'frame').body || '{}'), doc), 'the object by frames to be complete')
   frames.forEach(({ headers: { version, parents } }, i) => {
     if (i > 0) assert.equal(parents, frames[i - 1].headers.version, `frame ${i} goes on where the one before ended`)
-    if (i > 0) assert.notEqual(version, parents, `frame ${i} brings something new`)
+    // Who was told that nothing is there, and was cut off then, has no version to go on from and is told again.
+    if (i > 0 && version !== '') assert.notEqual(version, parents, `frame ${i} brings something new`)
   })
   return { events: wanted.length, frames: frames.length }
 }
