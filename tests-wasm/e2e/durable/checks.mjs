@@ -84,6 +84,7 @@ export async function checkHeard(page, space, diary, feed, fresh = '') {
     if (i > 0) assert.equal(parents, frames[i - 1].headers.version, `frame ${i} goes on where the one before ended`)
     // Who was told that nothing is there, and was cut off then, has no version to go on from and is told again.
     if (i > 0 && version !== '') assert.notEqual(version, parents, `frame ${i} brings something new`)
+    if (i > 0 && version === '') assert.equal(frames[i].body ?? '', '', `frame ${i} has no version, so it has nothing to bring`)
   })
   return { events: wanted.length, frames: frames.length }
 }
