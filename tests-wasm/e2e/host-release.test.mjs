@@ -28,7 +28,7 @@ const THINK_MS = 25
 /** Starts writers in the page that go on until told to stop: each write is a new place, so a lost one shows. */
 const startWriting = (page, writers) =>
   page.evaluate((count, think) => {
-    const work = { on: true, acknowledged: [], failed: [], releases: new Set(), next: 0 }
+    const work = { on: true, acknowledged: [], failed: [], bypassed: 0, releases: new Set(), next: 0 }
     window.work = work
     work.waiting = undefined
     work.done = Promise.all(
@@ -38,7 +38,12 @@ const startWriting = (page, writers) =>
           await work.waiting
           const path = `/~/me/n/${work.next++}`
           try {
-            const answer = await fetch(path, { method: 'PUT', body: '1', headers: { 'content-type': 'application/json' } })
+            let answer
+            // While a browser changes workers it may ask the network instead of either. Such an answer does not carry the worker's
+            // name, so a page can tell; it asks again, as the SDK does by itself.
+            do {
+              answer = await fetch(path, { method: 'PUT', body: '1', headers: { 'content-type': 'application/json' } })
+            } while (!answer.headers.has('kith-worker') && ++work.bypassed && (await new Promise((again) => setTimeout(again, think, true))))
             work.releases.add(answer.headers.get('kith-worker'))
             if (answer.ok) work.acknowledged.push(path)
             else work.failed.push([path, answer.status, await answer.text()])
@@ -73,14 +78,14 @@ const stopWriting = (page) =>
     const missing = []
     for (const path of work.acknowledged) {
       const answer = await fetch(path)
-      if (!answer.ok) missing.push(path)
+      if (!answer.ok || !answer.headers.has('kith-worker')) missing.push(path)
     }
-    return { acknowledged: work.acknowledged.length, failed: work.failed, missing, releases: [...work.releases] }
+    return { acknowledged: work.acknowledged.length, failed: work.failed, bypassed: work.bypassed, missing, releases: [...work.releases] }
   })
 
 for (const kind of availableBrowsers()) {
   describe(kind, () => {
-    test('a new release takes over while old pages write and listen; nothing is lost and nothing fails', { skip: kind === 'webkit' && 'WebDriver lets only one tab of WebKitGTK run at a time' }, async () => {
+    test('a new release takes over while old pages write and listen; nothing is lost and nothing fails', { skip: kind === 'webkit' && 'WebDriver lets only one tab of WebKitGTK run at a time' }, async (t) => {
       const { url, dir } = await deployed()
       const browser = await openBrowser(kind)
       const [page, other] = [await browser.newPage(url), await browser.newPage(url)]
@@ -105,7 +110,8 @@ for (const kind of availableBrowsers()) {
       const settled = await page.evaluate(() => window.work.acknowledged.length)
       await page.waitFor((count) => window.work.acknowledged.length > count + 20, { args: [settled], what: 'writes under the new release' })
       for (const tab of [page, other]) {
-        const { acknowledged, failed, missing, releases } = await stopWriting(tab)
+        const { acknowledged, failed, bypassed, missing, releases } = await stopWriting(tab)
+        if (bypassed > 0) t.diagnostic(`${kind} asked the network ${bypassed} times while it changed workers`)
         assert.ok(acknowledged > 0)
         assert.deepEqual(failed, [])
         assert.deepEqual(missing, [])

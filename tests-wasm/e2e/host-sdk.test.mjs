@@ -197,9 +197,12 @@ for (const kind of availableBrowsers()) {
         const end = Date.now() + 30_000
         for (let n = 0; Date.now() < end && ![...releases].some((name) => name?.endsWith('-two')); n++) {
           const reply = await fetch(`/~/me/n/${n}`, { method: 'PUT', body: '1', headers: { 'content-type': 'application/json' } })
-          releases.add(reply.headers.get('kith-worker'))
-          if (reply.ok) acknowledged.push(n)
-          else failed.push(await reply.text())
+          // While a browser changes workers it may ask the network. Such an answer does not carry the worker's name: nothing was written.
+          if (reply.headers.has('kith-worker')) {
+            releases.add(reply.headers.get('kith-worker'))
+            if (reply.ok) acknowledged.push(n)
+            else failed.push(await reply.text())
+          }
           await new Promise((resolve) => setTimeout(resolve, 20))
         }
         const stored = await window.kith.space().get('n')
