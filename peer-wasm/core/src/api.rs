@@ -1,5 +1,6 @@
 //! What can be asked of a peer and what it answers: the words shared by the core and its HTTP face.
 
+pub use crate::document::Merge;
 use crate::path::Path;
 use crate::version::Version;
 use serde_json::Value as Json;
@@ -75,6 +76,25 @@ pub enum Change {
     Ranges(Vec<(String, Option<Json>)>),
     /// Remove the value and everything below it.
     Delete,
+    /// Add this number to a counter.
+    Increment(Json),
+    /// Add and remove members of a set. What is in both is added.
+    Set {
+        /// The members to add.
+        add: Vec<Json>,
+        /// The members to remove.
+        remove: Vec<Json>,
+    },
+}
+
+/// What a writer says of a write besides the change itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// `Merge-Type`: how concurrent writes to the value are merged from now on; `None` keeps what it is.
+    pub merge: Option<Merge>,
+    /// `Parents`: what the writer had seen; `None` is what this peer shows now. It matters where every concurrent
+    /// value is kept.
+    pub seen: Option<Vec<Version>>,
 }
 
 /// Conditions checked against this peer's state just before a write.
@@ -203,6 +223,8 @@ pub enum Request {
         change: Change,
         /// Under which conditions.
         conditions: Preconditions,
+        /// What else the writer says.
+        manner: Manner,
         /// The writer's own id for this write (`Version`): the same id again changes nothing more.
         id: Option<String>,
     },
@@ -228,6 +250,24 @@ pub enum SyncStatus {
     Peers(u32),
 }
 
+/// What is known of a value besides its content.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Facts {
+    /// How concurrent writes to it are merged.
+    pub merge: Merge,
+    /// The other values that stand beside the one shown, until a write settles it.
+    pub conflicts: Vec<Rival>,
+}
+
+/// A value that stands beside the one shown.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Rival {
+    /// By which write.
+    pub version: Version,
+    /// What it is.
+    pub body: Body,
+}
+
 /// One child in a listing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Item {
@@ -237,6 +277,8 @@ pub struct Item {
     pub version: Vec<Version>,
     /// The value, if it was asked for.
     pub value: Option<Body>,
+    /// The name of its merge type if that is not `lww`; `newer` for a kind that only a later release knows.
+    pub kind: Option<&'static str>,
 }
 
 /// One change in a feed.
@@ -248,6 +290,8 @@ pub struct ChangeItem {
     pub path: Path,
     /// `put` or `delete`.
     pub kind: &'static str,
+    /// The name of the merge type it went by if that is not `lww`; `newer` for one that only a later release knows.
+    pub merge: Option<&'static str>,
     /// The change's version.
     pub version: Version,
     /// Who made it, as did:key text.
@@ -269,6 +313,8 @@ pub enum Reply {
         version: Vec<Version>,
         /// How far they travelled.
         sync: SyncStatus,
+        /// What else is known of it.
+        facts: Facts,
     },
     /// A listing.
     List {
@@ -296,6 +342,8 @@ pub enum Reply {
         version: Vec<Version>,
         /// How far they travelled.
         sync: SyncStatus,
+        /// How concurrent writes to it are merged.
+        merge: Merge,
     },
     /// A new space: `{"id","name","role"}`.
     SpaceCreated {
@@ -325,6 +373,8 @@ pub enum Update {
         version: Vec<Version>,
         /// The versions the subscriber had before.
         parents: Vec<Version>,
+        /// What else is known of it.
+        facts: Facts,
     },
     /// Children changed; an item without a value here was removed (`removed`).
     Items {
@@ -384,6 +434,22 @@ pub enum Refusal {
     /// 422: the patch does not fit; nothing changed.
     #[error("{0}")]
     Unprocessable(String),
+    /// 422: the value is of a kind that this does not go with.
+    #[error("{detail}")]
+    WrongKind {
+        /// The kind it is of.
+        kind: &'static str,
+        /// Plain words.
+        detail: String,
+    },
+    /// 501: only a later release can read what is there.
+    #[error(
+        "The value is of a newer kind (number {tag}) than this peer knows. It is kept and passed on; update the app to read it, or replace it by a PUT with a Merge-Type."
+    )]
+    NewerKind {
+        /// The kind's tag.
+        tag: u8,
+    },
     /// 429.
     #[error("{0}")]
     TooMany(String),

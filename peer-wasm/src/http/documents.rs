@@ -38,6 +38,9 @@ pub(super) fn stand_in(media: &str, length: usize) -> Json {
 /// One child of a listing: `{"key","version"}`, with `"value"` if values were asked for.
 pub(super) fn item(item: &Item) -> Json {
     let mut document = json!({"key": item.key, "version": versions::joined(&item.version)});
+    if let (Some(kind), Some(members)) = (item.kind, document.as_object_mut()) {
+        members.insert("kind".to_owned(), kind.into());
+    }
     let value = match &item.value {
         Some(Body::Json(value)) => value.clone(),
         Some(Body::Bytes { media, bytes }) => stand_in(media, bytes.len()),
@@ -51,14 +54,18 @@ pub(super) fn item(item: &Item) -> Json {
 
 /// One change of a feed.
 pub(super) fn change(change: &ChangeItem) -> Json {
-    json!({
+    let mut document = json!({
         "cursor": change.cursor,
         "path": url_path(&change.path),
         "kind": change.kind,
         "version": change.version.to_string(),
         "author": change.author,
         "time": change.time,
-    })
+    });
+    if let (Some(merge), Some(members)) = (change.merge, document.as_object_mut()) {
+        members.insert("merge".to_owned(), merge.into());
+    }
+    document
 }
 
 /// A path as it stands in a URL after the space: what `encodeURIComponent` makes of each name, joined by slashes.

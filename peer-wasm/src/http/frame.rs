@@ -6,10 +6,10 @@ use super::documents;
 use super::limits::SSE_RETRY_MILLIS;
 use super::message::HttpResponse;
 use super::problem::Problem;
-use super::route::MERGE_TYPE;
+use super::render;
 use super::sse;
 use super::versions;
-use kith_core::api::{Body, Update};
+use kith_core::api::{Body, Merge, Update};
 use serde_json::{Value as Json, json};
 
 /// The form of a subscription.
@@ -68,10 +68,6 @@ impl Framer {
                 }
             }
         };
-        let response = match self.followed {
-            Followed::Value => response.with("Merge-Type", MERGE_TYPE),
-            Followed::List | Followed::Changes { .. } | Followed::Status => response,
-        };
         response
             .with("Cache-Control", "no-store")
             .with("Vary", "Accept, Subscribe, Version, Parents")
@@ -82,8 +78,9 @@ impl Framer {
     /// an update at hand before it sends the head; a head without them is right too.
     pub fn announce(&self, head: HttpResponse, first: &Update) -> HttpResponse {
         match first {
-            Update::Value { body, version, .. } => {
+            Update::Value { body, version, facts, .. } => {
                 let head = head.with("Current-Version", versions::write(version));
+                let head = head.with("Merge-Type", facts.merge.name());
                 match body {
                     Some(body) if self.form == Form::Braid => head.with("Repr-Type", documents::media(body)),
                     _ => head,
@@ -126,9 +123,14 @@ impl Framer {
 
     fn frame(&self, update: Update, first: bool) -> Vec<u8> {
         match update {
-            Update::Value { body, version, parents } => {
+            Update::Value { body, version, parents, facts } => {
                 let frame = braid::Frame::new(if body.is_some() { 200 } else { 404 }).versions(&version, &parents);
-                let frame = if first { frame.header("Merge-Type", MERGE_TYPE) } else { frame };
+                let named = first || facts.merge != Merge::Lww;
+                let frame = if named { frame.header("Merge-Type", facts.merge.name()) } else { frame };
+                let frame = match facts.conflicts.is_empty() {
+                    true => frame,
+                    false => frame.header("Conflicts", &render::conflicts(&facts)),
+                };
                 match body {
                     Some(body) => {
                         let (media, bytes) = documents::bytes_of(&body);

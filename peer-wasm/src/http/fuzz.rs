@@ -1,7 +1,9 @@
 //! One entry for fuzzers: any bytes become a request and a reply, and what comes out must be sendable.
 
 use super::{Framer, HttpRequest, HttpResponse, Parsed, Render, Rendered, parse};
-use kith_core::api::{Body, ChangeItem, Item, Refusal, Reply, Request, SubscriptionId, SyncStatus, Update};
+use kith_core::api::{
+    Body, ChangeItem, Facts, Item, Merge, Refusal, Reply, Request, Rival, SubscriptionId, SyncStatus, Update,
+};
 use kith_core::path::Path;
 use kith_core::version::{Agent, Version};
 use serde_json::json;
@@ -103,28 +105,45 @@ fn hostile_bytes() -> Body {
     Body::Bytes { media: "text/html\r\nX-Evil: 1".to_owned(), bytes: b"a\r\n\r\nb\rc\n\xff".to_vec() }
 }
 
+fn facts() -> Facts {
+    Facts { merge: Merge::Mv, conflicts: vec![Rival { version: version(7), body: hostile_bytes() }] }
+}
+
 fn items() -> Vec<Item> {
-    let value = |value| Item { key: "k\n\"é".to_owned(), version: vec![version(1)], value };
+    let value = |value| Item { key: "k\n\"é".to_owned(), version: vec![version(1)], value, kind: Some("counter") };
     vec![value(None), value(Some(Body::Json(json!({"a": [1]})))), value(Some(hostile_bytes()))]
 }
 
 fn changes() -> Vec<ChangeItem> {
     let path = Path::new(["a/b", "é\n"]).unwrap_or_default();
     let author = "did:key:z".to_owned();
-    vec![ChangeItem { cursor: "c\n1".to_owned(), path, kind: "put", version: version(2), author, time: 1 }]
+    vec![ChangeItem {
+        cursor: "c\n1".to_owned(),
+        path,
+        kind: "put",
+        merge: Some("newer"),
+        version: version(2),
+        author,
+        time: 1,
+    }]
 }
 
 fn replies() -> Vec<Reply> {
     let (sync, next) = (SyncStatus::Peers(2), Some("n é".to_owned()));
     let mut replies = vec![
         Reply::Document(json!({"a": 1})),
-        Reply::Value { body: Body::Json(json!([1, "x"])), version: vec![version(1), version(2)], sync },
-        Reply::Value { body: hostile_bytes(), version: vec![version(1)], sync: SyncStatus::Local },
+        Reply::Value { body: Body::Json(json!([1, "x"])), version: vec![version(1), version(2)], sync, facts: facts() },
+        Reply::Value {
+            body: hostile_bytes(),
+            version: vec![version(1)],
+            sync: SyncStatus::Local,
+            facts: Facts::default(),
+        },
         Reply::List { items: items(), next, version: vec![version(1)] },
         Reply::List { items: vec![], next: None, version: vec![] },
         Reply::Changes { items: changes(), next: "c\r\n".to_owned() },
-        Reply::Written { created: true, deleted: false, version: vec![version(1)], sync },
-        Reply::Written { created: false, deleted: true, version: vec![version(1)], sync },
+        Reply::Written { created: true, deleted: false, version: vec![version(1)], sync, merge: Merge::Set },
+        Reply::Written { created: false, deleted: true, version: vec![version(1)], sync, merge: Merge::Lww },
         Reply::SpaceCreated { id: "a b\n".to_owned(), document: json!({}) },
         Reply::Invited(json!({})),
         Reply::Joined(json!({})),
@@ -149,6 +168,8 @@ pub(super) fn refusals() -> Vec<Refusal> {
         Refusal::TooLarge { what: "The value".to_owned(), limit: 5, listing: Some("/~/me/notes/".to_owned()) },
         Refusal::TooLarge { what: "The value".to_owned(), limit: 5, listing: None },
         Refusal::Unprocessable(words()),
+        Refusal::WrongKind { kind: "counter", detail: words() },
+        Refusal::NewerKind { tag: 200 },
         Refusal::TooMany(words()),
         Refusal::VersionUnknown { missing: vec![version(9)] },
         Refusal::Unavailable { detail: words(), retry_after: 3 },
@@ -161,7 +182,7 @@ fn updates() -> Vec<Update> {
     let (one, two) = (vec![version(1)], vec![version(2)]);
     let list =
         |items, removed, whole| Update::Items { items, removed, version: two.clone(), parents: one.clone(), whole };
-    let value = |body| Update::Value { body, version: two.clone(), parents: one.clone() };
+    let value = |body| Update::Value { body, version: two.clone(), parents: one.clone(), facts: facts() };
     vec![
         value(Some(Body::Json(json!({"a": "b\nc"})))),
         value(Some(hostile_bytes())),

@@ -54,7 +54,7 @@ use url::Url;
 pub enum Parsed {
     /// Ask the peer this, and render its reply with that.
     Ask(Request, Render),
-    /// The answer is known without the peer: `OPTIONS`, the ping, and everything that is wrong with the request itself.
+    /// The answer is known without the peer: the ping, most `OPTIONS`, and everything that is wrong with the request itself.
     Answer(HttpResponse),
 }
 
@@ -84,7 +84,11 @@ fn parse_checked(request: HttpRequest) -> Checked<Parsed> {
     }
     let here = url.here();
     let request = match (method, route) {
-        ("OPTIONS", route) => return Ok(Parsed::Answer(route.options())),
+        ("OPTIONS", Route::Value(space, path)) => {
+            let render = Render::new(here, false, Shape::Options(Route::Value(space.clone(), path.clone())));
+            return Ok(Parsed::Ask(Request::Get { space, path, parents: Vec::new() }, render));
+        }
+        ("OPTIONS", route) => return Ok(Parsed::Answer(route.options(None))),
         ("GET" | "HEAD", route) => {
             let (request, render) = read::read(route, method == "HEAD", &url, &fields)?;
             return Ok(Parsed::Ask(request, render));

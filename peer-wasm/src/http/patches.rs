@@ -4,7 +4,7 @@ use super::json;
 use super::limits::{MAX_PATCHES, MAX_RANGE_BYTES};
 use super::message::Fields;
 use super::problem::{Checked, Kind, Problem};
-use super::route::ACCEPT_PATCH;
+use super::route::accept_patch;
 use kith_core::api::Change;
 use kith_core::patch::check_range;
 use serde_json::Value as Json;
@@ -48,7 +48,7 @@ fn patch(range: &str, body: &[u8]) -> Checked<(String, Option<Json>)> {
     if !unit.eq_ignore_ascii_case("json") {
         let detail = "Only JSON values can be patched by range: Content-Range: json .name[0:0].";
         return Err(Problem::new(Kind::UnsupportedMediaType, detail)
-            .with_header("Accept-Patch", ACCEPT_PATCH)
+            .with_header("Accept-Patch", accept_patch(None))
             .with_header("Range-Request-Allow-Units", "json"));
     }
     let place = place.trim();

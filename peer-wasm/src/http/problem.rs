@@ -1,8 +1,9 @@
 //! Errors as RFC 9457 problem documents. `docs/problems.md` lists them for authors.
 
 use super::message::HttpResponse;
+use super::route::accept_patch;
 use super::versions;
-use kith_core::api::Refusal;
+use kith_core::api::{Merge, Refusal};
 use serde_json::{Map, Value as Json, json};
 
 /// What every problem's `type` begins with; the rest is the name of its [`Kind`].
@@ -44,6 +45,8 @@ kinds! {
     InvalidJson = 400 "invalid-json" "The body is not acceptable JSON";
     /// A member of the JSON body is missing or not as it should be. Member `member`.
     WrongMember = 400 "wrong-member" "A member of the body is not as it should be";
+    /// Only the merge types listed can be had. Member `supported`.
+    MergeTypeNotSupported = 400 "merge-type-not-supported" "That merge type is not supported";
     /// The patch cannot be read.
     MalformedPatch = 400 "malformed-patch" "The patch cannot be read";
     /// The peer cannot make sense of the request.
@@ -76,8 +79,8 @@ kinds! {
     RangeNotSatisfiable = 416 "range-not-satisfiable" "The range lies outside the value";
     /// The patch does not fit the value. Nothing changed.
     PatchDoesNotFit = 422 "patch-does-not-fit" "The patch does not fit the value";
-    /// Only the merge types listed can be had. Member `supported`.
-    MergeTypeNotSupported = 422 "merge-type-not-supported" "That merge type is not supported";
+    /// The value is of a kind that this does not go with. Member `kind`.
+    WrongKind = 422 "wrong-kind" "That does not go with this kind of value";
     /// Too much at once.
     TooMany = 429 "too-many" "Too much at once";
     /// Too many or too long headers. Member `limit`.
@@ -90,6 +93,8 @@ kinds! {
     StorageFailed = 500 "storage-failed" "Storing failed";
     /// Part of the contract that this peer does not offer.
     NotOffered = 501 "not-offered" "This peer does not offer that";
+    /// Only a later release can read the value. Member `tag`.
+    NewerKind = 501 "newer-kind" "The value is of a newer kind";
     /// Not just now.
     Unavailable = 503 "unavailable" "Not just now";
     /// No room left.
@@ -189,6 +194,12 @@ impl Problem {
                 }
             }
             Refusal::Unprocessable(_) => Problem::new(Kind::PatchDoesNotFit, detail),
+            Refusal::WrongKind { kind, .. } => {
+                let problem =
+                    Problem::new(Kind::WrongKind, detail).with("kind", *kind).with_header("Merge-Type", *kind);
+                problem.with_header("Accept-Patch", accept_patch(Merge::from_name(kind)))
+            }
+            Refusal::NewerKind { tag } => Problem::new(Kind::NewerKind, detail).with("tag", *tag),
             Refusal::TooMany(_) => Problem::new(Kind::TooMany, detail).with_header("Retry-After", "1"),
             Refusal::VersionUnknown { missing } => version_unknown(missing.iter().map(ToString::to_string).collect()),
             Refusal::Unavailable { retry_after, .. } => {

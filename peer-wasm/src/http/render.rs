@@ -7,10 +7,12 @@ use super::frame::Framer;
 use super::message::HttpResponse;
 use super::problem::{Kind, Problem, precondition_failed};
 use super::range::ByteRange;
-use super::route::MERGE_TYPE;
+use super::route::Route;
 use super::url::percent_encode;
 use super::versions;
-use kith_core::api::{Body, ListQuery, Preconditions, Refusal, Reply, Request, SubscriptionId, SyncStatus, Target};
+use kith_core::api::{
+    Body, Facts, ListQuery, Merge, Preconditions, Refusal, Reply, Request, SubscriptionId, SyncStatus, Target,
+};
 use kith_core::version::{Version, etag};
 use serde_json::{Value as Json, json};
 
@@ -53,6 +55,8 @@ pub(super) enum Shape {
         /// The one state the reader wants.
         wanted: Option<Vec<Version>>,
     },
+    /// What can be done at this place.
+    Options(Route),
     /// A page of a listing.
     List { conditions: Preconditions, lines: bool, query: ListQuery },
     /// A page of a feed.
@@ -80,14 +84,19 @@ impl Render {
                 let shape = Shape::Stream { framer, afresh: None };
                 return Rendered::Again(Request::Subscribe(target), Render { here: self.here, head, shape });
             }
+            (Shape::Options(route), Reply::Value { facts, .. }) => route.options(Some(facts.merge)),
+            (Shape::Options(route), _) => route.options(None),
             (_, Reply::Refused(refusal)) => Problem::refused(&refusal, &self.here).response(),
             (Shape::Document, Reply::Document(document)) => {
                 json_response(200, &document).with("Cache-Control", "no-store")
             }
-            (Shape::Value { conditions, range, wanted }, Reply::Value { body, version, sync }) => {
-                match differs(wanted, &version) {
-                    Some(problem) => problem.response(),
-                    None => value(&body, &version, sync, &conditions, range),
+            (Shape::Value { conditions, range, wanted }, Reply::Value { body, version, sync, facts }) => {
+                match (rival(wanted.as_deref(), &facts), differs(wanted, &version)) {
+                    (Some((body, version)), _) => {
+                        value(&body, &[version], sync, &Facts { conflicts: Vec::new(), ..facts }, &conditions, range)
+                    }
+                    (None, Some(problem)) => problem.response(),
+                    (None, None) => value(&body, &version, sync, &facts, &conditions, range),
                 }
             }
             (Shape::List { conditions, lines, query }, Reply::List { items, next, version }) => {
@@ -101,7 +110,7 @@ impl Render {
                 let link = format!("<{}?since={}&limit={limit}>; rel=\"next\"", self.here, percent_encode(&next));
                 Page { items, next: Some(next), link: Some(link), lines }.response().with("Cache-Control", "no-store")
             }
-            (Shape::Write, Reply::Written { created, deleted, version, sync }) => {
+            (Shape::Write, Reply::Written { created, deleted, version, sync, merge }) => {
                 let status = if deleted {
                     204
                 } else if created {
@@ -109,7 +118,7 @@ impl Render {
                 } else {
                     200
                 };
-                let response = described(HttpResponse::new(status), &version, &etag(&version), sync);
+                let response = described(HttpResponse::new(status), &version, &etag(&version), sync, merge);
                 let response = response.with("Cache-Control", "no-store");
                 if deleted { response } else { response.with("Content-Length", "0") }
             }
@@ -148,16 +157,25 @@ fn differs(wanted: Option<Vec<Version>>, current: &[Version]) -> Option<Box<Prob
     )
 }
 
+/// One of the values that stand beside each other, if just that is wanted.
+fn rival(wanted: Option<&[Version]>, facts: &Facts) -> Option<(Body, Version)> {
+    let [wanted] = wanted? else { return None };
+    let found = facts.conflicts.iter().find(|rival| rival.version == *wanted)?;
+    Some((found.body.clone(), found.version))
+}
+
 fn value(
     body: &Body,
     version: &[Version],
     sync: SyncStatus,
+    facts: &Facts,
     conditions: &Preconditions,
     range: Option<(String, Option<String>)>,
 ) -> HttpResponse {
     let tag = etag(version);
     let described = |status| {
-        described(HttpResponse::new(status), version, &tag, sync)
+        let response = described(HttpResponse::new(status), version, &tag, sync, facts.merge);
+        with_conflicts(response, facts)
             .with("Current-Version", versions::write(version))
             .with("Cache-Control", "no-cache")
             .with("Vary", VARY)
@@ -195,7 +213,7 @@ fn value(
 }
 
 /// The headers every answer about a value carries.
-fn described(response: HttpResponse, version: &[Version], tag: &str, sync: SyncStatus) -> HttpResponse {
+fn described(response: HttpResponse, version: &[Version], tag: &str, sync: SyncStatus, merge: Merge) -> HttpResponse {
     let sync = match sync {
         SyncStatus::Local => "local".to_owned(),
         SyncStatus::Peers(count) => format!("peers={count}"),
@@ -203,8 +221,21 @@ fn described(response: HttpResponse, version: &[Version], tag: &str, sync: SyncS
     response
         .with("Version", versions::write(version))
         .with("ETag", tag)
-        .with("Merge-Type", MERGE_TYPE)
+        .with("Merge-Type", merge.name())
         .with("Sync-Status", sync)
+}
+
+/// Names the values that stand beside the one shown. They can be read by `?version=`.
+pub(super) fn with_conflicts(response: HttpResponse, facts: &Facts) -> HttpResponse {
+    if facts.conflicts.is_empty() {
+        return response;
+    }
+    response.with("Conflicts", conflicts(facts))
+}
+
+/// The versions of the values that stand beside the one shown.
+pub(super) fn conflicts(facts: &Facts) -> String {
+    versions::write(&facts.conflicts.iter().map(|rival| rival.version).collect::<Vec<_>>())
 }
 
 /// A page of items, as one JSON document or as lines.

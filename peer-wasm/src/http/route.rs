@@ -4,14 +4,35 @@ use super::limits::MAX_SPACE_ID_CHARS;
 use super::message::HttpResponse;
 use super::problem::{Checked, Kind, Problem};
 use super::url::Url;
-use kith_core::api::SpaceRef;
+use kith_core::api::{Merge, SpaceRef};
 use kith_core::path::{MAX_PATH_BYTES, MAX_SEGMENTS, Path, PathError};
 
-/// Patch formats taken by `PATCH`.
+/// Patch formats taken by `PATCH` for values of any kind.
 pub(super) const ACCEPT_PATCH: &str =
     "application/merge-patch+json, application/json-patch+json, application/http-patches";
-/// The one merge type there is.
-pub(super) const MERGE_TYPE: &str = "lww";
+/// A number to add to a counter.
+pub(super) const COUNTER_PATCH: &str = "application/vnd.kith.counter+json";
+/// Members to add to a set and to remove from it.
+pub(super) const SET_PATCH: &str = "application/vnd.kith.set+json";
+
+/// The patch formats for a value of this merge type; of any if it is not known which.
+pub(super) fn accept_patch(merge: Option<Merge>) -> String {
+    let special: &[&str] = match merge {
+        Some(Merge::Counter) => &[COUNTER_PATCH],
+        Some(Merge::Set) => &[SET_PATCH],
+        Some(_) => &[],
+        None => &[COUNTER_PATCH, SET_PATCH],
+    };
+    special.iter().copied().chain([ACCEPT_PATCH]).collect::<Vec<_>>().join(", ")
+}
+
+/// The name of a merge type, or of all of them.
+pub(super) fn merge_types(merge: Option<Merge>) -> String {
+    match merge {
+        Some(merge) => merge.name().to_owned(),
+        None => Merge::ALL.map(Merge::name).join(", "),
+    }
+}
 
 /// A place of the surface.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,13 +126,13 @@ impl Route {
             .with("allow", allow.split(", ").map(str::to_owned).collect::<Vec<_>>()))
     }
 
-    /// The answer to `OPTIONS`.
-    pub(super) fn options(&self) -> HttpResponse {
+    /// The answer to `OPTIONS`, where the value's merge type is known with that.
+    pub(super) fn options(&self, merge: Option<Merge>) -> HttpResponse {
         let mut response = HttpResponse::new(204).with("Allow", self.allow()).with("Cache-Control", "no-store");
         if let Route::Value(..) = self {
             response = response
-                .with("Accept-Patch", ACCEPT_PATCH)
-                .with("Merge-Type", MERGE_TYPE)
+                .with("Accept-Patch", accept_patch(merge))
+                .with("Merge-Type", merge_types(merge))
                 .with("Accept-Ranges", "bytes")
                 .with("Range-Request-Allow-Methods", "PATCH, PUT")
                 .with("Range-Request-Allow-Units", "json");

@@ -130,6 +130,11 @@ pub(super) fn known(ids: Vec<String>) -> Checked<Vec<Version>> {
     if missing.is_empty() { Ok(versions) } else { Err(version_unknown(missing)) }
 }
 
+/// Those of the ids that are versions of this peer; others say nothing here.
+pub(super) fn readable(ids: Vec<String>) -> Vec<Version> {
+    ids.iter().filter_map(|id| id.parse().ok()).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

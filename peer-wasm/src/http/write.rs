@@ -7,9 +7,9 @@ use super::media::{Media, UNKNOWN};
 use super::message::Fields;
 use super::patches::{self, HTTP_PATCHES};
 use super::problem::{Checked, Kind, Problem};
-use super::route::{ACCEPT_PATCH, MERGE_TYPE};
+use super::route::{COUNTER_PATCH, SET_PATCH, accept_patch};
 use super::versions;
-use kith_core::api::{Body, Change, Request, Role, SpaceRef};
+use kith_core::api::{Body, Change, Manner, Merge, Request, Role, SpaceRef};
 use kith_core::path::Path;
 use serde_json::Value as Json;
 
@@ -18,18 +18,22 @@ const JSON_PATCH: &str = "application/json-patch+json";
 
 /// A change of the value at a path.
 pub(super) fn change(method: &str, space: SpaceRef, path: Path, fields: &Fields, body: Vec<u8>) -> Checked<Request> {
-    check_merge_type(fields)?;
+    let merge = merge_type(fields)?;
     check_encoding(fields)?;
     let conditions = conditions::read(fields)?;
     let id = writer_id(fields)?;
-    // What the writer built on is recorded by the peer itself; the header still has to be readable.
-    versions::read_strings("parents", fields.text("parents")?.unwrap_or_default())?;
+    // What the writer had seen: it matters where every concurrent value is kept, and never makes a write fail.
+    let seen = match fields.text("parents")? {
+        Some(text) => Some(versions::readable(versions::read_strings("parents", text)?)),
+        None => None,
+    };
     let change = match method {
         "PUT" => put(&path, fields, body)?,
         "PATCH" => patch(fields, &body)?,
         _ => delete(fields)?,
     };
-    Ok(Request::Write { space, path, change, conditions, id })
+    let merge = if method == "DELETE" { None } else { merge };
+    Ok(Request::Write { space, path, change, conditions, manner: Manner { merge, seen }, id })
 }
 
 fn put(path: &Path, fields: &Fields, body: Vec<u8>) -> Checked<Change> {
@@ -38,9 +42,11 @@ fn put(path: &Path, fields: &Fields, body: Vec<u8>) -> Checked<Change> {
     }
     let media = Media::of(fields)?;
     if let Some(media) = &media {
-        if [MERGE_PATCH, JSON_PATCH].contains(&media.essence.as_str()) {
+        if [MERGE_PATCH, JSON_PATCH, COUNTER_PATCH, SET_PATCH].contains(&media.essence.as_str()) {
             let detail = format!("{} is a patch. Send it with PATCH instead of PUT.", media.essence);
-            return Err(Problem::new(Kind::UnsupportedMediaType, detail).with_header("Accept-Patch", ACCEPT_PATCH));
+            return Err(
+                Problem::new(Kind::UnsupportedMediaType, detail).with_header("Accept-Patch", accept_patch(None))
+            );
         }
         if media.is_json()? {
             let value = json::read(&body)?;
@@ -65,7 +71,7 @@ fn patch(fields: &Fields, body: &[u8]) -> Checked<Change> {
     };
     let essence = media.as_ref().map_or("", |media| media.essence.as_str());
     match (ranges, essence) {
-        (Some(_), MERGE_PATCH | JSON_PATCH) => {
+        (Some(_), MERGE_PATCH | JSON_PATCH | COUNTER_PATCH | SET_PATCH) => {
             let detail =
                 format!("This is both a range patch and {essence}. Leave out Content-Range and Patches, or the type.");
             Err(Problem::new(Kind::MalformedPatch, detail))
@@ -76,13 +82,33 @@ fn patch(fields: &Fields, body: &[u8]) -> Checked<Change> {
             list @ Json::Array(_) => Ok(Change::JsonPatch(list)),
             _ => Err(Problem::new(Kind::MalformedPatch, "A JSON Patch is an array of operations.")),
         },
+        (None, COUNTER_PATCH) => Ok(Change::Increment(json::read(body)?)),
+        (None, SET_PATCH) => set_patch(&json::read(body)?),
         (None, _) => {
             let detail = format!(
-                "Say by Content-Type what kind of patch this is: {MERGE_PATCH} or {JSON_PATCH}; or send Content-Range: json …, or several as {HTTP_PATCHES}."
+                "Say by Content-Type what kind of patch this is: {MERGE_PATCH} or {JSON_PATCH}; {COUNTER_PATCH} or {SET_PATCH} for those kinds; or send Content-Range: json …, or several as {HTTP_PATCHES}."
             );
-            Err(Problem::new(Kind::UnsupportedMediaType, detail).with_header("Accept-Patch", ACCEPT_PATCH))
+            Err(Problem::new(Kind::UnsupportedMediaType, detail).with_header("Accept-Patch", accept_patch(None)))
         }
     }
+}
+
+/// `{"add":[…],"remove":[…]}`
+fn set_patch(patch: &Json) -> Checked<Change> {
+    let wrong = || {
+        Problem::new(
+            Kind::MalformedPatch,
+            "A patch of a set is {\"add\":[…],\"remove\":[…]}: one of the two or both, each an array of JSON values.",
+        )
+    };
+    let members = patch.as_object().filter(|members| members.keys().all(|name| name == "add" || name == "remove"));
+    let members = members.filter(|members| !members.is_empty()).ok_or_else(wrong)?;
+    let list = |name: &str| match members.get(name) {
+        None => Ok(Vec::new()),
+        Some(Json::Array(list)) => Ok(list.clone()),
+        Some(_) => Err(wrong()),
+    };
+    Ok(Change::Set { add: list("add")?, remove: list("remove")? })
 }
 
 fn delete(fields: &Fields) -> Checked<Change> {
@@ -101,18 +127,19 @@ fn top_is_an_object() -> Box<Problem> {
     )
 }
 
-fn check_merge_type(fields: &Fields) -> Checked<()> {
-    match fields.text("merge-type")? {
-        Some(text) if text.trim_matches('"') != MERGE_TYPE => {
-            let detail = format!(
-                "This peer merges values by {MERGE_TYPE} (the last writer of a field wins). Leave out Merge-Type, or send Merge-Type: {MERGE_TYPE}."
-            );
-            Err(Problem::new(Kind::MergeTypeNotSupported, detail)
-                .with("supported", vec![MERGE_TYPE])
-                .with_header("Merge-Type", MERGE_TYPE))
-        }
-        _ => Ok(()),
-    }
+fn merge_type(fields: &Fields) -> Checked<Option<Merge>> {
+    let Some(text) = fields.text("merge-type")? else { return Ok(None) };
+    let name = text.trim_matches('"');
+    Merge::from_name(name).map(Some).ok_or_else(|| {
+        let names = Merge::ALL.map(Merge::name);
+        let detail = format!(
+            "This peer has no merge type of that name. Send one of {}, or leave out Merge-Type to keep what the value has.",
+            names.join(", ")
+        );
+        Problem::new(Kind::MergeTypeNotSupported, detail)
+            .with("supported", names.to_vec())
+            .with_header("Merge-Type", names.join(", "))
+    })
 }
 
 fn check_encoding(fields: &Fields) -> Checked<()> {

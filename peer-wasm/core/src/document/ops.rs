@@ -3,8 +3,11 @@
 //! ```text
 //! ops = 0x01 ‖ clock (8 bytes, big-endian) ‖ write id (text) ‖ count ‖ (path key (bytes) ‖ leaf)*
 //! leaf = 0 (deleted) | 1 (object) | 2 ‖ JSON text (bytes) | 3 ‖ media type (text) ‖ content (bytes)
+//!      | tag from 4 on ‖ what it says (bytes), see [`kind`](super::kind)
 //! ```
+//! What a tag says has its length in front, so a peer that does not know the tag keeps the op and passes it on.
 
+use super::kind::{Act, list, tag};
 use super::row::Register;
 use crate::codec::{CodecError, Reader, Writer};
 use crate::entry::MAX_BODY;
@@ -34,9 +37,38 @@ pub enum Leaf {
         /// The content.
         bytes: Vec<u8>,
     },
+    /// A value of a kind of its own; in a register without what the op said.
+    Kind {
+        /// Which kind.
+        tag: u8,
+        /// What the op says.
+        body: Vec<u8>,
+    },
 }
 
 impl Leaf {
+    /// What a register keeps of an op of a kind.
+    pub const fn kind(tag: u8) -> Leaf {
+        Leaf::Kind { tag, body: Vec::new() }
+    }
+
+    /// The leaf as registers keep it.
+    #[must_use]
+    pub fn kept(&self) -> Leaf {
+        match self {
+            Leaf::Kind { tag, .. } => Leaf::kind(*tag),
+            plain => plain.clone(),
+        }
+    }
+
+    /// The kind's tag, if it is of one.
+    pub const fn tag(&self) -> Option<u8> {
+        match self {
+            Leaf::Kind { tag, .. } => Some(*tag),
+            _ => None,
+        }
+    }
+
     /// Writes the leaf.
     pub fn encode(&self, writer: &mut Writer) {
         match self {
@@ -44,17 +76,18 @@ impl Leaf {
             Leaf::Object => writer.u8(1),
             Leaf::Json(text) => writer.u8(2).bytes(text),
             Leaf::Bytes { media, bytes } => writer.u8(3).text(media).bytes(bytes),
+            Leaf::Kind { tag, body } => writer.u8(*tag).bytes(body),
         };
     }
 
-    /// Reads a leaf. JSON text is not looked into.
+    /// Reads a leaf. JSON text and what a kind says are not looked into.
     pub fn decode(reader: &mut Reader<'_>) -> Result<Leaf, CodecError> {
         Ok(match reader.u8()? {
             0 => Leaf::Deleted,
             1 => Leaf::Object,
             2 => Leaf::Json(reader.bytes(MAX_BODY)?.to_vec()),
             3 => Leaf::Bytes { media: reader.text(MAX_MEDIA)?.to_owned(), bytes: reader.bytes(MAX_BODY)?.to_vec() },
-            _ => return Err(CodecError::Tag),
+            tag => Leaf::Kind { tag, body: reader.bytes(MAX_BODY)?.to_vec() },
         })
     }
 }
@@ -116,12 +149,14 @@ impl Ops {
         for _ in 0..count {
             let key = reader.bytes(MAX_PATH_BYTES)?;
             let path = if key == NAME_KEY { Some(Path::space_name()) } else { Path::from_key(key) };
+            let path = path.or_else(|| Path::policy_from_key(key));
             let path = path.ok_or(CodecError::Tag)?;
             let leaf = Leaf::decode(&mut reader)?;
             let fits = match &leaf {
                 Leaf::Json(text) => !path.is_empty() && is_leaf_json(text),
                 Leaf::Bytes { .. } => !path.is_empty(),
                 Leaf::Object | Leaf::Deleted => true,
+                Leaf::Kind { tag, body } => says_something(&path, *tag, body)?,
             };
             if !fits || !seen.insert(key) {
                 return Err(CodecError::Tag);
@@ -140,6 +175,29 @@ impl Ops {
             .map(|op| Item { path: op.path, register: Register { clock, agent, seq, leaf: op.leaf } })
             .collect()
     }
+}
+
+/// Whether an op of a kind can stand at this place. Of a tag that is not known here anything can be said.
+fn says_something(path: &Path, kind: u8, body: &[u8]) -> Result<bool, CodecError> {
+    if path.is_empty() || path.is_reserved() {
+        return Ok(false);
+    }
+    if !tag::is_known(kind) {
+        return Ok(true);
+    }
+    Ok(match Act::decode(kind, body)? {
+        Act::Member(act) => act.fits(path),
+        Act::Element => {
+            path.len() >= 2 && path.segments().last().is_some_and(|name| list::Id::from_name(name).is_some())
+        }
+        Act::List(_) => path.child(&list::Id::LONGEST.name()).is_ok(),
+        Act::Mv(_) | Act::Counter(_) | Act::Set => true,
+    })
+}
+
+/// Whether text is a JSON value of any kind, not nested too deep.
+pub(super) fn is_json(text: &[u8]) -> bool {
+    serde_json::from_slice::<serde_json::Value>(text).is_ok_and(|value| crate::patch::check_depth(&value).is_ok())
 }
 
 /// Whether text is a JSON value that one register holds: no object, not nested too deep.

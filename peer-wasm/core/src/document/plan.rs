@@ -1,18 +1,17 @@
 //! From a wish to ops: what a write has to change, given what the writer sees.
 
-use super::ops::{Leaf, MAX_OPS, Op};
-use super::read::{Located, Tree, index, inside};
-use super::row::ViewRow;
-use crate::api::{Body, Change, Refusal};
+use super::kind::{Merge, counter, list, member};
+use super::lay::{self, difference};
+use super::ops::Op;
+use super::policy::Policies;
+use super::read::{Held, Located, Tree, index, inside, ordered};
+use crate::api::{Body, Change, Manner, Refusal};
 use crate::patch::{self, PatchInput};
 use crate::path::Path;
 use serde_json::Value as Json;
-use std::collections::BTreeMap;
 
 /// The most bytes of one value.
 pub const MAX_VALUE: usize = 1 << 20;
-/// The deepest a JSON value may be nested.
-const MAX_DEPTH: usize = 64;
 
 /// What a write comes to.
 #[derive(Clone, Debug, PartialEq)]
@@ -25,54 +24,142 @@ pub struct Planned {
     pub deleted: bool,
 }
 
+/// What a write is to keep to.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish<'a> {
+    /// What the writer says.
+    pub manner: &'a Manner,
+    /// What is laid down for the space.
+    pub policies: &'a Policies,
+}
+
 /// Works out the ops of a write to `path`. Nothing is changed here, and nothing will be if this refuses.
-pub fn plan(path: &Path, located: &Located, change: &Change) -> Result<Planned, Refusal> {
+pub fn plan(path: &Path, located: &Located, change: &Change, wish: Wish<'_>) -> Result<Planned, Refusal> {
     match located {
         Located::Blocked { by } => Err(Refusal::Conflict(format!(
             "`{by}` holds a value without members, so nothing can be stored below it. Replace or delete that value first."
         ))),
-        Located::Inside { leaf, value, rest, .. } => plan_inside(leaf, value, rest, change),
+        Located::Member { tree, .. } => plan_member(path, tree, change),
+        Located::Inside { leaf, value, rest, tree, .. } => plan_inside(leaf, value, rest, tree, change, wish),
         Located::Place(tree) if tree.cut => Err(Refusal::TooLarge {
             what: "What is stored at this path (in places)".to_owned(),
             limit: super::MAX_TREE_ROWS as u64,
             listing: Some(path.to_string()),
         }),
-        Located::Place(tree) => plan_place(path, tree, change),
+        Located::Place(tree) => plan_place(path, tree, change, wish),
     }
 }
 
-fn plan_place(path: &Path, tree: &Tree, change: &Change) -> Result<Planned, Refusal> {
+fn plan_place(path: &Path, tree: &Tree, change: &Change, wish: Wish<'_>) -> Result<Planned, Refusal> {
     let current = tree.value(path);
     let existed = current.is_some();
+    let held = tree.held(path);
+    let forced = forced(held, change, wish)?;
+    let exact = matches!(change, Change::Put(_));
     let new = match change {
         Change::Put(body) => Some(body.clone()),
         Change::Delete if !existed => return Err(Refusal::NotFound),
         Change::Delete => None,
+        Change::Increment(number) => {
+            let delta = lay::whole_number(number)?;
+            let op = Op { path: path.clone(), leaf: lay::counter(&counter::Act::Add(delta)) };
+            return Ok(Planned { ops: vec![op], existed, deleted: false });
+        }
+        Change::Set { add, remove } => {
+            let ops = lay::set_patch(path, tree, add, remove)?;
+            return Ok(Planned { ops, existed, deleted: false });
+        }
+        Change::JsonPatch(steps) if held == Some(Held::Merge(Merge::List)) && forced.is_none() => {
+            let mut editor = list::Editor::new(&ordered(path, tree.below(0)));
+            if lay::edit_by_steps(&mut editor, steps)?.is_some() {
+                let ops = lay::list_op(path, editor, false)?;
+                return Ok(Planned { ops, existed, deleted: false });
+            }
+            Some(Body::Json(patched(json_of(current.as_ref())?, change)?))
+        }
         Change::MergePatch(_) | Change::JsonPatch(_) | Change::Ranges(_) => {
-            let old = match &current {
-                Some(Body::Json(json)) => Some(json),
-                Some(Body::Bytes { media, .. }) => {
-                    return Err(Refusal::Unprocessable(format!(
-                        "The value is of type {media}; only JSON values can be patched. Use PUT to replace it."
-                    )));
-                }
-                None => None,
-            };
-            Some(Body::Json(patched(old, change)?))
+            Some(Body::Json(patched(json_of(current.as_ref())?, change)?))
         }
     };
-    let exact = matches!(change, Change::Put(_));
-    let ops = difference(path, tree, new.as_ref(), exact)?;
+    let ops = difference(path, tree, new.as_ref(), exact, forced, wish)?;
     Ok(Planned { ops, existed, deleted: new.is_none() })
 }
 
-fn patched(old: Option<&Json>, change: &Change) -> Result<Json, Refusal> {
+fn json_of(current: Option<&Body>) -> Result<Option<&Json>, Refusal> {
+    match current {
+        Some(Body::Json(json)) => Ok(Some(json)),
+        Some(Body::Bytes { media, .. }) => Err(Refusal::Unprocessable(format!(
+            "The value is of type {media}; only JSON values can be patched. Use PUT to replace it."
+        ))),
+        None => Ok(None),
+    }
+}
+
+/// The merge type that the top of a write gets whatever is there; `None` leaves it as it is.
+fn forced(held: Option<Held>, change: &Change, wish: Wish<'_>) -> Result<Option<Merge>, Refusal> {
+    let natural = match change {
+        Change::Increment(_) => Some(Merge::Counter),
+        Change::Set { .. } => Some(Merge::Set),
+        Change::Delete => return Ok(None),
+        _ => None,
+    };
+    let kind = match (wish.manner.merge, held) {
+        (Some(merge), _) => Some(merge),
+        (None, Some(Held::Newer(tag))) => return Err(Refusal::NewerKind { tag }),
+        (None, Some(Held::Merge(merge))) if natural.is_some() => Some(merge),
+        _ => natural,
+    };
+    match (natural, kind) {
+        (Some(natural), Some(kind)) if natural != kind => Err(Refusal::WrongKind {
+            kind: kind.name(),
+            detail: format!(
+                "This patch is for a {}, and the value is of kind {}. Use a patch that goes with it, or PUT with Merge-Type: {}.",
+                natural.name(),
+                kind.name(),
+                natural.name()
+            ),
+        }),
+        _ => Ok(kind),
+    }
+}
+
+pub(super) fn patched(old: Option<&Json>, change: &Change) -> Result<Json, Refusal> {
     let input = PatchInput::of(change).ok_or_else(|| Refusal::Malformed("This is no patch.".to_owned()))?;
     patch::apply(old, &input).map_err(|error| Refusal::Unprocessable(error.to_string()))
 }
 
-/// A write that reaches into an array: the whole array is written anew.
-fn plan_inside(leaf: &Path, value: &Json, rest: &[String], change: &Change) -> Result<Planned, Refusal> {
+/// A write to the place of one member of a set.
+fn plan_member(path: &Path, tree: &Tree, change: &Change) -> Result<Planned, Refusal> {
+    let row = tree.rows.iter().find(|(place, _)| place == path).map(|(_, row)| row);
+    let existed = row.is_some_and(|row| row.visible().is_some());
+    let name = path.segments().last().map_or("", String::as_str);
+    let leaf = match change {
+        Change::Put(Body::Json(json)) if member::name(&member::text(json)) == name => lay::add_member(row, json)?,
+        Change::Delete if !existed => return Err(Refusal::NotFound),
+        Change::Delete => lay::remove_member(row),
+        _ => {
+            return Err(Refusal::WrongKind {
+                kind: Merge::Set.name(),
+                detail:
+                    "This is the place of one member of a set, named by its JSON text. PUT that JSON to add it, DELETE \
+                         to remove it, or change the set itself."
+                        .to_owned(),
+            });
+        }
+    };
+    let deleted = matches!(change, Change::Delete);
+    Ok(Planned { ops: vec![Op { path: path.clone(), leaf }], existed, deleted })
+}
+
+/// A write that reaches into an array or a list, or into one of several concurrent values.
+fn plan_inside(
+    leaf: &Path,
+    value: &Json,
+    rest: &[String],
+    tree: &Tree,
+    change: &Change,
+    wish: Wish<'_>,
+) -> Result<Planned, Refusal> {
     let old = inside(value, rest);
     let existed = old.is_some();
     let new = match change {
@@ -80,19 +167,39 @@ fn plan_inside(leaf: &Path, value: &Json, rest: &[String], change: &Change) -> R
         Change::Put(Body::Bytes { .. }) => {
             return Err(Refusal::Unprocessable("Only JSON can be stored inside a JSON array.".to_owned()));
         }
+        Change::Increment(_) | Change::Set { .. } => {
+            return Err(Refusal::WrongKind {
+                kind: Merge::Lww.name(),
+                detail: "This place is inside an array; counters and sets cannot stand there.".to_owned(),
+            });
+        }
         Change::Delete if !existed => return Err(Refusal::NotFound),
         Change::Delete => None,
         _ => Some(patched(old, change)?),
     };
     let deleted = new.is_none();
+    let nowhere =
+        || Refusal::Conflict("There is no such place inside the array. Use an index up to its length.".to_owned());
     let mut whole = value.clone();
-    replace(&mut whole, rest, new).ok_or_else(|| {
-        Refusal::Conflict("There is no such place inside the array. Use an index up to its length.".to_owned())
-    })?;
+    replace(&mut whole, rest, new).ok_or_else(nowhere)?;
     check_depth(&whole)?;
-    let text = whole.to_string().into_bytes();
-    check_size(text.len())?;
-    Ok(Planned { ops: vec![Op { path: leaf.clone(), leaf: Leaf::Json(text) }], existed, deleted })
+    let manner = Manner { merge: None, ..wish.manner.clone() };
+    let wish = Wish { manner: &manner, ..wish };
+    let ops = match (tree.held(leaf), rest.split_first(), whole) {
+        (Some(Held::Merge(Merge::List)), Some((first, _)), Json::Array(whole)) => {
+            let mut editor = list::Editor::new(&ordered(leaf, tree.below(0)));
+            let at = index(first).ok_or_else(nowhere)?;
+            match whole.get(at).filter(|_| !(deleted && rest.len() == 1)) {
+                None => editor.delete(at).map(drop),
+                Some(new) if at == editor.len() => editor.insert(at, vec![lay::element_text(new)?]),
+                Some(new) => editor.replace(at, lay::element_text(new)?),
+            }
+            .ok_or_else(nowhere)?;
+            lay::list_op(leaf, editor, false)?
+        }
+        (_, _, whole) => difference(leaf, tree, Some(&Body::Json(whole)), true, None, wish)?,
+    };
+    Ok(Planned { ops, existed, deleted })
 }
 
 fn replace(at: &mut Json, names: &[String], new: Option<Json>) -> Option<()> {
@@ -131,82 +238,13 @@ fn replace(at: &mut Json, names: &[String], new: Option<Json>) -> Option<()> {
     Some(())
 }
 
-fn check_depth(json: &Json) -> Result<(), Refusal> {
+pub(super) fn check_depth(json: &Json) -> Result<(), Refusal> {
     patch::check_depth(json).map_err(|error| Refusal::Unprocessable(error.to_string()))
 }
 
-fn check_size(bytes: usize) -> Result<(), Refusal> {
+pub(super) fn check_size(bytes: usize) -> Result<(), Refusal> {
     if bytes <= MAX_VALUE {
         return Ok(());
     }
     Err(Refusal::TooLarge { what: "The value".to_owned(), limit: MAX_VALUE as u64, listing: None })
-}
-
-/// The ops that turn what `tree` shows at `top` into `new`: only what differs, except that a scalar put at its own
-/// place is always written.
-fn difference(top: &Path, tree: &Tree, new: Option<&Body>, exact: bool) -> Result<Vec<Op>, Refusal> {
-    let mut wanted: BTreeMap<Path, Leaf> = BTreeMap::new();
-    let mut bytes = 0;
-    match new {
-        None => {}
-        Some(Body::Bytes { media, bytes: content }) => {
-            bytes = content.len();
-            wanted.insert(top.clone(), Leaf::Bytes { media: media.clone(), bytes: content.clone() });
-        }
-        Some(Body::Json(json)) => spread(top, json, 0, &mut wanted, &mut bytes)?,
-    }
-    check_size(bytes)?;
-    if top.is_empty() && wanted.get(top).is_some_and(|leaf| *leaf != Leaf::Object) {
-        return Err(Refusal::Conflict("The top of a space holds an object; store values below it.".to_owned()));
-    }
-    let mut ops = Vec::new();
-    for (path, row) in tree.rows.iter().filter(|(path, _)| !path.is_reserved()) {
-        let gone = !wanted.contains_key(path);
-        if gone && row.register.as_ref().is_some_and(|register| register.is_live()) {
-            ops.push(Op { path: path.clone(), leaf: Leaf::Deleted });
-        }
-    }
-    let held: BTreeMap<&Path, &ViewRow> = tree.rows.iter().map(|(path, row)| (path, row)).collect();
-    for (path, leaf) in wanted {
-        let same = held.get(&path).and_then(|row| row.visible()).is_some_and(|register| register.leaf == leaf);
-        let always = exact && path == *top && leaf != Leaf::Object;
-        if !same || always {
-            ops.push(Op { path, leaf });
-        }
-    }
-    if ops.len() > MAX_OPS {
-        return Err(Refusal::TooLarge {
-            what: "The change (in places)".to_owned(),
-            limit: MAX_OPS as u64,
-            listing: None,
-        });
-    }
-    Ok(ops)
-}
-
-/// Lays a JSON value out over places: objects become places, everything else leaves.
-fn spread(
-    at: &Path,
-    json: &Json,
-    depth: usize,
-    wanted: &mut BTreeMap<Path, Leaf>,
-    bytes: &mut usize,
-) -> Result<(), Refusal> {
-    if depth > MAX_DEPTH {
-        return Err(Refusal::Unprocessable(format!("A value may be nested at most {MAX_DEPTH} deep.")));
-    }
-    let Json::Object(members) = json else {
-        check_depth(json)?;
-        let text = json.to_string().into_bytes();
-        *bytes += text.len();
-        wanted.insert(at.clone(), Leaf::Json(text));
-        return Ok(());
-    };
-    wanted.insert(at.clone(), Leaf::Object);
-    for (name, member) in members {
-        *bytes += name.len() + 3;
-        let path = at.child(name).map_err(|error| Refusal::Unprocessable(error.to_string()))?;
-        spread(&path, member, depth + 1, wanted, bytes)?;
-    }
-    Ok(())
 }

@@ -1,8 +1,9 @@
-//! Reading the tree: values, values inside arrays, listings.
+//! Reading the tree: values, and values inside arrays.
 
+use super::kind::{Merge, State, list, mv, tag};
 use super::ops::Leaf;
-use super::row::{ViewRow, view_key, view_prefix};
-use crate::api::{Body, Item, ListQuery};
+use super::row::{ViewRow, view_key};
+use crate::api::{Body, Rival};
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{KeyRange, Table};
@@ -12,7 +13,6 @@ use std::collections::BTreeMap;
 
 /// The most places read to make up one value; beyond it there is only the listing.
 pub const MAX_TREE_ROWS: usize = 20_000;
-const PAGE: usize = 1024;
 
 /// A place and everything below it, as stored.
 #[derive(Clone, Debug, Default)]
@@ -21,6 +21,17 @@ pub struct Tree {
     pub rows: Vec<(Path, ViewRow)>,
     /// Whether there is more than [`MAX_TREE_ROWS`].
     pub cut: bool,
+    /// Of values that stand beside each other, those to be shown other than the latest.
+    pub chosen: BTreeMap<Path, Version>,
+}
+
+/// What a place is, seen as a whole.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Held {
+    /// A value that is merged in one of the ways known here.
+    Merge(Merge),
+    /// A value of a kind that only a later release knows.
+    Newer(u8),
 }
 
 /// Reads a place and everything below it.
@@ -28,42 +39,124 @@ pub fn tree(lens: &Lens<'_>, space: u32, top: &Path) -> Result<Tree, Miss> {
     let range = KeyRange::prefix(&view_key(space, top));
     let rows = lens.scan(Table::View, &range, MAX_TREE_ROWS + 1, false)?;
     let cut = rows.len() > MAX_TREE_ROWS;
-    Ok(Tree { rows: rows.iter().take(MAX_TREE_ROWS).filter_map(|(key, value)| decode(key, value)).collect(), cut })
+    let rows = rows.iter().take(MAX_TREE_ROWS).filter_map(|(key, value)| decode(key, value)).collect();
+    Ok(Tree { rows, cut, ..Tree::default() })
 }
 
-fn decode(key: &[u8], value: &[u8]) -> Option<(Path, ViewRow)> {
+pub(super) fn decode(key: &[u8], value: &[u8]) -> Option<(Path, ViewRow)> {
     let path = Path::from_key(key.get(5..)?)?;
     Some((path, ViewRow::decode(value)?))
 }
 
 impl Tree {
+    /// A single place.
+    pub fn of(path: Path, row: ViewRow) -> Tree {
+        Tree { rows: vec![(path, row)], ..Tree::default() }
+    }
+
+    /// The row of the top, if it has one.
+    pub fn top(&self, top: &Path) -> Option<&ViewRow> {
+        self.rows.first().filter(|(path, _)| path == top).map(|(_, row)| row)
+    }
+
     /// The value the tree makes up, seen from `top`; `None` if nothing is there.
     pub fn value(&self, top: &Path) -> Option<Body> {
-        if let Some((path, row)) = self.rows.first()
-            && path == top
-            && let Some(register) = row.visible()
-        {
-            match &register.leaf {
-                Leaf::Json(text) => return Some(Body::Json(parse(text))),
-                Leaf::Bytes { media, bytes } => {
-                    return Some(Body::Bytes { media: media.clone(), bytes: bytes.clone() });
-                }
-                Leaf::Object | Leaf::Deleted => {}
-            }
+        if let Some(body) = self.top(top).and_then(|row| self.leaf(top, row)) {
+            return Some(body);
         }
         let mut root: Option<Json> = None;
-        for (path, row) in &self.rows {
-            let Some(register) = row.visible() else { continue };
-            let json = match &register.leaf {
-                Leaf::Object => None,
-                Leaf::Json(text) => Some(parse(text)),
-                Leaf::Bytes { media, bytes } => Some(link(media, bytes.len())),
-                Leaf::Deleted => continue,
+        let mut at = 0;
+        while let Some((path, row)) = self.rows.get(at) {
+            at += 1;
+            let json = if let Some(kind) = self.group(at - 1) {
+                let below = self.below(at - 1);
+                at += below.len();
+                Some(group_value(path, kind, below))
+            } else if row.visible().is_none() {
+                continue;
+            } else {
+                match self.leaf(path, row) {
+                    None => None,
+                    Some(Body::Json(json)) => Some(json),
+                    Some(Body::Bytes { media, bytes }) => Some(link(&media, bytes.len())),
+                }
             };
             let names = path.segments().get(top.len()..).unwrap_or_default();
             place(root.get_or_insert_with(|| Json::Object(Map::new())), names, json);
         }
         root.map(Body::Json)
+    }
+
+    /// The value of a place that has no places for its parts; `None` if it has, or holds nothing.
+    fn leaf(&self, path: &Path, row: &ViewRow) -> Option<Body> {
+        let kind = match &row.visible()?.leaf {
+            Leaf::Json(text) => return Some(Body::Json(parse(text))),
+            Leaf::Bytes { media, bytes } => return Some(Body::Bytes { media: media.clone(), bytes: bytes.clone() }),
+            Leaf::Object | Leaf::Deleted => return None,
+            Leaf::Kind { tag: tag::SET | tag::LIST, .. } => return None,
+            Leaf::Kind { tag, .. } => *tag,
+        };
+        Some(match row.states.get(&kind) {
+            Some(State::Mv(values)) => body_of(self.winner(path, values)?.content),
+            Some(State::Counter(sums)) => Body::Json(sums.value().into()),
+            Some(State::Member(adds)) => Body::Json(adds.json(path.segments().last().map_or("", String::as_str))),
+            Some(State::Element(element)) => Body::Json(element.json()),
+            // What only a later release can read is not hidden.
+            Some(State::Writers(_)) | None => Body::Json(serde_json::json!({ "$newer-kind": kind })),
+        })
+    }
+
+    /// Of values that stand beside each other, the one that is shown.
+    pub fn winner<'a>(&self, path: &Path, values: &'a mv::Values) -> Option<mv::Rival<'a>> {
+        let chosen = self.chosen.get(path);
+        values.rivals().find(|rival| Some(&rival.version) == chosen).or_else(|| values.latest())
+    }
+
+    /// The values that stand beside the one shown at the top, the latest first.
+    pub fn rivals(&self, top: &Path) -> Vec<Rival> {
+        let Some(State::Mv(values)) = self.top(top).and_then(ViewRow::shown_state) else { return Vec::new() };
+        let winner = self.winner(top, values).map(|rival| rival.version);
+        let mut rivals: Vec<_> = values.rivals().filter(|rival| Some(rival.version) != winner).collect();
+        rivals.sort_by_key(|rival| std::cmp::Reverse((rival.clock, rival.version)));
+        rivals.iter().map(|rival| Rival { version: rival.version, body: body_of(rival.content) }).collect()
+    }
+
+    /// What the top is; `None` if nothing is there.
+    pub fn held(&self, top: &Path) -> Option<Held> {
+        let row = self.top(top)?;
+        if let Some(kind) = self.group(0) {
+            return Merge::of_tag(kind).map(Held::Merge);
+        }
+        match row.shown_tag() {
+            Some(tag) => Some(Merge::of_tag(tag).map_or(Held::Newer(tag), Held::Merge)),
+            None => self.rows.iter().any(|(_, row)| row.visible().is_some()).then_some(Held::Merge(Merge::Lww)),
+        }
+    }
+
+    /// The rows below the one at this place of the list.
+    pub(super) fn below(&self, at: usize) -> &[(Path, ViewRow)] {
+        let after = self.rows.get(at + 1..).unwrap_or_default();
+        let Some((top, _)) = self.rows.get(at) else { return after };
+        let count = after.iter().take_while(|(path, _)| top.contains(path)).count();
+        after.get(..count).unwrap_or_default()
+    }
+
+    /// The tag of a set or list, if the row at this place of the list is one: its register says so or, where that
+    /// was replaced or deleted while others added, what was added.
+    pub(super) fn group(&self, at: usize) -> Option<u8> {
+        let (top, row) = self.rows.get(at)?;
+        if let Some(register) = row.visible() {
+            return register.leaf.tag().filter(|kind| matches!(*kind, tag::SET | tag::LIST));
+        }
+        if !row.container {
+            return None;
+        }
+        let (path, first) = self.below(at).iter().find(|(_, row)| row.visible().is_some())?;
+        match first.shown_tag()? {
+            tag::MEMBER if path.len() == top.len() + 1 => Some(tag::SET),
+            tag::ELEMENT if path.len() == top.len() + 1 => Some(tag::LIST),
+            _ => None,
+        }
     }
 
     /// The versions that made the tree what it is: the latest of each author.
@@ -72,19 +165,54 @@ impl Tree {
     }
 }
 
-fn frontier<'a>(rows: impl Iterator<Item = &'a ViewRow>) -> Vec<Version> {
-    let mut latest: BTreeMap<Agent, u64> = BTreeMap::new();
-    for register in rows.filter_map(|row| row.register.as_ref()) {
-        let seq = latest.entry(register.agent).or_insert(register.seq);
-        *seq = (*seq).max(register.seq);
+fn body_of(content: &mv::Content) -> Body {
+    match content {
+        mv::Content::Json(text) => Body::Json(parse(text)),
+        mv::Content::Bytes { media, bytes } => Body::Bytes { media: media.clone(), bytes: bytes.clone() },
     }
-    latest.into_iter().map(|(agent, seq)| Version { agent, seq }).collect()
+}
+
+/// The array that a set or list shows; `below` are the rows below it.
+fn group_value(top: &Path, kind: u8, below: &[(Path, ViewRow)]) -> Json {
+    if kind == tag::LIST {
+        return Json::Array(ordered(top, below).elements().map(|(_, text)| parse(text)).collect());
+    }
+    let members = below.iter().filter(|(path, row)| path.len() == top.len() + 1 && row.visible().is_some());
+    let json = |(path, row): &(Path, ViewRow)| match row.shown_state() {
+        Some(State::Member(adds)) => Some(adds.json(path.segments().last()?)),
+        _ => None,
+    };
+    Json::Array(members.filter_map(json).collect())
+}
+
+/// The elements of a list in order; `below` are the rows below it.
+pub(super) fn ordered(top: &Path, below: &[(Path, ViewRow)]) -> list::Shown {
+    let element = |(path, row): &'_ (Path, ViewRow)| {
+        let id = list::Id::from_name(path.segments().last().filter(|_| path.len() == top.len() + 1)?)?;
+        Some((id, row.hidden))
+    };
+    list::order(below.iter().filter_map(|pair| {
+        let (id, hidden) = element(pair)?;
+        match pair.1.states.get(&tag::ELEMENT)? {
+            State::Element(element) => Some((id, element, !hidden)),
+            _ => None,
+        }
+    }))
+}
+
+pub(super) fn frontier<'a>(rows: impl Iterator<Item = &'a ViewRow>) -> Vec<Version> {
+    newest(rows.flat_map(ViewRow::versions))
 }
 
 /// Merges the versions of several places.
 pub fn merge_versions<'a>(lists: impl Iterator<Item = &'a [Version]>) -> Vec<Version> {
+    newest(lists.flatten().copied())
+}
+
+/// The latest version of each author.
+fn newest(versions: impl Iterator<Item = Version>) -> Vec<Version> {
     let mut latest: BTreeMap<Agent, u64> = BTreeMap::new();
-    for version in lists.flatten() {
+    for version in versions {
         let seq = latest.entry(version.agent).or_insert(version.seq);
         *seq = (*seq).max(version.seq);
     }
@@ -123,16 +251,25 @@ fn place(object: &mut Json, names: &[String], json: Option<Json>) {
 pub enum Located {
     /// To a place of the tree (which may hold nothing).
     Place(Tree),
-    /// Into the array at `leaf`: `value` is the whole array, `inner` what the rest of the path finds in it.
+    /// To the place of a member of the set above it.
+    Member {
+        /// The place of the set.
+        set: Path,
+        /// The set's row and the member's.
+        tree: Tree,
+    },
+    /// Into the array, list or concurrent value at `leaf`: `value` is the whole, `rest` what leads into it.
     Inside {
-        /// The place of the array.
+        /// The place of the whole.
         leaf: Path,
-        /// The array.
+        /// The whole.
         value: Json,
         /// The names past it.
         rest: Vec<String>,
-        /// The versions of the array.
+        /// The versions of the whole.
         version: Vec<Version>,
+        /// What it is made of.
+        tree: Tree,
     },
     /// Nowhere: a value that is no container stands above.
     Blocked {
@@ -144,26 +281,80 @@ pub enum Located {
 /// Finds out where a path leads: to a place, into an array, or nowhere.
 pub fn locate(lens: &Lens<'_>, space: u32, path: &Path) -> Result<Located, Miss> {
     let found = tree(lens, space, path);
-    lens.want(Table::View, path.ancestors().map(|above| view_key(space, &above)))?;
+    let elsewhere = reach(lens, space, path);
     let found = found?;
+    Ok(match elsewhere? {
+        None => Located::Place(found),
+        Some(Located::Member { set, mut tree }) => {
+            tree.rows.extend(found.rows.into_iter().take(1));
+            Located::Member { set, tree }
+        }
+        Some(elsewhere) => elsewhere,
+    })
+}
+
+/// Like [`locate`] for a set of which only the members named matter: a large one is not read as a whole.
+pub fn locate_members(lens: &Lens<'_>, space: u32, path: &Path, members: &[Path]) -> Result<Located, Miss> {
+    let elsewhere = reach(lens, space, path);
+    lens.want(Table::View, [path].into_iter().chain(members).map(|place| view_key(space, place)))?;
+    let top = lens.get(Table::View, &view_key(space, path))?.and_then(ViewRow::decode).unwrap_or_default();
+    if elsewhere?.is_some() || (top.container && top.shown_tag() != Some(tag::SET)) {
+        return locate(lens, space, path);
+    }
+    let mut tree = Tree::of(path.clone(), top);
+    for member in members {
+        if let Some(row) = lens.get(Table::View, &view_key(space, member))?.and_then(ViewRow::decode) {
+            tree.rows.push((member.clone(), row));
+        }
+    }
+    tree.rows.sort_by(|(one, _), (other, _)| one.cmp(other));
+    tree.rows.dedup_by(|(one, _), (other, _)| one == other);
+    Ok(Located::Place(tree))
+}
+
+/// Where a path leads if something stands above it that is not an object.
+fn reach(lens: &Lens<'_>, space: u32, path: &Path) -> Result<Option<Located>, Miss> {
+    lens.want(Table::View, path.ancestors().map(|above| view_key(space, &above)))?;
     for above in path.ancestors().collect::<Vec<_>>().into_iter().rev() {
         let row = lens.get(Table::View, &view_key(space, &above))?.and_then(ViewRow::decode).unwrap_or_default();
         let Some(register) = row.visible() else { continue };
-        return Ok(match &register.leaf {
-            Leaf::Json(text) => match parse(text) {
-                value @ (Json::Array(_) | Json::Object(_)) => Located::Inside {
-                    rest: path.segments().get(above.len()..).unwrap_or_default().to_vec(),
-                    leaf: above,
-                    value,
-                    version: vec![register.version()],
-                },
-                _ => Located::Blocked { by: above },
-            },
-            Leaf::Bytes { .. } => Located::Blocked { by: above },
+        let whole = match &register.leaf {
             Leaf::Object | Leaf::Deleted => break,
-        });
+            Leaf::Kind { tag: tag::SET, .. } if path.len() == above.len() + 1 => {
+                return Ok(Some(Located::Member { set: above.clone(), tree: Tree::of(above, row) }));
+            }
+            Leaf::Kind { tag: tag::LIST, .. } => tree(lens, space, &above)?,
+            _ => Tree::of(above.clone(), row),
+        };
+        return Ok(Some(match whole.value(&above) {
+            Some(Body::Json(value @ (Json::Array(_) | Json::Object(_)))) if is_whole(&whole) => Located::Inside {
+                rest: path.segments().get(above.len()..).unwrap_or_default().to_vec(),
+                leaf: above,
+                value,
+                version: whole.version(),
+                tree: whole,
+            },
+            _ => Located::Blocked { by: above },
+        }));
     }
-    Ok(Located::Place(found))
+    Ok(None)
+}
+
+impl Located {
+    /// What was read, and the place that writes there are about.
+    pub fn tree(&self, path: &Path) -> Option<(&Tree, Path)> {
+        match self {
+            Located::Place(tree) | Located::Member { tree, .. } => Some((tree, path.clone())),
+            Located::Inside { tree, leaf, .. } => Some((tree, leaf.clone())),
+            Located::Blocked { .. } => None,
+        }
+    }
+}
+
+/// Whether what the top shows is there as a whole and may be reached into.
+fn is_whole(tree: &Tree) -> bool {
+    let kind = tree.rows.first().and_then(|(_, row)| row.shown_tag());
+    !tree.cut && matches!(kind, None | Some(tag::MV | tag::LIST))
 }
 
 /// What the names find inside a JSON value.
@@ -179,113 +370,4 @@ pub fn inside<'a>(value: &'a Json, names: &[String]) -> Option<&'a Json> {
 pub(super) fn index(name: &str) -> Option<usize> {
     let canonical = name == "0" || (!name.starts_with('0') && name.bytes().all(|byte| byte.is_ascii_digit()));
     if canonical { name.parse().ok() } else { None }
-}
-
-/// A page of children.
-#[derive(Clone, Debug, Default)]
-pub struct Listing {
-    /// The children, in the order asked for.
-    pub items: Vec<Item>,
-    /// The name where the next page begins (or, reversed, before which it ends).
-    pub next: Option<String>,
-    /// The versions of everything looked at, what was deleted included.
-    pub version: Vec<Version>,
-}
-
-/// The children of a place.
-pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery) -> Result<Listing, Miss> {
-    let base = view_key(space, prefix);
-    let whole = KeyRange::prefix(&base);
-    let bound = |name: &str| [base.as_slice(), name.as_bytes(), &[0]].concat();
-    let mut range = KeyRange {
-        start: query.start.as_deref().map_or_else(|| whole.start.clone(), bound),
-        end: query.end.as_deref().map_or_else(|| whole.end.clone(), bound),
-    };
-    let mut listing = Listing::default();
-    let mut child: Option<(String, Vec<ViewRow>, Tree)> = None;
-    let mut latest: BTreeMap<Agent, u64> = BTreeMap::new();
-    loop {
-        let rows = lens.scan(Table::View, &range, PAGE, query.reverse)?;
-        let full = rows.len() == PAGE;
-        for (key, value) in rows {
-            let Some(name) = child_name(&key, base.len()) else { continue };
-            if base.len() == view_prefix(space).len() && name.starts_with('$') {
-                continue;
-            }
-            if child.as_ref().is_none_or(|(current, ..)| *current != name) {
-                if listing.close(child.take(), prefix, query) {
-                    listing.next = Some(if query.reverse { listing.last_key() } else { name });
-                    return Ok(listing.at(latest));
-                }
-                child = Some((name, Vec::new(), Tree::default()));
-            }
-            if let (Some((_, rows, tree)), Some((path, row))) = (&mut child, decode(&key, &value)) {
-                if let Some(register) = &row.register {
-                    let seq = latest.entry(register.agent).or_insert(register.seq);
-                    *seq = (*seq).max(register.seq);
-                }
-                if query.values && tree.rows.len() < MAX_TREE_ROWS {
-                    tree.rows.push((path, row));
-                } else {
-                    rows.push(ViewRow {
-                        register: row.register.map(|r| super::Register { leaf: shape(r.leaf), ..r }),
-                        ..row
-                    });
-                }
-            }
-            if query.reverse {
-                range.end = key;
-            } else {
-                range.start = key;
-                range.start.push(0);
-            }
-        }
-        if !full {
-            listing.close(child.take(), prefix, query);
-            return Ok(listing.at(latest));
-        }
-    }
-}
-
-/// A leaf without its content: enough to tell whether something is there.
-fn shape(leaf: Leaf) -> Leaf {
-    match leaf {
-        Leaf::Deleted => Leaf::Deleted,
-        _ => Leaf::Object,
-    }
-}
-
-fn child_name(key: &[u8], base: usize) -> Option<String> {
-    let below = key.get(base..)?;
-    let end = below.iter().position(|byte| *byte == 0)?;
-    String::from_utf8(below.get(..end)?.to_vec()).ok()
-}
-
-impl Listing {
-    /// Takes in a finished child, if there is anything to show. True when the page is full and more follows.
-    fn close(&mut self, child: Option<(String, Vec<ViewRow>, Tree)>, prefix: &Path, query: &ListQuery) -> bool {
-        if let Some((name, rows, mut tree)) = child {
-            if query.reverse {
-                tree.rows.reverse();
-            }
-            let all = || rows.iter().chain(tree.rows.iter().map(|(_, row)| row));
-            if all().any(|row| row.visible().is_some()) {
-                let value = match (query.values, prefix.child(&name)) {
-                    (true, Ok(top)) => tree.value(&top),
-                    _ => None,
-                };
-                self.items.push(Item { version: frontier(all()), key: name, value });
-            }
-        }
-        self.items.len() >= query.limit
-    }
-
-    fn at(mut self, latest: BTreeMap<Agent, u64>) -> Listing {
-        self.version = latest.into_iter().map(|(agent, seq)| Version { agent, seq }).collect();
-        self
-    }
-
-    fn last_key(&self) -> String {
-        self.items.last().map(|item| item.key.clone()).unwrap_or_default()
-    }
 }

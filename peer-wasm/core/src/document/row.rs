@@ -2,17 +2,24 @@
 //!
 //! ```text
 //! key = space (4 bytes, big-endian) ‖ 0x01 ‖ path key
-//! row = flags (1 register, 2 container, 4 hidden) ‖ [clock (8 bytes) ‖ agent[10] ‖ seq ‖ leaf]
+//!     | space (4 bytes, big-endian) ‖ 0x03 ‖ path key      values stand beside each other there; the row is empty
+//! row = flags (1 register, 2 container, 4 hidden, 8 states) ‖ [clock (8 bytes) ‖ agent[10] ‖ seq ‖ leaf]
+//!       ‖ [count ‖ (tag ‖ state)*]
 //! ```
+//! Flags that are not known belong to a later layout. Rows written before there were kinds have no states and
+//! read as they always did.
 
+use super::kind::{State, tag};
 use super::ops::Leaf;
 use crate::codec::{CodecError, Reader, Writer};
 use crate::path::Path;
 use crate::version::{Agent, Version};
+use std::collections::BTreeMap;
 
 const REGISTER: u8 = 1;
 const CONTAINER: u8 = 2;
 const HIDDEN: u8 = 4;
+const STATES: u8 = 8;
 
 /// The last write at a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -34,14 +41,18 @@ impl Register {
         (self.clock, self.agent, self.seq, &self.leaf) > (other.clock, other.agent, other.seq, &other.leaf)
     }
 
-    /// Whether it holds anything.
+    /// Whether it holds anything, as far as the register alone says.
     pub fn is_live(&self) -> bool {
         self.leaf != Leaf::Deleted
     }
 
     /// Whether it holds a value that leaves no room for anything below.
     pub fn is_scalar(&self) -> bool {
-        matches!(self.leaf, Leaf::Json(_) | Leaf::Bytes { .. })
+        match &self.leaf {
+            Leaf::Json(_) | Leaf::Bytes { .. } => true,
+            Leaf::Kind { tag, .. } => !matches!(*tag, tag::SET | tag::LIST),
+            Leaf::Deleted | Leaf::Object => false,
+        }
     }
 
     /// Its version.
@@ -59,23 +70,64 @@ pub struct ViewRow {
     pub container: bool,
     /// Whether something later above or below takes its place in reads.
     pub hidden: bool,
+    /// What it knows of its past under each kind it has been of, by tag.
+    pub states: BTreeMap<u8, State>,
 }
 
 impl ViewRow {
+    /// Whether it holds anything: what its kind's state says, or else the register.
+    pub fn is_live(&self) -> bool {
+        match &self.register {
+            None => false,
+            Some(Register { leaf: Leaf::Kind { tag, .. }, .. }) => self.states.get(tag).is_none_or(State::is_live),
+            Some(register) => register.is_live(),
+        }
+    }
+
     /// The register, if reads show it.
     pub fn visible(&self) -> Option<&Register> {
-        self.register.as_ref().filter(|register| register.is_live() && !self.hidden)
+        self.register.as_ref().filter(|_| !self.hidden && self.is_live())
+    }
+
+    /// The tag of the kind that reads show.
+    pub fn shown_tag(&self) -> Option<u8> {
+        self.visible()?.leaf.tag()
+    }
+
+    /// The state of the kind that reads show.
+    pub fn shown_state(&self) -> Option<&State> {
+        self.states.get(&self.shown_tag()?)
+    }
+
+    /// The last write here of everybody who is known to have written.
+    pub fn versions(&self) -> impl Iterator<Item = Version> {
+        let register = self.register.iter().map(Register::version);
+        register.chain(self.states.values().flat_map(State::versions))
+    }
+
+    /// Whether values stand beside each other, as far as this place alone says.
+    pub fn is_in_conflict(&self) -> bool {
+        let is_mv = self.register.as_ref().is_some_and(|register| register.leaf.tag() == Some(tag::MV));
+        is_mv && matches!(self.states.get(&tag::MV), Some(State::Mv(values)) if values.is_in_conflict())
     }
 
     /// The row's bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::new();
         let flag = |on: bool, bit: u8| if on { bit } else { 0 };
-        writer
-            .u8(flag(self.register.is_some(), REGISTER) | flag(self.container, CONTAINER) | flag(self.hidden, HIDDEN));
+        writer.u8(flag(self.register.is_some(), REGISTER)
+            | flag(self.container, CONTAINER)
+            | flag(self.hidden, HIDDEN)
+            | flag(!self.states.is_empty(), STATES));
         if let Some(register) = &self.register {
             writer.fixed(&register.clock.to_be_bytes()).fixed(&register.agent.0).number(register.seq);
             register.leaf.encode(&mut writer);
+        }
+        if !self.states.is_empty() {
+            writer.number(self.states.len() as u64);
+            for (tag, state) in &self.states {
+                state.write(writer.u8(*tag));
+            }
         }
         writer.finish()
     }
@@ -88,6 +140,9 @@ impl ViewRow {
     fn read(bytes: &[u8]) -> Result<ViewRow, CodecError> {
         let mut reader = Reader::new(bytes);
         let flags = reader.u8()?;
+        if flags >= STATES << 1 {
+            return Err(CodecError::Tag);
+        }
         let register = if flags & REGISTER == 0 {
             None
         } else {
@@ -96,8 +151,15 @@ impl ViewRow {
             let seq = reader.number()?;
             Some(Register { clock, agent, seq, leaf: Leaf::decode(&mut reader)? })
         };
+        let mut states = BTreeMap::new();
+        if flags & STATES != 0 {
+            for _ in 0..reader.size(usize::from(u8::MAX))? {
+                let tag = reader.u8()?;
+                states.insert(tag, State::read(tag, &mut reader)?);
+            }
+        }
         reader.end()?;
-        Ok(ViewRow { register, container: flags & CONTAINER != 0, hidden: flags & HIDDEN != 0 })
+        Ok(ViewRow { register, container: flags & CONTAINER != 0, hidden: flags & HIDDEN != 0, states })
     }
 }
 
@@ -114,6 +176,14 @@ pub fn view_prefix(space: u32) -> Vec<u8> {
 /// The key of a place's row.
 pub fn view_key(space: u32, path: &Path) -> Vec<u8> {
     let mut key = view_prefix(space);
+    key.extend_from_slice(&path.to_key());
+    key
+}
+
+/// The key of the row that says that values stand beside each other at a place; of all of them, for the top.
+pub fn conflict_key(space: u32, path: &Path) -> Vec<u8> {
+    let mut key = space.to_be_bytes().to_vec();
+    key.push(3);
     key.extend_from_slice(&path.to_key());
     key
 }

@@ -1,6 +1,9 @@
+mod kinds;
+
 use super::*;
-use crate::api::{Body, Change};
-use crate::lens::{Answers, Overlay};
+use crate::api::{Body, Change, Manner, Refusal};
+use crate::lens::{Answers, Lens, Miss, Overlay};
+use crate::path::Path;
 use crate::rows::{Batch, Read, Rows};
 use crate::version::Agent;
 use proptest::prelude::*;
@@ -40,19 +43,48 @@ impl Shelf {
 
     fn apply(&mut self, items: &[Item]) {
         let applied = self.run(|lens| apply(lens, 1, items));
-        let batch = Batch::default();
-        assert!(batch.is_empty());
-        for (key, row) in applied.rows {
-            self.0.insert(key, row.encode());
+        let mut batch = Batch::default();
+        applied.store(&mut batch);
+        for (_, key) in batch.deletes {
+            self.0.remove(&key);
+        }
+        for (_, key, row) in batch.puts {
+            self.0.insert(key, row);
         }
     }
 
     fn write(&mut self, clock: u64, agent: u8, path: &str, change: Change) -> Planned {
-        let path = self::path(path);
-        let planned = self.run(|lens| Ok(plan(&path, &locate(lens, 1, &path)?, &change))).unwrap();
-        let ops = Ops { clock, id: String::new(), list: planned.ops.clone() };
-        self.apply(&ops.into_items(Agent([agent; 10]), clock));
+        let (planned, _) = self.write_in(clock, agent, path, change, Manner::default()).unwrap();
         planned
+    }
+
+    /// Writes in a certain manner. Gives what others are to take in.
+    fn write_in(
+        &mut self,
+        clock: u64,
+        agent: u8,
+        path: &str,
+        change: Change,
+        manner: Manner,
+    ) -> Result<(Planned, Vec<Item>), Refusal> {
+        let path = self::path(path);
+        let policies = Default::default();
+        let wish = Wish { manner: &manner, policies: &policies };
+        let planned = self.run(|lens| {
+            let located = match &change {
+                Change::Set { add, remove } => {
+                    locate_members(lens, 1, &path, &member_paths(&path, add.iter().chain(remove)))?
+                }
+                _ => locate(lens, 1, &path)?,
+            };
+            Ok(plan(&path, &located, &change, wish))
+        })?;
+        let ops = Ops { clock, id: String::new(), list: planned.ops.clone() };
+        // What is planned must stand what others check.
+        let ops = Ops::decode(&ops.encode()).unwrap();
+        let items = ops.into_items(Agent([agent; 10]), clock);
+        self.apply(&items);
+        Ok((planned, items))
     }
 
     fn value(&self, path: &str) -> Option<serde_json::Value> {
@@ -63,6 +95,12 @@ impl Shelf {
                 Body::Bytes { media, .. } => json!(media),
             }),
             Located::Inside { value, rest, .. } => inside(&value, &rest).cloned(),
+            Located::Member { tree, .. } => {
+                tree.rows.get(1).and_then(|(path, row)| match Tree::of(path.clone(), row.clone()).value(path) {
+                    Some(Body::Json(json)) => Some(json),
+                    _ => None,
+                })
+            }
             Located::Blocked { .. } => None,
         }
     }

@@ -164,7 +164,7 @@ impl Peer {
             draft.batch.puts.push((Table::View, crate::document::view_key(number, &place), row.encode()));
         }
         for item in ops.into_items(Agent::of(&device.0), seq) {
-            let row = crate::document::ViewRow { register: Some(item.register), container: false, hidden: false };
+            let row = crate::document::ViewRow { register: Some(item.register), ..Default::default() };
             draft.batch.puts.push((Table::View, crate::document::view_key(number, &item.path), row.encode()));
         }
         for log in &mut space.logs {

@@ -253,7 +253,9 @@ impl Peer {
             rebuild |= cut_log(&mut space, &mut draft, orphan, Tip::EMPTY);
         }
         if rebuild {
-            draft.batch.delete_ranges.push((Table::View, KeyRange::prefix(&document::view_key(number, &Path::root()))));
+            for top in [document::view_key(number, &Path::root()), document::conflict_key(number, &Path::root())] {
+                draft.batch.delete_ranges.push((Table::View, KeyRange::prefix(&top)));
+            }
             for (number, log) in space.logs.iter_mut().enumerate() {
                 let announced = space.announced.entry(number as u32).or_insert(0);
                 *announced = log.applied.max(*announced).min(log.tip.len);

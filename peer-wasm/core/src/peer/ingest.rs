@@ -130,16 +130,14 @@ impl Peer {
                 self.renamed(&mut space, text, &mut draft);
             }
         }
-        for (key, row) in applied.rows {
-            draft.batch.puts.push((Table::View, key, row.encode()));
-        }
+        let changed = space.merged(applied, &mut draft);
         self.check_joined(&mut space, &mut draft);
         draft.batch.durability = Durability::Relaxed;
         let batch = draft.finish(&mut space);
         let key = space.row.key;
         self.spaces.insert(number, space);
 
-        let mut effects = vec![Effect::Changed(number, applied.changed)];
+        let mut effects = vec![Effect::Changed(number, changed)];
         if authority_changed || keys_changed {
             effects.push(Effect::Authority(number));
         }

@@ -3,8 +3,8 @@
 use super::rows;
 use super::space::{READ_RUN, Space, read_entries};
 use super::{Peer, write};
-use crate::api::{Body, ChangeItem, ListQuery, Refusal, Reply};
-use crate::document::{self, Leaf, Located, Ops};
+use crate::api::{Body, ChangeItem, Facts, ListQuery, Merge, Refusal, Reply};
+use crate::document::{self, Held, Leaf, Located, Ops, kind};
 use crate::entry::{Kind, Verified};
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
@@ -17,24 +17,24 @@ const ARRIVALS_PER_PAGE: usize = 256;
 /// The cursor that stands for the end of the feed as it is now.
 pub(super) const NOW: &str = "now";
 
-/// The value at a path with its versions.
-pub(super) type Found = Result<(Option<Body>, Vec<Version>), Refusal>;
+/// The value at a path with its versions and what else is known of it.
+pub(super) type Found = Result<(Option<Body>, Vec<Version>, Facts), Refusal>;
 
 /// Reads the value at a path.
 pub(super) fn value(lens: &Lens<'_>, space: u32, path: &Path) -> Result<Found, Miss> {
     let located = document::locate(lens, space, path)?;
     let (_, version) = write::current(path, &located);
-    Ok(match located {
+    Ok(match &located {
         Located::Place(tree) if tree.cut => Err(Refusal::TooLarge {
             what: "What is stored at this path (in places)".to_owned(),
             limit: document::MAX_TREE_ROWS as u64,
             listing: Some(path.to_string()),
         }),
-        Located::Place(tree) => Ok((tree.value(path), version)),
-        Located::Inside { value, rest, .. } => {
-            Ok((document::inside(&value, &rest).map(|json| Body::Json(json.clone())), version))
+        Located::Place(tree) if matches!(tree.held(path), Some(Held::Newer(_))) => {
+            let Some(Held::Newer(tag)) = tree.held(path) else { return Ok(Err(Refusal::NotFound)) };
+            Err(Refusal::NewerKind { tag })
         }
-        Located::Blocked { .. } => Ok((None, version)),
+        _ => Ok((write::body(path, &located), version, write::facts(path, &located))),
     })
 }
 
@@ -50,11 +50,11 @@ impl Peer {
             return Ok(Reply::Refused(refusal));
         }
         Ok(match value(lens, number, path)? {
-            Ok((Some(body), version)) => {
+            Ok((Some(body), version, facts)) => {
                 let sync = self.sync_status(number, &version);
-                Reply::Value { body, version, sync }
+                Reply::Value { body, version, sync, facts }
             }
-            Ok((None, _)) => Reply::Refused(Refusal::NotFound),
+            Ok((None, ..)) => Reply::Refused(Refusal::NotFound),
             Err(refusal) => Reply::Refused(refusal),
         })
     }
@@ -152,15 +152,31 @@ impl Peer {
         ops.list
             .into_iter()
             .filter(|op| !op.path.is_reserved())
-            .map(|op| ChangeItem {
-                cursor: String::new(),
-                path: op.path,
-                kind: if op.leaf == Leaf::Deleted { "delete" } else { "put" },
-                version,
-                author: author.clone(),
-                time,
+            .map(|op| {
+                let (path, kind, merge) = said(op.path, &op.leaf);
+                ChangeItem { cursor: String::new(), path, kind, merge, version, author: author.clone(), time }
             })
             .collect()
+    }
+}
+
+/// How a change shows in the feed: where, whether something came or went, and by which merge type.
+fn said(path: Path, leaf: &Leaf) -> (Path, &'static str, Option<&'static str>) {
+    let Leaf::Kind { tag, body } = leaf else {
+        return (path, if *leaf == Leaf::Deleted { "delete" } else { "put" }, None);
+    };
+    let name = |merge: Merge| Some(merge.name());
+    match kind::Act::decode(*tag, body) {
+        Ok(kind::Act::Mv(kind::mv::Act::Delete(_))) => (path, "delete", name(Merge::Mv)),
+        Ok(kind::Act::Mv(_)) => (path, "put", name(Merge::Mv)),
+        Ok(kind::Act::Counter(kind::counter::Act::Delete(_))) => (path, "delete", name(Merge::Counter)),
+        Ok(kind::Act::Counter(_)) => (path, "put", name(Merge::Counter)),
+        Ok(kind::Act::Member(kind::member::Act::Remove(_))) => (path, "delete", name(Merge::Set)),
+        Ok(kind::Act::Set | kind::Act::Member(_)) => (path, "put", name(Merge::Set)),
+        Ok(kind::Act::List(_)) => (path, "put", name(Merge::List)),
+        // Elements have no address of their own.
+        Ok(kind::Act::Element) => (path.parent().unwrap_or(path), "put", name(Merge::List)),
+        Err(_) => (path, "put", Some("newer")),
     }
 }
 

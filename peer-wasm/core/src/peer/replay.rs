@@ -55,12 +55,10 @@ impl Peer {
             let from = entries.first().map_or(0, |first| first.header.seq);
             let known = space.announced.get(&log).copied().unwrap_or(0).clamp(from, from + opened);
             draft.arrived(log, known, from + opened - known);
-            for (key, row) in applied.rows {
-                draft.batch.puts.push((Table::View, key, row.encode()));
-            }
+            let changed = space.merged(applied, &mut draft);
             let batch = draft.finish(&mut space);
             self.spaces.insert(number, space);
-            return Ok(Done::WriteAndAgain(Unit { batch, effects: vec![Effect::Changed(number, applied.changed)] }));
+            return Ok(Done::WriteAndAgain(Unit { batch, effects: vec![Effect::Changed(number, changed)] }));
         }
         if space.rebuilding {
             if let Some(space) = self.spaces.get_mut(&number) {

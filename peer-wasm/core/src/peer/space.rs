@@ -1,12 +1,16 @@
 //! What a peer holds in memory of a space in use: logs, members, keys. All of it can be read back from rows.
 
+use super::boot::Draft;
 use super::rows::{self, HeadKey, HeadRow, IssuedRow, SpaceRow};
 use crate::authority::{Authority, Record};
 use crate::codec::Reader;
+use crate::document::Applied;
+use crate::document::policy::Policies;
 use crate::entry::{ForkProof, Tip, Verified};
 use crate::epoch::{EpochId, EpochKey};
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
+use crate::path::Path;
 use crate::rows::{KeyRange, Table};
 use crate::version::{Agent, Version};
 use std::collections::BTreeMap;
@@ -56,6 +60,8 @@ pub(super) struct Space {
     pub(super) rebuilding: bool,
     /// While it is: how much of each log is in the feed of changes already.
     pub(super) announced: BTreeMap<u32, u64>,
+    /// How values are merged where their writers do not say.
+    pub(super) policies: Policies,
 }
 
 impl Space {
@@ -74,6 +80,7 @@ impl Space {
             arrivals: 0,
             rebuilding: false,
             announced: BTreeMap::new(),
+            policies: Policies::default(),
         }
     }
 
@@ -152,6 +159,12 @@ impl Space {
                 return;
             }
         }
+    }
+
+    /// Takes in what ops have changed in the tree. Gives the places that changed.
+    pub(super) fn merged(&mut self, applied: Applied, draft: &mut Draft) -> Vec<Path> {
+        applied.store(&mut draft.batch);
+        applied.changed
     }
 
     pub(super) fn log(&self, key: &PublicKey) -> Option<(u32, &Log)> {

@@ -198,10 +198,11 @@ impl Peer {
                     self.end_subscription(id, refusal);
                     return Ok(Done::Nothing);
                 }
-                Ok((body, version)) => {
+                Ok((body, version, facts)) => {
                     let parents = seen.versions();
                     let news = !matches!(&seen, Seen::Versions(before) if *before == version);
-                    news.then(|| (Update::Value { body, version: version.clone(), parents }, Seen::Versions(version)))
+                    let update = Update::Value { body, version: version.clone(), parents, facts };
+                    news.then_some((update, Seen::Versions(version)))
                 }
             },
             Target::List { prefix, query, .. } => {

@@ -3,8 +3,10 @@
 use super::boot::Draft;
 use super::commit::{Effect, Unit};
 use super::{Done, Peer};
-use crate::api::{Change, Preconditions, Refusal, Reply, RequestId, Role, SpaceRef, SyncStatus};
-use crate::document::{self, Located, MAX_WRITE_ID, Ops};
+use crate::api::{
+    Body, Change, Facts, Manner, Merge, Preconditions, Refusal, Reply, RequestId, Role, SpaceRef, SyncStatus,
+};
+use crate::document::{self, Held, Located, MAX_WRITE_ID, Ops, Wish};
 use crate::entry::MAX_BODY;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
@@ -23,6 +25,7 @@ impl Peer {
         path: &Path,
         change: &Change,
         conditions: &Preconditions,
+        manner: &Manner,
         write_id: Option<&str>,
         lens: &Lens<'_>,
     ) -> Result<Done, Miss> {
@@ -37,23 +40,31 @@ impl Peer {
         if write_id.is_some_and(|id| id.len() > MAX_WRITE_ID) {
             return refuse(Refusal::Malformed(format!("A version id may have at most {MAX_WRITE_ID} bytes.")));
         }
-        let located = document::locate(lens, number, path)?;
+        let located = match change {
+            Change::Set { add, remove } => {
+                let members = document::member_paths(path, add.iter().chain(remove));
+                document::locate_members(lens, number, path, &members)?
+            }
+            _ => document::locate(lens, number, path)?,
+        };
         let (exists, before) = current(path, &located);
+        let held = facts(path, &located).merge;
         if let Some(write_id) = write_id
             && lens.get(Table::View, &document::write_id_key(number, write_id))?.is_some()
         {
-            let reply = self.written(number, false, !exists, before);
+            let reply = self.written(number, false, !exists, before, held);
             return Ok(Done::Write(Unit::reply(id, reply)));
         }
         if let Err(refusal) = check(conditions, exists, &before) {
             return refuse(refusal);
         }
-        let planned = match document::plan(path, &located, change) {
+        let policies = self.spaces.get(&number).map(|space| space.policies.clone()).unwrap_or_default();
+        let planned = match document::plan(path, &located, change, Wish { manner, policies: &policies }) {
             Ok(planned) => planned,
             Err(refusal) => return refuse(refusal),
         };
         if planned.ops.is_empty() {
-            let reply = self.written(number, false, planned.deleted, before);
+            let reply = self.written(number, false, planned.deleted, before, held);
             return Ok(Done::Write(Unit::reply(id, reply)));
         }
 
@@ -78,30 +89,28 @@ impl Peer {
 
         // From here on nothing can be missing.
         self.hlc = hlc;
-        let after = after(path, &located, &applied, version, number);
+        let (after, merge) = after(path, &located, &applied, version, number);
         let Some(mut space) = self.spaces.remove(&number) else { return refuse(Refusal::NoSuchSpace) };
         let mut draft = Draft::default();
         self.author_ops(&mut space, &mut draft, own, &epoch, &ops);
         if let Some(log) = space.log_mut(own) {
             log.applied = log.tip.len;
         }
-        for (key, row) in applied.rows {
-            draft.batch.puts.push((Table::View, key, row.encode()));
-        }
+        let changed = space.merged(applied, &mut draft);
         if let Some(write_id) = write_id {
             draft.batch.puts.push((Table::View, document::write_id_key(number, write_id), seq.to_be_bytes().to_vec()));
         }
         draft.batch.durability = Durability::Strict;
         let batch = draft.finish(&mut space);
         self.spaces.insert(number, space);
-        let reply = self.written(number, !planned.existed, planned.deleted, after);
-        let effects = vec![Effect::Changed(number, applied.changed), Effect::Reply(id, reply)];
+        let reply = self.written(number, !planned.existed, planned.deleted, after, merge);
+        let effects = vec![Effect::Changed(number, changed), Effect::Reply(id, reply)];
         Ok(Done::Write(Unit { batch, effects }))
     }
 
-    fn written(&self, space: u32, created: bool, deleted: bool, version: Vec<Version>) -> Reply {
+    fn written(&self, space: u32, created: bool, deleted: bool, version: Vec<Version>, merge: Merge) -> Reply {
         let sync = self.sync_status(space, &version);
-        Reply::Written { created, deleted, version, sync }
+        Reply::Written { created, deleted, version, sync, merge }
     }
 
     /// How many other peers have all the own writes among these versions.
@@ -130,24 +139,70 @@ fn not_yet() -> Refusal {
 pub(super) fn current(path: &Path, located: &Located) -> (bool, Vec<Version>) {
     match located {
         Located::Place(tree) => (tree.cut || tree.value(path).is_some(), tree.version()),
+        Located::Member { .. } => (body(path, located).is_some(), member_version(path, located)),
         Located::Inside { value, rest, version, .. } => (document::inside(value, rest).is_some(), version.clone()),
         Located::Blocked { .. } => (false, Vec::new()),
     }
 }
 
-/// The versions at the path once the write is applied.
-fn after(path: &Path, located: &Located, applied: &document::Applied, version: Version, space: u32) -> Vec<Version> {
-    let Located::Place(tree) = located else { return vec![version] };
-    let prefix = document::view_key(space, path);
+/// What is at the path.
+pub(super) fn body(path: &Path, located: &Located) -> Option<Body> {
+    match located {
+        Located::Place(tree) => tree.value(path),
+        Located::Member { tree, .. } => {
+            let (path, row) = tree.rows.iter().find(|(place, _)| place == path)?;
+            document::Tree::of(path.clone(), row.clone()).value(path)
+        }
+        Located::Inside { value, rest, .. } => document::inside(value, rest).map(|json| Body::Json(json.clone())),
+        Located::Blocked { .. } => None,
+    }
+}
+
+fn member_version(path: &Path, located: &Located) -> Vec<Version> {
+    let rows = located.tree(path).map(|(tree, _)| tree.rows.as_slice()).unwrap_or_default();
+    let own = rows.iter().filter(|(place, _)| place == path);
+    let versions: Vec<Version> = own.flat_map(|(_, row)| row.versions()).collect();
+    document::merge_versions([versions.as_slice()].into_iter())
+}
+
+/// What else is known of what is at the path.
+pub(super) fn facts(path: &Path, located: &Located) -> Facts {
+    match located {
+        Located::Place(tree) => {
+            let merge = match tree.held(path) {
+                Some(Held::Merge(merge)) => merge,
+                Some(Held::Newer(_)) | None => Merge::Lww,
+            };
+            Facts { merge, conflicts: tree.rivals(path) }
+        }
+        Located::Inside { leaf, tree, .. } => match tree.held(leaf) {
+            Some(Held::Merge(merge)) => Facts { merge, ..Facts::default() },
+            _ => Facts::default(),
+        },
+        Located::Member { .. } | Located::Blocked { .. } => Facts::default(),
+    }
+}
+
+/// The versions at the path once the write is applied, and how it is merged then.
+fn after(
+    path: &Path,
+    located: &Located,
+    applied: &document::Applied,
+    version: Version,
+    space: u32,
+) -> (Vec<Version>, Merge) {
+    let Some((tree, top)) = located.tree(path) else { return (vec![version], Merge::Lww) };
+    let prefix = document::view_key(space, &top);
     let kept = tree
         .rows
         .iter()
-        .filter(|(place, _)| !applied.rows.contains_key(&document::view_key(space, place)))
-        .filter_map(|(_, row)| row.register.as_ref());
-    let new =
-        applied.rows.iter().filter(|(key, _)| key.starts_with(&prefix)).filter_map(|(_, row)| row.register.as_ref());
-    let all: Vec<Vec<Version>> = kept.chain(new).map(|register| vec![register.version()]).collect();
-    document::merge_versions(all.iter().map(Vec::as_slice))
+        .filter(|(place, _)| top.contains(place) && !applied.rows.contains_key(&document::view_key(space, place)));
+    let new = applied.rows.iter().filter(|(key, _)| key.starts_with(&prefix));
+    let rows = kept.map(|(_, row)| row).chain(new.map(|(_, row)| row));
+    let versions: Vec<Version> = rows.flat_map(document::ViewRow::versions).collect();
+    let row = applied.rows.get(&prefix).or_else(|| tree.top(&top));
+    let shown = row.and_then(document::ViewRow::shown_tag).and_then(Merge::of_tag);
+    (document::merge_versions([versions.as_slice()].into_iter()), shown.unwrap_or_default())
 }
 
 fn check(conditions: &Preconditions, exists: bool, versions: &[Version]) -> Result<(), Refusal> {

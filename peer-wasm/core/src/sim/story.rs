@@ -2,7 +2,7 @@
 
 use super::ledger::{Outcome, Promise};
 use super::{Ledger, NodeId, Weather, World};
-use crate::api::{Body, Change, Preconditions, Refusal, Reply, Request, Role, SpaceRef};
+use crate::api::{Body, Change, Manner, Preconditions, Refusal, Reply, Request, Role, SpaceRef};
 use crate::identity::PublicKey;
 use crate::path::Path;
 use crate::peer::Input;
@@ -121,8 +121,14 @@ impl Story {
             }
             _ => (path, Change::Put(Body::Json(promise.value.clone()))),
         };
-        let request =
-            Request::Write { space, path, change, conditions: Preconditions::default(), id: Some(promise.id.clone()) };
+        let request = Request::Write {
+            space,
+            path,
+            change,
+            conditions: Preconditions::default(),
+            manner: Manner::default(),
+            id: Some(promise.id.clone()),
+        };
         promise.waiting = self.world.ask(promise.node, request);
     }
 
@@ -155,8 +161,17 @@ impl Story {
             _ => (vec!["shared".to_owned(), format!("f{field}")], Change::Delete),
         };
         if let Ok(path) = Path::new(path) {
-            self.world
-                .ask(node, Request::Write { space, path, change, conditions: Preconditions::default(), id: None });
+            self.world.ask(
+                node,
+                Request::Write {
+                    space,
+                    path,
+                    change,
+                    conditions: Preconditions::default(),
+                    manner: Manner::default(),
+                    id: None,
+                },
+            );
         }
     }
 

@@ -1,13 +1,13 @@
 //! Replies of the peer as whole responses.
 
 use super::{ask, document, header, text, version, whole};
-use kith_core::api::{Body, ChangeItem, Item, Refusal, Reply, SyncStatus};
+use kith_core::api::{Body, ChangeItem, Facts, Item, Merge, Refusal, Reply, Rival, SyncStatus};
 use kith_core::path::Path;
 use kith_core::version::etag;
 use serde_json::json;
 
 fn value(body: Body) -> Reply {
-    Reply::Value { body, version: vec![version(2), version(1)], sync: SyncStatus::Local }
+    Reply::Value { body, version: vec![version(2), version(1)], sync: SyncStatus::Local, facts: Facts::default() }
 }
 
 fn bytes(media: &str) -> Reply {
@@ -102,7 +102,10 @@ fn writes() {
         let json = [("Content-Type", "application/json")];
         let body = if method == "PUT" { Some("1") } else { None };
         let version = vec![version(4)];
-        whole(ask(method, "/~/me/a", &json, body).1, Reply::Written { created, deleted, version, sync })
+        whole(
+            ask(method, "/~/me/a", &json, body).1,
+            Reply::Written { created, deleted, version, sync, merge: Merge::Lww },
+        )
     };
     let created = write("PUT", true, false, SyncStatus::Local);
     assert_eq!((created.status, header(&created, "Sync-Status")), (201, "local"));
@@ -129,7 +132,7 @@ fn new_things() {
 }
 
 fn listing() -> Reply {
-    let item = |key: &str, value| Item { key: key.to_owned(), version: vec![version(1)], value };
+    let item = |key: &str, value| Item { key: key.to_owned(), version: vec![version(1)], value, kind: None };
     let picture = Body::Bytes { media: "image/png".to_owned(), bytes: vec![0; 7] };
     let items = vec![item("a/b", None), item("n", Some(Body::Json(json!(5)))), item("p", Some(picture))];
     Reply::List { items, next: Some("q r".to_owned()), version: vec![version(1)] }
@@ -167,6 +170,7 @@ fn listings_as_one_document_and_as_lines() {
 #[test]
 fn feeds() {
     let item = ChangeItem {
+        merge: None,
         cursor: "c7".to_owned(),
         path: Path::new(["a/b", "é x"]).unwrap(),
         kind: "put",
@@ -207,4 +211,49 @@ fn refusals_with_their_headers() {
     assert_eq!(header(&refused(Refusal::TooMany("Slow down.".to_owned())), "Retry-After"), "1");
     let (_, head) = ask("HEAD", "/~/me/a", &[], None);
     assert_eq!(whole(head, Reply::Refused(Refusal::NotFound)).body.len(), 0);
+}
+
+#[test]
+fn values_that_stand_beside_each_other_are_named_and_can_be_read() {
+    let rival = Rival { version: version(1), body: Body::Json(json!("other")) };
+    let facts = Facts { merge: Merge::Mv, conflicts: vec![rival] };
+    let (body, sync) = (Body::Json(json!("one")), SyncStatus::Local);
+    let reply = Reply::Value { body, version: vec![version(2), version(1)], sync, facts };
+    let shown = get(&[], reply.clone());
+    assert_eq!((text(&shown).as_str(), header(&shown, "Merge-Type")), ("\"one\"", "mv"));
+    assert_eq!(header(&shown, "Conflicts"), format!("\"{}\"", version(1)));
+    let other = get(&[("Version", &format!("\"{}\"", version(1)))], reply.clone());
+    assert_eq!((other.status, text(&other).as_str(), other.header("Conflicts")), (200, "\"other\"", None));
+    assert_eq!(get(&[("Version", &format!("\"{}\"", version(3)))], reply).status, 410);
+}
+
+#[test]
+fn options_tell_the_kind_of_a_value() {
+    let options = |reply| whole(ask("OPTIONS", "/~/me/a", &[], None).1, reply);
+    let held = |merge| {
+        let facts = Facts { merge, conflicts: Vec::new() };
+        Reply::Value { body: Body::Json(json!(1)), version: vec![version(1)], sync: SyncStatus::Local, facts }
+    };
+    let counter = options(held(Merge::Counter));
+    assert_eq!((counter.status, header(&counter, "Merge-Type")), (204, "counter"));
+    assert!(header(&counter, "Accept-Patch").starts_with("application/vnd.kith.counter+json, application/merge-patch"));
+    assert!(!header(&options(held(Merge::List)), "Accept-Patch").contains("vnd.kith"));
+    let nothing = options(Reply::Refused(Refusal::NotFound));
+    assert_eq!(header(&nothing, "Merge-Type"), "lww, mv, counter, set, list");
+    for (name, text) in [("Accept-Subscribe", "true"), ("Range-Request-Allow-Units", "json")] {
+        assert_eq!(header(&nothing, name), text);
+    }
+}
+
+#[test]
+fn kinds_that_do_not_go_with_a_request_are_problems() {
+    let wrong = Refusal::WrongKind { kind: "set", detail: "No.".to_owned() };
+    let response = get(&[], Reply::Refused(wrong));
+    assert_eq!(
+        (response.status, &document(&response)["kind"], header(&response, "Merge-Type")),
+        (422, &json!("set"), "set")
+    );
+    let newer = get(&[], Reply::Refused(Refusal::NewerKind { tag: 77 }));
+    assert_eq!((newer.status, &document(&newer)["tag"]), (501, &json!(77)));
+    assert!(text(&newer).contains("urn:kith:problem:newer-kind"));
 }

@@ -2,7 +2,9 @@
 
 use super::super::Framer;
 use super::{HttpResponse, Rendered, ask, document, header, version};
-use kith_core::api::{Body, ChangeItem, Item, Refusal, Reply, Request, SubscriptionId, Target, Update};
+use kith_core::api::{
+    Body, ChangeItem, Facts, Item, Merge, Refusal, Reply, Request, Rival, SubscriptionId, Target, Update,
+};
 use kith_core::path::Path;
 use serde_json::json;
 
@@ -21,7 +23,12 @@ fn sent(framer: &mut Framer, update: Update) -> String {
 }
 
 fn value(body: Option<Body>, seq: u64) -> Update {
-    Update::Value { body, version: vec![version(seq)], parents: seq.checked_sub(1).map(version).into_iter().collect() }
+    Update::Value {
+        body,
+        version: vec![version(seq)],
+        parents: seq.checked_sub(1).map(version).into_iter().collect(),
+        facts: Facts::default(),
+    }
 }
 
 fn json_body(value: serde_json::Value) -> Option<Body> {
@@ -38,7 +45,6 @@ fn a_value_in_frames() {
     for (name, text) in [
         ("Content-Type", "application/http-history"),
         ("Subscribe", "?1"),
-        ("Merge-Type", "lww"),
         ("Heartbeats", "5s"),
         ("Cache-Control", "no-store"),
     ] {
@@ -50,6 +56,7 @@ fn a_value_in_frames() {
     let announced = framer.announce(head, &first);
     assert_eq!(header(&announced, "Current-Version"), format!("\"{}\"", version(0)));
     assert_eq!(header(&announced, "Repr-Type"), "application/json");
+    assert_eq!(header(&announced, "Merge-Type"), "lww");
     assert_eq!(
         sent(&mut framer, first),
         format!(
@@ -98,13 +105,19 @@ fn a_value_as_events() {
     assert_eq!(event(value(bytes("image/png", b"\xff\n"), 4)), format!("id: {}\ndata: {stand_in}\n\n", id(4)));
     assert_eq!(event(value(bytes("image/png", b"ab"), 5)), format!("id: {}\ndata: {stand_in}\n\n", id(5)));
     assert_eq!(event(value(None, 6)), format!("event: delete\nid: {}\ndata: \n\n", id(6)));
-    let both = Update::Value { body: json_body(json!(1)), version: vec![version(8), version(7)], parents: vec![] };
+    let both = Update::Value {
+        body: json_body(json!(1)),
+        version: vec![version(8), version(7)],
+        parents: vec![],
+        facts: Facts::default(),
+    };
     assert_eq!(event(both), format!("id: {},{}\ndata: 1\n\n", id(7), id(8)));
     assert!(event(Update::End(Refusal::NoRoom)).starts_with("event: end\ndata: {"));
 }
 
 fn items(whole: bool, keys: &[&str], removed: &[&str]) -> Update {
-    let item = |key: &&str| Item { key: (*key).to_owned(), version: vec![version(1)], value: json_body(json!(1)) };
+    let item =
+        |key: &&str| Item { key: (*key).to_owned(), version: vec![version(1)], value: json_body(json!(1)), kind: None };
     Update::Items {
         items: keys.iter().map(item).collect(),
         removed: removed.iter().map(|key| (*key).to_owned()).collect(),
@@ -156,6 +169,7 @@ fn a_listing_as_events() {
 
 fn change(cursor: &str) -> ChangeItem {
     ChangeItem {
+        merge: None,
         cursor: cursor.to_owned(),
         path: Path::new(["a"]).unwrap(),
         kind: "delete",
@@ -228,4 +242,17 @@ fn heartbeats_are_asked_for_in_several_ways() {
         assert_eq!(header(&head, "Heartbeats"), format!("{seconds}s"));
     }
     assert_eq!(stream("/~/me/a", &[SUBSCRIBE]).1.heartbeat_every(), None);
+}
+
+#[test]
+fn frames_name_what_stands_beside_the_value() {
+    let (_, mut framer) = stream("/~/me/a", &[SUBSCRIBE]);
+    let facts = Facts { merge: Merge::Mv, conflicts: vec![Rival { version: version(1), body: Body::Json(json!(0)) }] };
+    for first in [true, false] {
+        let version = vec![version(2), version(1)];
+        let update = Update::Value { body: json_body(json!(1)), version, parents: Vec::new(), facts: facts.clone() };
+        let frame = sent(&mut framer, update);
+        assert!(frame.contains("\r\nMerge-Type: mv\r\n"), "{first}: {frame}");
+        assert!(frame.contains(&format!("\r\nConflicts: \"{}\"\r\n", self::version(1))), "{frame}");
+    }
 }

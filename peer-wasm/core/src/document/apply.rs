@@ -1,0 +1,280 @@
+//! Merging ops into the tree.
+
+use super::kind::{Act, Stamp, State, counter, list, member, mv, tag};
+use super::ops::{Item, Leaf};
+use super::row::{PREFIX, Register, ViewRow, view_key};
+use crate::lens::{Lens, Miss};
+use crate::path::Path;
+use crate::rows::{Batch, KeyRange, Table};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What applying ops changes.
+#[derive(Debug, Default)]
+pub struct Applied {
+    /// View rows to write: key and row.
+    pub rows: BTreeMap<Vec<u8>, ViewRow>,
+    /// The places whose value may have changed.
+    pub changed: Vec<Path>,
+    /// The places where values stand beside each other from now on, or no longer do: keys of their rows.
+    pub conflicts: BTreeMap<Vec<u8>, bool>,
+    /// Tags that this release does not know.
+    pub unknown: BTreeSet<u8>,
+}
+
+impl Applied {
+    /// Adds the rows to a batch.
+    pub fn store(&self, batch: &mut Batch) {
+        batch.puts.extend(self.rows.iter().map(|(key, row)| (Table::View, key.clone(), row.encode())));
+        for (key, stands) in &self.conflicts {
+            let mut key = key.clone();
+            if let Some(kind) = key.get_mut(PREFIX - 1) {
+                *kind = 3;
+            }
+            match stands {
+                true => batch.puts.push((Table::View, key, Vec::new())),
+                false => batch.deletes.push((Table::View, key)),
+            }
+        }
+    }
+}
+
+/// What happens at one place.
+enum Change {
+    /// A write: the register, and what a kind is told.
+    Write(Register, Option<Told>),
+    /// Somebody wrote somewhere in the set or list here.
+    Note(u8),
+}
+
+/// What a kind is told.
+enum Told {
+    Mv(mv::Act),
+    Counter(counter::Act),
+    Member(member::Act),
+    Element(list::Touch),
+    Wrote,
+}
+
+/// Works out what `items` change in the space's tree. The order of different logs does not matter; applying twice
+/// changes nothing.
+pub fn apply(lens: &Lens<'_>, space: u32, items: &[Item]) -> Result<Applied, Miss> {
+    let mut changes: Vec<(Vec<u8>, Stamp, Change)> = Vec::new();
+    let mut ends: Vec<usize> = Vec::new();
+    for item in items {
+        spread(space, item, &mut changes);
+        ends.push(changes.len());
+    }
+    // Load every place and every place above in one go.
+    let places: BTreeSet<&[u8]> = changes.iter().flat_map(|(key, ..)| above(key).chain([key.as_slice()])).collect();
+    lens.want(Table::View, &places)?;
+    let mut work = Work {
+        lens,
+        rows: BTreeMap::new(),
+        clashes: BTreeSet::new(),
+        plain: BTreeSet::new(),
+        conflicts: BTreeMap::new(),
+    };
+    let mut applied = Applied::default();
+    let mut start = 0;
+    for (item, end) in items.iter().zip(ends) {
+        let mut changed = false;
+        for (key, stamp, change) in changes.get(start..end).unwrap_or_default() {
+            changed |= work.change(key, *stamp, change)?;
+        }
+        start = end;
+        if changed {
+            applied.changed.push(item.path.clone());
+        }
+        applied.unknown.extend(item.register.leaf.tag().filter(|tag| !tag::is_known(*tag)));
+    }
+    work.settle_all()?;
+    Ok(Applied { rows: work.rows, conflicts: work.conflicts, ..applied })
+}
+
+/// Lays an item out over the places it changes.
+fn spread(space: u32, item: &Item, changes: &mut Vec<(Vec<u8>, Stamp, Change)>) {
+    let register = &item.register;
+    let stamp = Stamp { clock: register.clock, agent: register.agent, seq: register.seq };
+    let key = view_key(space, &item.path);
+    let write = |leaf: Leaf, told| Change::Write(Register { leaf, ..register.clone() }, told);
+    let parent = |of: u8| item.path.parent().map(|parent| (view_key(space, &parent), stamp, Change::Note(of)));
+    let act = match &register.leaf {
+        Leaf::Kind { tag, body } => Act::decode(*tag, body).ok(),
+        _ => None,
+    };
+    let leaf = register.leaf.kept();
+    match act {
+        None => changes.push((key, stamp, write(leaf, None))),
+        Some(Act::Mv(act)) => changes.push((key, stamp, write(leaf, Some(Told::Mv(act))))),
+        Some(Act::Counter(act)) => changes.push((key, stamp, write(leaf, Some(Told::Counter(act))))),
+        Some(Act::Set) => changes.push((key, stamp, write(leaf, Some(Told::Wrote)))),
+        Some(Act::Member(act)) => {
+            changes.push((key, stamp, write(leaf, Some(Told::Member(act)))));
+            changes.extend(parent(tag::SET));
+        }
+        Some(Act::Element) => {
+            changes.push((key, stamp, write(leaf, Some(Told::Element(list::Touch::Gone)))));
+            changes.extend(parent(tag::LIST));
+        }
+        Some(Act::List(act)) => {
+            changes.push((key, stamp, write(leaf, Some(Told::Wrote))));
+            for (id, touch) in act.touches(stamp) {
+                let Ok(place) = item.path.child(&id.name()) else { continue };
+                let told = Some(Told::Element(touch));
+                changes.push((view_key(space, &place), stamp, write(Leaf::kind(tag::ELEMENT), told)));
+            }
+        }
+    }
+}
+
+impl ViewRow {
+    /// Tells the state of a kind what an op says.
+    fn tell(&mut self, kind: u8, told: Option<&Told>, stamp: Stamp) {
+        let Some(empty) = State::empty(kind) else { return };
+        match (self.states.entry(kind).or_insert(empty), told) {
+            (State::Mv(values), Some(Told::Mv(act))) => values.apply(act, stamp),
+            (State::Counter(sums), Some(Told::Counter(act))) => sums.apply(act, stamp),
+            (State::Member(adds), Some(Told::Member(act))) => adds.apply(act, stamp),
+            (State::Element(element), Some(Told::Element(touch))) => element.apply(touch, stamp),
+            (State::Writers(writers), Some(Told::Wrote)) => writers.note(stamp.agent, stamp.seq),
+            _ => {}
+        }
+    }
+}
+
+/// The keys of the places above a key's, from the top down: a key is its place's names, each followed by a zero.
+fn above(key: &[u8]) -> impl DoubleEndedIterator<Item = &[u8]> {
+    let top = key.get(..PREFIX);
+    let last = key.len().saturating_sub(1);
+    let ends = key.iter().enumerate().skip(PREFIX).filter(move |(at, byte)| **byte == 0 && *at < last);
+    let names = ends.map(|(at, _)| key.get(..=at).unwrap_or_default());
+    top.filter(|top| top.len() < key.len()).into_iter().chain(names)
+}
+
+struct Work<'a, 'b, 'c> {
+    lens: &'b Lens<'a>,
+    rows: BTreeMap<Vec<u8>, ViewRow>,
+    /// Places at and below which a scalar meets something else.
+    clashes: BTreeSet<&'c [u8]>,
+    /// Places known to have something below and to hold no scalar.
+    plain: BTreeSet<&'c [u8]>,
+    conflicts: BTreeMap<Vec<u8>, bool>,
+}
+
+impl<'c> Work<'_, '_, 'c> {
+    fn row(&self, key: &[u8]) -> Result<ViewRow, Miss> {
+        if let Some(row) = self.rows.get(key) {
+            return Ok(row.clone());
+        }
+        let stored = self.lens.get(Table::View, key)?;
+        Ok(stored.and_then(ViewRow::decode).unwrap_or_default())
+    }
+
+    fn change(&mut self, key: &'c [u8], stamp: Stamp, change: &Change) -> Result<bool, Miss> {
+        let before = self.row(key)?;
+        let mut row = before.clone();
+        match change {
+            Change::Note(kind) => row.tell(*kind, Some(&Told::Wrote), stamp),
+            Change::Write(register, told) => {
+                if let Some(kind) = register.leaf.tag() {
+                    row.tell(kind, told.as_ref(), stamp);
+                }
+                if row.register.as_ref().is_none_or(|held| register.is_after(held)) {
+                    row.register = Some(register.clone());
+                }
+            }
+        }
+        if row == before {
+            return Ok(false);
+        }
+        if row.is_in_conflict() != before.is_in_conflict() {
+            self.conflicts.insert(key.to_vec(), row.is_in_conflict());
+        }
+        if row.register == before.register && row.is_live() == before.is_live() {
+            self.rows.insert(key.to_vec(), row);
+        } else {
+            self.reshape(key, row, &before)?;
+        }
+        Ok(true)
+    }
+
+    /// Writes a row whose register is another, or which came alive or went: others may be hidden by it now.
+    fn reshape(&mut self, key: &'c [u8], mut row: ViewRow, before: &ViewRow) -> Result<(), Miss> {
+        let was_scalar = before.register.as_ref().is_some_and(Register::is_scalar);
+        let is_scalar = row.register.as_ref().is_some_and(Register::is_scalar);
+        let mut clash = row.container && (was_scalar || is_scalar);
+        let mut top = key;
+        row.hidden = false;
+        for above in above(key).rev() {
+            if self.plain.contains(above) {
+                continue;
+            }
+            let mut above_row = self.row(above)?;
+            if above_row.register.as_ref().is_some_and(Register::is_scalar) {
+                clash = true;
+                top = above;
+            } else {
+                self.plain.insert(above);
+            }
+            if !above_row.container {
+                above_row.container = true;
+                self.rows.insert(above.to_vec(), above_row);
+            }
+        }
+        if is_scalar {
+            self.plain.remove(key);
+        }
+        self.rows.insert(key.to_vec(), row);
+        if clash {
+            self.clashes.insert(top);
+        }
+        Ok(())
+    }
+
+    /// Settles every clash, each subtree once.
+    fn settle_all(&mut self) -> Result<(), Miss> {
+        let clashes = std::mem::take(&mut self.clashes);
+        for top in clashes.iter().filter(|top| !above(top).any(|above| clashes.contains(above))) {
+            self.settle(top)?;
+        }
+        Ok(())
+    }
+
+    /// Works out anew what is hidden at and below `top`, which no scalar stands above.
+    fn settle(&mut self, prefix: &[u8]) -> Result<(), Miss> {
+        let mut subtree: BTreeMap<Vec<u8>, ViewRow> = self
+            .lens
+            .scan(Table::View, &KeyRange::prefix(prefix), usize::MAX / 2, false)?
+            .into_iter()
+            .map(|(key, value)| (key, ViewRow::decode(&value).unwrap_or_default()))
+            .collect();
+        subtree
+            .extend(self.rows.iter().filter(|(key, _)| key.starts_with(prefix)).map(|(k, r)| (k.clone(), r.clone())));
+        let live = |row: &ViewRow| row.register.as_ref().filter(|_| row.is_live()).cloned();
+        let order: Vec<(Vec<u8>, Register)> =
+            subtree.iter().filter_map(|(key, row)| Some((key.clone(), live(row)?))).collect();
+        let mut scalars: Vec<(Vec<u8>, Register)> = Vec::new();
+        let mut hidden: BTreeMap<&[u8], bool> = BTreeMap::new();
+        let mut overtaken: Vec<Vec<u8>> = Vec::new();
+        for (key, register) in &order {
+            scalars.retain(|(above, _)| key.starts_with(above));
+            let under = scalars.iter().any(|(_, above)| above.is_after(register));
+            overtaken
+                .extend(scalars.iter().filter(|(_, above)| register.is_after(above)).map(|(above, _)| above.clone()));
+            hidden.insert(key, under);
+            if register.is_scalar() {
+                scalars.push((key.clone(), register.clone()));
+            }
+        }
+        for key in &overtaken {
+            hidden.insert(key, true);
+        }
+        for (key, row) in &subtree {
+            let now = hidden.get(key.as_slice()).copied().unwrap_or(false);
+            if row.hidden != now || self.rows.contains_key(key) {
+                self.rows.insert(key.clone(), ViewRow { hidden: now, ..row.clone() });
+            }
+        }
+        Ok(())
+    }
+}

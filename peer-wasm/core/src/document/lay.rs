@@ -1,0 +1,415 @@
+//! From a value as a whole to ops: the value laid out over places, each changed in the way of its kind.
+
+use super::kind::{Merge, State, counter, list, member, mv, tag};
+use super::ops::{Leaf, MAX_OPS, Op};
+use super::plan::{Wish, check_depth, check_size};
+use super::read::{Held, Tree, ordered};
+use super::row::ViewRow;
+use crate::api::{Body, Refusal};
+use crate::path::Path;
+use crate::version::Version;
+use serde_json::Value as Json;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// The deepest a JSON value may be nested.
+const MAX_DEPTH: usize = 64;
+
+/// What a place is to become.
+enum Wanted {
+    Leaf(Leaf),
+    Kind(Merge, Body),
+    /// What it is; this release cannot read it.
+    Same,
+}
+
+/// The ops that turn what `tree` shows at `top` into `new`: only what differs, except that a scalar put at its own
+/// place is always written.
+pub(super) fn difference(
+    top: &Path,
+    tree: &Tree,
+    new: Option<&Body>,
+    exact: bool,
+    forced: Option<Merge>,
+    wish: Wish<'_>,
+) -> Result<Vec<Op>, Refusal> {
+    let mut layout = Layout { kinds: kinds(tree), wish, wanted: BTreeMap::new(), bytes: 0 };
+    if let Some(body) = new {
+        layout.spread(top, body, 0, forced)?;
+    }
+    check_size(layout.bytes)?;
+    let wanted = layout.wanted;
+    if top.is_empty() && wanted.get(top).is_some_and(|wanted| !matches!(wanted, Wanted::Leaf(Leaf::Object))) {
+        return Err(Refusal::Conflict("The top of a space holds an object; store values below it.".to_owned()));
+    }
+    let seen = wish.manner.seen.as_deref();
+    let mut ops = Vec::new();
+    for (path, row) in tree.rows.iter().filter(|(path, row)| !path.is_reserved() && row.is_live()) {
+        if !wanted.contains_key(path) && !is_part(&wanted, path, row) {
+            ops.push(Op { path: path.clone(), leaf: deletion(row, seen) });
+        }
+    }
+    let held: BTreeMap<&Path, (usize, &ViewRow)> =
+        tree.rows.iter().enumerate().map(|(at, (path, row))| (path, (at, row))).collect();
+    for (path, wanted) in wanted {
+        let place = held.get(&path).copied();
+        let always = exact && path == *top;
+        match wanted {
+            Wanted::Same => {}
+            Wanted::Leaf(leaf) => {
+                let visible = place.and_then(|(_, row)| row.visible());
+                if visible.is_none_or(|register| register.leaf != leaf) || (always && leaf != Leaf::Object) {
+                    ops.push(Op { path, leaf });
+                }
+            }
+            Wanted::Kind(kind, body) => ops.extend(change(&path, kind, &body, tree, place, always, seen)?),
+        }
+    }
+    if ops.len() > MAX_OPS {
+        return Err(Refusal::TooLarge {
+            what: "The change (in places)".to_owned(),
+            limit: MAX_OPS as u64,
+            listing: None,
+        });
+    }
+    Ok(ops)
+}
+
+/// The places in a tree that are of a kind of their own.
+fn kinds(tree: &Tree) -> BTreeMap<Path, Held> {
+    let held = |(at, (path, row)): (usize, &(Path, ViewRow))| {
+        let kind = match tree.group(at) {
+            Some(kind) => kind,
+            None => row.shown_tag().filter(|kind| !matches!(*kind, tag::MEMBER | tag::ELEMENT))?,
+        };
+        Some((path.clone(), Merge::of_tag(kind).map_or(Held::Newer(kind), Held::Merge)))
+    };
+    tree.rows.iter().enumerate().filter_map(held).collect()
+}
+
+/// Whether a place is a member or element of a set or list that is changed as a whole.
+fn is_part(wanted: &BTreeMap<Path, Wanted>, path: &Path, row: &ViewRow) -> bool {
+    let whole = path.parent().and_then(|parent| wanted.get(&parent));
+    match (whole, row.register.as_ref().and_then(|register| register.leaf.tag())) {
+        (Some(Wanted::Kind(Merge::Set, _)), Some(tag::MEMBER)) => true,
+        (Some(Wanted::Kind(Merge::List, _)), Some(tag::ELEMENT)) => true,
+        _ => false,
+    }
+}
+
+/// The op that takes away what is seen at a place.
+fn deletion(row: &ViewRow, seen: Option<&[Version]>) -> Leaf {
+    let kind = row.register.as_ref().and_then(|register| register.leaf.tag());
+    match kind.and_then(|kind| row.states.get(&kind)) {
+        Some(State::Mv(values)) => Leaf::Kind { tag: tag::MV, body: mv::Act::Delete(values.covers(seen)).encode() },
+        Some(State::Counter(sums)) => counter(&sums.deletion()),
+        Some(State::Member(_)) => remove_member(Some(row)),
+        Some(State::Element(_)) => Leaf::kind(tag::ELEMENT),
+        Some(State::Writers(_)) | None => Leaf::Deleted,
+    }
+}
+
+struct Layout<'a> {
+    kinds: BTreeMap<Path, Held>,
+    wish: Wish<'a>,
+    wanted: BTreeMap<Path, Wanted>,
+    bytes: usize,
+}
+
+impl Layout<'_> {
+    /// Lays a value out over places: objects become places, everything else leaves, each of the kind that is there.
+    fn spread(&mut self, at: &Path, body: &Body, depth: usize, forced: Option<Merge>) -> Result<(), Refusal> {
+        if depth > MAX_DEPTH {
+            return Err(Refusal::Unprocessable(format!("A value may be nested at most {MAX_DEPTH} deep.")));
+        }
+        let is_object = matches!(body, Body::Json(Json::Object(_)));
+        let kind = match (forced, self.kinds.get(at)) {
+            (Some(merge), _) => merge,
+            (None, Some(Held::Merge(merge))) => *merge,
+            (None, Some(Held::Newer(tag))) => {
+                if *body != Body::Json(serde_json::json!({ "$newer-kind": tag })) {
+                    return Err(Refusal::NewerKind { tag: *tag });
+                }
+                self.wanted.insert(at.clone(), Wanted::Same);
+                return Ok(());
+            }
+            (None, None) if is_object => Merge::Lww,
+            (None, None) => self.wish.policies.kind_at(at),
+        };
+        match (kind, body) {
+            (Merge::Lww, Body::Bytes { media, bytes }) => {
+                self.bytes += bytes.len();
+                let leaf = Leaf::Bytes { media: media.clone(), bytes: bytes.clone() };
+                self.wanted.insert(at.clone(), Wanted::Leaf(leaf));
+            }
+            (Merge::Lww, Body::Json(Json::Object(members))) => {
+                self.wanted.insert(at.clone(), Wanted::Leaf(Leaf::Object));
+                for (name, member) in members {
+                    self.bytes += name.len() + 3;
+                    let path = at.child(name).map_err(|error| Refusal::Unprocessable(error.to_string()))?;
+                    self.spread(&path, &Body::Json(member.clone()), depth + 1, None)?;
+                }
+            }
+            (Merge::Lww, Body::Json(json)) => {
+                check_depth(json)?;
+                let text = json.to_string().into_bytes();
+                self.bytes += text.len();
+                self.wanted.insert(at.clone(), Wanted::Leaf(Leaf::Json(text)));
+            }
+            (kind, body) => {
+                self.bytes += match body {
+                    Body::Json(json) => {
+                        check_depth(json)?;
+                        json.to_string().len()
+                    }
+                    Body::Bytes { bytes, .. } => bytes.len(),
+                };
+                self.wanted.insert(at.clone(), Wanted::Kind(kind, body.clone()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The ops that make a place of a kind hold this.
+fn change(
+    path: &Path,
+    kind: Merge,
+    body: &Body,
+    tree: &Tree,
+    place: Option<(usize, &ViewRow)>,
+    always: bool,
+    seen: Option<&[Version]>,
+) -> Result<Vec<Op>, Refusal> {
+    let row = place.map(|(_, row)| row);
+    let is_shown = |kind: u8| row.and_then(ViewRow::shown_tag) == Some(kind);
+    let op = |leaf| vec![Op { path: path.clone(), leaf }];
+    let unfit = |what: &str| Refusal::WrongKind {
+        kind: kind.name(),
+        detail: format!(
+            "`{path}` is a {}, which {what}. Send that, or Merge-Type: lww to make it a plain value.",
+            kind.name()
+        ),
+    };
+    match (kind, body) {
+        (Merge::Counter, Body::Json(json)) => {
+            let number = whole_number(json).map_err(|_| unfit("holds a whole number of at most 64 bits"))?;
+            let sums = match row.and_then(|row| row.states.get(&tag::COUNTER)) {
+                Some(State::Counter(sums)) => sums.clone(),
+                _ => counter::Sums::default(),
+            };
+            let delta = number.checked_sub(sums.value()).ok_or_else(|| unfit("cannot change by more than 64 bits"))?;
+            if delta == 0 && is_shown(tag::COUNTER) {
+                return Ok(Vec::new());
+            }
+            Ok(op(counter(&counter::Act::Add(delta))))
+        }
+        (Merge::Mv, body) => {
+            let empty = mv::Values::default();
+            let values = match row.and_then(|row| row.states.get(&tag::MV)) {
+                Some(State::Mv(values)) => values,
+                _ => &empty,
+            };
+            let content = match body {
+                Body::Json(json) => mv::Content::Json(json.to_string().into_bytes()),
+                Body::Bytes { media, bytes } => mv::Content::Bytes { media: media.clone(), bytes: bytes.clone() },
+            };
+            let size = match &content {
+                mv::Content::Json(text) => text.len(),
+                mv::Content::Bytes { bytes, .. } => bytes.len(),
+            };
+            if size > mv::MAX_MV {
+                let what = "A value that keeps every concurrent one".to_owned();
+                return Err(Refusal::TooLarge { what, limit: mv::MAX_MV as u64, listing: None });
+            }
+            let shown = tree.winner(path, values).is_some_and(|rival| *rival.content == content);
+            if !always && is_shown(tag::MV) && shown {
+                return Ok(Vec::new());
+            }
+            let body = mv::Act::Put(values.covers(seen), content).encode();
+            Ok(op(Leaf::Kind { tag: tag::MV, body }))
+        }
+        (Merge::Set, Body::Json(Json::Array(members))) => {
+            let wanted: BTreeSet<String> = members.iter().map(|json| member::name(&member::text(json))).collect();
+            let below = place.map(|(at, _)| tree.below(at)).unwrap_or_default();
+            let held = |row: &ViewRow| matches!(row.shown_state(), Some(State::Member(_)));
+            let parts = below.iter().filter(|(place, row)| place.len() == path.len() + 1 && held(row));
+            let parts: BTreeMap<&str, &ViewRow> =
+                parts.filter_map(|(place, row)| Some((place.segments().last()?.as_str(), row))).collect();
+            let gone = parts.iter().filter(|(name, _)| !wanted.contains(**name));
+            let mut ops = if is_shown(tag::SET) { Vec::new() } else { op(Leaf::kind(tag::SET)) };
+            for (name, row) in gone {
+                ops.push(Op { path: member_path(path, name)?, leaf: remove_member(Some(row)) });
+            }
+            let fresh = members.iter().filter(|json| !parts.contains_key(member::name(&member::text(json)).as_str()));
+            ops.extend(additions(path, fresh, below)?);
+            Ok(ops)
+        }
+        (Merge::List, Body::Json(Json::Array(elements))) => {
+            let below = place.map(|(at, _)| tree.below(at)).unwrap_or_default();
+            let mut editor = list::Editor::new(&ordered(path, below));
+            editor.become_texts(elements.iter().map(element_text).collect::<Result<_, _>>()?);
+            list_op(path, editor, !is_shown(tag::LIST))
+        }
+        (Merge::Set | Merge::List, _) => Err(unfit("holds a JSON array")),
+        (Merge::Counter, Body::Bytes { .. }) => Err(unfit("holds a whole number of at most 64 bits")),
+        (Merge::Lww, _) => Ok(Vec::new()),
+    }
+}
+
+/// A counter's op.
+pub(super) fn counter(act: &counter::Act) -> Leaf {
+    Leaf::Kind { tag: tag::COUNTER, body: act.encode() }
+}
+
+/// A JSON number without a fraction that 64 bits hold.
+pub(super) fn whole_number(json: &Json) -> Result<i64, Refusal> {
+    let exact = json.as_f64().filter(|number| number.fract() == 0.0 && number.abs() <= 9_007_199_254_740_992.0);
+    json.as_i64().or_else(|| exact.map(|number| number as i64)).ok_or_else(|| Refusal::WrongKind {
+        kind: Merge::Counter.name(),
+        detail: "A counter changes by a whole number of at most 64 bits. Send one, such as 1 or -3.".to_owned(),
+    })
+}
+
+/// The op that adds a member where this row is.
+pub(super) fn add_member(row: Option<&ViewRow>, json: &Json) -> Result<Leaf, Refusal> {
+    let text = member::text(json);
+    if text.len() > member::MAX_MEMBER {
+        let what = "A member of a set".to_owned();
+        return Err(Refusal::TooLarge { what, limit: member::MAX_MEMBER as u64, listing: None });
+    }
+    check_depth(json)?;
+    let text = if member::name(&text).starts_with('#') { text } else { Vec::new() };
+    let body = member::Act::Add(covers(row), text).encode();
+    Ok(Leaf::Kind { tag: tag::MEMBER, body })
+}
+
+/// The op that removes the member where this row is.
+pub(super) fn remove_member(row: Option<&ViewRow>) -> Leaf {
+    Leaf::Kind { tag: tag::MEMBER, body: member::Act::Remove(covers(row)).encode() }
+}
+
+fn covers(row: Option<&ViewRow>) -> super::kind::authors::Covers {
+    match row.and_then(|row| row.states.get(&tag::MEMBER)) {
+        Some(State::Member(adds)) => adds.covers(),
+        _ => Default::default(),
+    }
+}
+
+fn member_path(set: &Path, name: &str) -> Result<Path, Refusal> {
+    set.child(name).map_err(|error| Refusal::Unprocessable(error.to_string()))
+}
+
+/// The places of members with these values.
+pub fn member_paths<'a>(set: &Path, members: impl Iterator<Item = &'a Json>) -> Vec<Path> {
+    members.filter_map(|json| set.child(&member::name(&member::text(json))).ok()).collect()
+}
+
+fn additions<'a>(
+    set: &Path,
+    members: impl Iterator<Item = &'a Json>,
+    rows: &[(Path, ViewRow)],
+) -> Result<Vec<Op>, Refusal> {
+    let mut ops: BTreeMap<Path, Leaf> = BTreeMap::new();
+    let known: BTreeMap<&Path, &ViewRow> = rows.iter().map(|(path, row)| (path, row)).collect();
+    for json in members {
+        let path = member_path(set, &member::name(&member::text(json)))?;
+        let leaf = add_member(known.get(&path).copied(), json)?;
+        ops.insert(path, leaf);
+    }
+    Ok(ops.into_iter().map(|(path, leaf)| Op { path, leaf }).collect())
+}
+
+/// The ops that add and remove members; what is in both is added.
+pub(super) fn set_patch(set: &Path, tree: &Tree, add: &[Json], remove: &[Json]) -> Result<Vec<Op>, Refusal> {
+    let is_set = tree.top(set).and_then(ViewRow::shown_tag) == Some(tag::SET);
+    let mut ops = if is_set { Vec::new() } else { vec![Op { path: set.clone(), leaf: Leaf::kind(tag::SET) }] };
+    let added: BTreeSet<String> = add.iter().map(|json| member::name(&member::text(json))).collect();
+    let gone: BTreeSet<String> = remove.iter().map(|json| member::name(&member::text(json))).collect();
+    for name in gone.difference(&added) {
+        let path = member_path(set, name)?;
+        let row = tree.rows.iter().find(|(place, row)| *place == path && row.visible().is_some());
+        ops.extend(row.map(|(_, row)| Op { path, leaf: remove_member(Some(row)) }));
+    }
+    ops.extend(additions(set, add.iter(), &tree.rows)?);
+    if ops.len() > MAX_OPS {
+        let what = "The change (in members)".to_owned();
+        return Err(Refusal::TooLarge { what, limit: MAX_OPS as u64, listing: None });
+    }
+    Ok(ops)
+}
+
+/// An element of a list as its op carries it.
+pub(super) fn element_text(json: &Json) -> Result<Vec<u8>, Refusal> {
+    check_depth(json)?;
+    let text = json.to_string().into_bytes();
+    if text.len() > list::MAX_ELEMENT {
+        let what = "An element of a list".to_owned();
+        return Err(Refusal::TooLarge { what, limit: list::MAX_ELEMENT as u64, listing: None });
+    }
+    Ok(text)
+}
+
+/// The op of an edited list; `mark` writes one even where nothing changes, to say that there is a list.
+pub(super) fn list_op(path: &Path, editor: list::Editor, mark: bool) -> Result<Vec<Op>, Refusal> {
+    if !editor.fits() {
+        let what = "The list (in elements)".to_owned();
+        return Err(Refusal::TooLarge { what, limit: list::MAX_ELEMENTS as u64, listing: None });
+    }
+    if path.child(&list::Id::LONGEST.name()).is_err() {
+        return Err(Refusal::Unprocessable("The path is too long for a list. Use a shorter one.".to_owned()));
+    }
+    let act = editor.finish().or_else(|| mark.then(list::Act::default));
+    let leaf = |act: list::Act| Leaf::Kind { tag: tag::LIST, body: act.encode() };
+    Ok(act.map(|act| Op { path: path.clone(), leaf: leaf(act) }).into_iter().collect())
+}
+
+/// Applies a JSON Patch to a list step by step, if every step is about whole elements: then elements keep their
+/// identity. `None` if a step is about something else.
+pub(super) fn edit_by_steps(editor: &mut list::Editor, steps: &Json) -> Result<Option<()>, Refusal> {
+    let Some(steps) = steps.as_array() else { return Ok(None) };
+    let text = |step: &Json, member: &str| step.get(member).and_then(Json::as_str).map(str::to_owned);
+    let plain = |pointer: &str| pointer.strip_prefix('/').is_some_and(|name| !name.contains('/'));
+    let fits = |step: &Json| {
+        let from = text(step, "from").is_none_or(|from| plain(&from));
+        from && text(step, "path").is_some_and(|path| plain(&path)) && text(step, "op").is_some()
+    };
+    if !steps.iter().all(fits) {
+        return Ok(None);
+    }
+    let whole = |editor: &list::Editor| {
+        let texts = editor.texts();
+        Json::Array(texts.iter().map(|text| super::read::parse(text)).collect())
+    };
+    // The patch as a whole must fit before anything is made of it; that also checks its form.
+    let old = whole(editor);
+    super::plan::patched(Some(&old), &crate::api::Change::JsonPatch(Json::Array(steps.clone())))?;
+    let at = |pointer: Option<String>, length: usize| -> Option<usize> {
+        match pointer?.get(1..)? {
+            "-" => Some(length),
+            name => super::read::index(name),
+        }
+    };
+    for step in steps {
+        let length = editor.len();
+        let to = at(text(step, "path"), length);
+        let from = at(text(step, "from"), length);
+        let value = step.get("value").map(element_text).transpose()?;
+        let done = match (text(step, "op").as_deref(), to, from, value) {
+            (Some("add"), Some(to), _, Some(value)) => editor.insert(to, vec![value]),
+            (Some("remove"), Some(to), ..) => editor.delete(to).map(drop),
+            (Some("replace"), Some(to), _, Some(value)) => editor.replace(to, value),
+            // After the move the element stands at `path`, so `-` is the last place.
+            (Some("move"), Some(to), Some(from), _) => editor.shift(from, to.min(length.saturating_sub(1))),
+            (Some("copy"), Some(to), Some(from), _) => match editor.texts().get(from) {
+                Some(text) => editor.insert(to, vec![text.clone()]),
+                None => None,
+            },
+            (Some("test"), ..) => Some(()),
+            _ => None,
+        };
+        if done.is_none() {
+            return Err(Refusal::Unprocessable("The patch does not fit the list.".to_owned()));
+        }
+    }
+    Ok(Some(()))
+}

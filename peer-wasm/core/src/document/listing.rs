@@ -1,0 +1,167 @@
+//! Listings: the children of a place, in pages.
+
+use super::kind::{Merge, tag};
+use super::ops::Leaf;
+use super::read::{MAX_TREE_ROWS, Tree, decode, frontier, ordered, tree};
+use super::row::{ViewRow, view_key, view_prefix};
+use crate::api::{Body, Item, ListQuery};
+use crate::lens::{Lens, Miss};
+use crate::path::Path;
+use crate::rows::{KeyRange, Table};
+use crate::version::{Agent, Version};
+use std::collections::BTreeMap;
+
+const PAGE: usize = 1024;
+
+/// A page of children.
+#[derive(Clone, Debug, Default)]
+pub struct Listing {
+    /// The children, in the order asked for.
+    pub items: Vec<Item>,
+    /// The name where the next page begins (or, reversed, before which it ends).
+    pub next: Option<String>,
+    /// The versions of everything looked at, what was deleted included.
+    pub version: Vec<Version>,
+}
+
+/// The children of a place.
+pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery) -> Result<Listing, Miss> {
+    let base = view_key(space, prefix);
+    let whole = KeyRange::prefix(&base);
+    let bound = |name: &str| [base.as_slice(), name.as_bytes(), &[0]].concat();
+    let mut range = KeyRange {
+        start: query.start.as_deref().map_or_else(|| whole.start.clone(), bound),
+        end: query.end.as_deref().map_or_else(|| whole.end.clone(), bound),
+    };
+    let own = lens.get(Table::View, &base);
+    let first = lens.scan(Table::View, &range, PAGE, query.reverse);
+    if own?.and_then(ViewRow::decode).and_then(|row| row.shown_tag()) == Some(tag::LIST) {
+        return Ok(elements(&tree(lens, space, prefix)?, prefix, query));
+    }
+    first?;
+    let mut listing = Listing::default();
+    let mut child: Option<(String, Vec<(Path, ViewRow)>, Tree)> = None;
+    let mut latest: BTreeMap<Agent, u64> = BTreeMap::new();
+    loop {
+        let rows = lens.scan(Table::View, &range, PAGE, query.reverse)?;
+        let full = rows.len() == PAGE;
+        for (key, value) in rows {
+            let Some(name) = child_name(&key, base.len()) else { continue };
+            if base.len() == view_prefix(space).len() && name.starts_with('$') {
+                continue;
+            }
+            if child.as_ref().is_none_or(|(current, ..)| *current != name) {
+                if listing.close(child.take(), prefix, query) {
+                    listing.next = Some(if query.reverse { listing.last_key() } else { name });
+                    return Ok(listing.at(latest));
+                }
+                child = Some((name, Vec::new(), Tree::default()));
+            }
+            if let (Some((_, rows, tree)), Some((path, row))) = (&mut child, decode(&key, &value)) {
+                for version in row.versions() {
+                    let seq = latest.entry(version.agent).or_insert(version.seq);
+                    *seq = (*seq).max(version.seq);
+                }
+                if query.values && tree.rows.len() < MAX_TREE_ROWS {
+                    tree.rows.push((path, row));
+                } else {
+                    rows.push((path, shape(row)));
+                }
+            }
+            if query.reverse {
+                range.end = key;
+            } else {
+                range.start = key;
+                range.start.push(0);
+            }
+        }
+        if !full {
+            listing.close(child.take(), prefix, query);
+            return Ok(listing.at(latest));
+        }
+    }
+}
+
+/// A row without large content: enough to tell whether something is there, and of what kind.
+fn shape(mut row: ViewRow) -> ViewRow {
+    if let Some(register) = &mut row.register
+        && matches!(register.leaf, Leaf::Json(_) | Leaf::Bytes { .. })
+    {
+        register.leaf = Leaf::Object;
+    }
+    row
+}
+
+/// The elements of a list by their place in it.
+fn elements(tree: &Tree, top: &Path, query: &ListQuery) -> Listing {
+    let below = tree.below(0);
+    let shown = ordered(top, below);
+    let bound = |key: &Option<String>, none: usize| key.as_ref().map_or(none, |key| key.parse().unwrap_or(none));
+    let all: Vec<_> = shown.elements().enumerate().collect();
+    let (start, end) = (bound(&query.start, 0), bound(&query.end, all.len()));
+    let mut page: Vec<_> = all.into_iter().filter(|(at, _)| (start..end).contains(at)).collect();
+    if query.reverse {
+        page.reverse();
+    }
+    let edge = if query.reverse { query.limit.checked_sub(1) } else { Some(query.limit) };
+    let more = page.len() > query.limit;
+    let next = edge.and_then(|edge| page.get(edge)).filter(|_| more).map(|(at, _)| at.to_string());
+    let versions: BTreeMap<String, Vec<Version>> = below
+        .iter()
+        .filter_map(|(path, row)| Some((path.segments().last()?.clone(), frontier([row].into_iter()))))
+        .collect();
+    let items = page.into_iter().take(query.limit).map(|(at, (id, text))| Item {
+        key: at.to_string(),
+        version: versions.get(&id.name()).cloned().unwrap_or_default(),
+        value: query.values.then(|| Body::Json(super::read::parse(text))),
+        kind: None,
+    });
+    Listing { items: items.collect(), next, version: tree.version() }
+}
+
+/// The kind of a child, if it is not a plain value.
+fn kind_of(rows: &[(Path, ViewRow)]) -> Option<&'static str> {
+    let (_, first) = rows.first()?;
+    match first.shown_tag()? {
+        tag::MEMBER | tag::ELEMENT => None,
+        tag => Some(Merge::of_tag(tag).map_or("newer", Merge::name)),
+    }
+}
+
+fn child_name(key: &[u8], base: usize) -> Option<String> {
+    let below = key.get(base..)?;
+    let end = below.iter().position(|byte| *byte == 0)?;
+    String::from_utf8(below.get(..end)?.to_vec()).ok()
+}
+
+impl Listing {
+    /// Takes in a finished child, if there is anything to show. True when the page is full and more follows.
+    fn close(&mut self, child: Option<(String, Vec<(Path, ViewRow)>, Tree)>, prefix: &Path, query: &ListQuery) -> bool {
+        if let Some((name, rows, mut tree)) = child {
+            let mut rows = rows;
+            if query.reverse {
+                tree.rows.reverse();
+                rows.reverse();
+            }
+            let all = || rows.iter().chain(tree.rows.iter()).map(|(_, row)| row);
+            if all().any(|row| row.visible().is_some()) {
+                let kind = kind_of(if tree.rows.is_empty() { &rows } else { &tree.rows });
+                let value = match (query.values, prefix.child(&name)) {
+                    (true, Ok(top)) => tree.value(&top),
+                    _ => None,
+                };
+                self.items.push(Item { version: frontier(all()), key: name, value, kind });
+            }
+        }
+        self.items.len() >= query.limit
+    }
+
+    fn at(mut self, latest: BTreeMap<Agent, u64>) -> Listing {
+        self.version = latest.into_iter().map(|(agent, seq)| Version { agent, seq }).collect();
+        self
+    }
+
+    fn last_key(&self) -> String {
+        self.items.last().map(|item| item.key.clone()).unwrap_or_default()
+    }
+}
