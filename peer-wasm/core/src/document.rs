@@ -12,9 +12,10 @@
 mod ops;
 mod plan;
 mod read;
+pub mod redaction;
 mod row;
 
-pub use ops::{Item, Leaf, MAX_OPS, MAX_WRITE_ID, Op, Ops};
+pub use ops::{Item, Leaf, MAX_OPS, MAX_WRITE_ID, Op, Opened, Ops};
 pub use plan::{MAX_VALUE, Planned, plan};
 pub use read::{Listing, Located, MAX_TREE_ROWS, Tree, inside, list, locate, merge_versions, tree};
 pub use row::{Register, ViewRow, view_key, view_prefix, write_id_key};

@@ -172,8 +172,9 @@ impl Peer {
                     open = false;
                     continue;
                 };
-                let body = key.open(&space.row.key, &log, entry.header.seq, entry.body());
-                if let Some(ops) = body.and_then(|body| document::Ops::decode(&body).ok()) {
+                if let Some(ops) =
+                    document::Opened::open(key, &space.row.key, &log, entry.header.seq, entry.body())
+                {
                     if Clock(ops.clock).check(self.now).is_err() {
                         stop = Some((index, "future-clock", Then::Hold));
                         break;

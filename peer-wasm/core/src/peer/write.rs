@@ -11,9 +11,6 @@ use crate::path::Path;
 use crate::rows::{Durability, Table};
 use crate::version::{Agent, Version, etag};
 
-/// Bytes a seal adds to a body, with room to spare.
-const SEAL: usize = 64;
-
 impl Peer {
     #[allow(clippy::too_many_arguments, reason = "the fields of one request")]
     pub(super) fn write_value(
@@ -68,10 +65,9 @@ impl Peer {
         let mut hlc = self.hlc.clone();
         let ops = Ops { clock: hlc.now(self.now).0, id: write_id.unwrap_or_default().to_owned(), list: planned.ops };
         // The value fits, but its paths are part of the entry too.
-        let body = ops.encode().len();
-        if body > MAX_BODY - SEAL {
+        if ops.weight() > MAX_BODY {
             let what = "The change with the paths it touches".to_owned();
-            return refuse(Refusal::TooLarge { what, limit: (MAX_BODY - SEAL) as u64, listing: None });
+            return refuse(Refusal::TooLarge { what, limit: MAX_BODY as u64, listing: None });
         }
         let items = ops.clone().into_items(version.agent, seq);
         let applied = document::apply(lens, number, &items)?;

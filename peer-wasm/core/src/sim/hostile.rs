@@ -3,6 +3,7 @@
 use super::{NodeId, Story, World};
 use crate::clock::Clock;
 use crate::codec::Reader;
+use crate::document::redaction::Target;
 use crate::document::{Leaf, Op, Ops};
 use crate::entropy::Entropy;
 use crate::entry::{Dep, Entry, Kind, Tip, Verified};
@@ -10,6 +11,7 @@ use crate::epoch::EpochKey;
 use crate::identity::{PublicKey, SecretKey};
 use crate::path::Path;
 use crate::rows::{KeyRange, Read, Table};
+use crate::sealed::seal;
 use crate::wire::{Frame, token};
 
 /// A peer that says whatever a test wants it to say.
@@ -67,12 +69,20 @@ impl Hostile {
         let leaf = Leaf::Json(serde_json::Value::from(text).to_string().into_bytes());
         let list = Path::new(path.split('/')).map(|path| vec![Op { path, leaf }]).unwrap_or_default();
         let ops = Ops { clock: Clock::new(millis, 0).0, id: String::new(), list };
-        self.sealed(tip, &ops.encode())
+        self.ops(tip, &ops, &[])
     }
 
-    /// An op entry with this body, sealed.
-    pub fn sealed(&mut self, tip: Tip, body: &[u8]) -> Verified {
-        let sealed = self.epoch.seal(&self.space, &self.key.public(), tip.len, body, &mut self.entropy);
+    /// An op entry that says this, and wants these parts redacted.
+    pub fn ops(&mut self, tip: Tip, ops: &Ops, redactions: &[Vec<Target>]) -> Verified {
+        let log = self.key.public();
+        let sealed = ops.seal(redactions, &self.epoch, &self.space, &log, tip.len, &mut self.entropy);
+        self.entry(tip, Kind::Op, &sealed, Vec::new())
+    }
+
+    /// An op entry whose sealed head says this, without any parts.
+    pub fn sealed(&mut self, tip: Tip, head: &[u8]) -> Verified {
+        let log = self.key.public();
+        let sealed = seal(&self.epoch, &self.space, &log, tip.len, head, &[], &mut self.entropy);
         self.entry(tip, Kind::Op, &sealed, Vec::new())
     }
 
