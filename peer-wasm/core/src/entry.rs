@@ -210,9 +210,8 @@ impl Verified {
 
     fn with_body(&self, body: &Body<'_>) -> Option<Verified> {
         let raw = [self.signed_part(), &body.encode()].concat();
-        (raw != self.0.raw).then(|| {
-            Verified(Entry { header: self.0.header.clone(), raw, is_hollow: body.is_hollow(), ..self.0 })
-        })
+        (raw != self.0.raw)
+            .then(|| Verified(Entry { header: self.0.header.clone(), raw, is_hollow: body.is_hollow(), ..self.0 }))
     }
 }
 

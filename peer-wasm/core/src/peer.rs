@@ -6,11 +6,13 @@
 //! that are committed together, and effects (replies, sends, publications) that happen once they are committed.
 
 mod boot;
+mod collect;
 mod commit;
 mod dial;
 mod events;
 mod exchange;
 mod fork;
+mod gone;
 mod ingest;
 mod join;
 mod links;
@@ -23,6 +25,7 @@ mod serve;
 mod space;
 mod status;
 mod subscribe;
+mod sweep;
 mod write;
 
 pub use events::{Config, Fault, Input, LinkId, LinkPath, LoadId, Output, TransactionId};
@@ -62,6 +65,7 @@ enum Job {
     Ingest(LinkId, u32),
     Serve(LinkId, u32),
     Replay(u32),
+    Collect(u32),
     Fork(LinkId, u32, PublicKey),
 }
 
@@ -256,6 +260,7 @@ impl Peer {
             Job::Ingest(link, space) => self.ingest(*link, *space, lens),
             Job::Serve(link, space) => self.serve(*link, *space, lens),
             Job::Replay(space) => self.replay(*space, lens),
+            Job::Collect(space) => self.collect(*space, lens),
             Job::Fork(link, space, log) => self.search_fork(*link, *space, *log, lens),
         }
     }
@@ -269,6 +274,9 @@ impl Peer {
                 self.hlc.recall(Clock(log.clock));
             }
             let behind = space.logs.iter().any(|log| log.applied < log.tip.len);
+            if space.has_to_collect() {
+                self.start_later(Job::Collect(number));
+            }
             self.spaces.insert(number, space);
             if behind {
                 self.start_later(Job::Replay(number));
@@ -315,7 +323,7 @@ impl Peer {
             Job::Meet(link, _) | Job::Ingest(link, _) | Job::Serve(link, _) | Job::Fork(link, ..) => {
                 self.hang_up(link, "storage");
             }
-            Job::Replay(_) => {}
+            Job::Replay(_) | Job::Collect(_) => {}
         }
     }
 

@@ -8,6 +8,7 @@ use super::message::Fields;
 use super::patches::{self, HTTP_PATCHES};
 use super::problem::{Checked, Kind, Problem};
 use super::route::{ACCEPT_PATCH, MERGE_TYPE};
+use super::url::Url;
 use super::versions;
 use kith_core::api::{Body, Change, Request, Role, SpaceRef};
 use kith_core::path::Path;
@@ -17,19 +18,30 @@ const MERGE_PATCH: &str = "application/merge-patch+json";
 const JSON_PATCH: &str = "application/json-patch+json";
 
 /// A change of the value at a path.
-pub(super) fn change(method: &str, space: SpaceRef, path: Path, fields: &Fields, body: Vec<u8>) -> Checked<Request> {
+pub(super) fn change(
+    method: &str,
+    url: &Url,
+    space: SpaceRef,
+    path: Path,
+    fields: &Fields,
+    body: Vec<u8>,
+) -> Checked<Request> {
     check_merge_type(fields)?;
     check_encoding(fields)?;
     let conditions = conditions::read(fields)?;
     let id = writer_id(fields)?;
     // What the writer built on is recorded by the peer itself; the header still has to be readable.
     versions::read_strings("parents", fields.text("parents")?.unwrap_or_default())?;
+    let purge = url.flag("purge")?;
+    if purge && method == "PATCH" {
+        return Err(Problem::parameter("purge", "goes with PUT and DELETE, which replace everything at the path"));
+    }
     let change = match method {
         "PUT" => put(&path, fields, body)?,
         "PATCH" => patch(fields, &body)?,
         _ => delete(fields)?,
     };
-    Ok(Request::Write { space, path, change, conditions, id })
+    Ok(Request::Write { space, path, change, conditions, id, purge })
 }
 
 fn put(path: &Path, fields: &Fields, body: Vec<u8>) -> Checked<Change> {

@@ -108,8 +108,7 @@ pub fn decode(part: &[u8]) -> Result<Vec<Target>, CodecError> {
 pub fn is_superseded(op: &Op, clock: u64, version: Version, row: Option<&ViewRow>) -> bool {
     let plain = matches!(op.leaf, Leaf::Deleted | Leaf::Object | Leaf::Json(_) | Leaf::Bytes { .. });
     let register = row.and_then(|row| row.register.as_ref());
-    plain
-        && register.is_some_and(|held| (held.clock, held.agent, held.seq) > (clock, version.agent, version.seq))
+    plain && register.is_some_and(|held| (held.clock, held.agent, held.seq) > (clock, version.agent, version.seq))
 }
 
 #[cfg(test)]

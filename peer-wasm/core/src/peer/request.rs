@@ -37,8 +37,8 @@ impl Peer {
             Request::Invite { space, role, app, origin } => {
                 return self.make_invite(id, space, *role, app, origin, lens);
             }
-            Request::Write { space, path, change, conditions, id: write_id } => {
-                return self.write_value(id, space, path, change, conditions, write_id.as_deref(), lens);
+            Request::Write { space, path, change, conditions, id: write_id, purge } => {
+                return self.write_value(id, space, path, change, conditions, write_id.as_deref(), *purge, lens);
             }
             Request::Subscribe(target) => return self.subscribe(id, target, lens),
             Request::Invites { space } => match self.readable(space, lens)? {

@@ -1,5 +1,6 @@
 //! What a peer holds in memory of a space in use: logs, members, keys. All of it can be read back from rows.
 
+use super::gone::Gone;
 use super::rows::{self, HeadKey, HeadRow, IssuedRow, SpaceRow};
 use crate::authority::{Authority, Record};
 use crate::codec::Reader;
@@ -56,6 +57,8 @@ pub(super) struct Space {
     pub(super) rebuilding: bool,
     /// While it is: how much of each log is in the feed of changes already.
     pub(super) announced: BTreeMap<u32, u64>,
+    /// What is to be redacted, and what is missing.
+    pub(super) gone: Gone,
 }
 
 impl Space {
@@ -74,6 +77,7 @@ impl Space {
             arrivals: 0,
             rebuilding: false,
             announced: BTreeMap::new(),
+            gone: Gone::default(),
         }
     }
 
@@ -81,10 +85,12 @@ impl Space {
     pub(super) fn load(lens: &Lens<'_>, number: u32, row: SpaceRow) -> Result<Space, Miss> {
         let heads = lens.scan(Table::Head, &rows::head_prefix(number), usize::MAX / 2, false);
         let arrivals = KeyRange::prefix(&number.to_be_bytes());
+        let gone = Gone::load(lens, number);
         let last = lens.scan(Table::Arrival, &arrivals, 1, true)?;
         let mut space = Space::new(number, row);
         space.arrivals =
             last.first().and_then(|(key, _)| Some(u64::from_be_bytes(key.get(4..)?.try_into().ok()?) + 1)).unwrap_or(0);
+        space.gone = gone?;
         for (key, value) in heads? {
             match rows::read_head_key(&key) {
                 Some(HeadKey::Log(log)) => {

@@ -2,13 +2,14 @@
 
 use super::boot::Draft;
 use super::commit::{Effect, Unit};
-use super::{Done, Peer};
+use super::gone::MAX_RULES;
+use super::{Done, Job, Peer};
 use crate::api::{Change, Preconditions, Refusal, Reply, RequestId, Role, SpaceRef, SyncStatus};
-use crate::document::{self, Located, MAX_WRITE_ID, Ops};
+use crate::document::{self, Located, MAX_WRITE_ID, Ops, Planned};
 use crate::entry::MAX_BODY;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
-use crate::rows::{Durability, Table};
+use crate::rows::{Batch, Durability, Table};
 use crate::version::{Agent, Version, etag};
 
 impl Peer {
@@ -21,6 +22,7 @@ impl Peer {
         change: &Change,
         conditions: &Preconditions,
         write_id: Option<&str>,
+        purge: bool,
         lens: &Lens<'_>,
     ) -> Result<Done, Miss> {
         let refuse = |refusal| Ok(Done::Write(Unit::reply(id, Reply::Refused(refusal))));
@@ -47,8 +49,13 @@ impl Peer {
         }
         let planned = match document::plan(path, &located, change) {
             Ok(planned) => planned,
+            // Nothing is there now, but something may have been.
+            Err(Refusal::NotFound) if purge => Planned { ops: Vec::new(), existed: false, deleted: true },
             Err(refusal) => return refuse(refusal),
         };
+        if planned.ops.is_empty() && purge {
+            return Ok(self.purge_only(id, number, path, &planned, before));
+        }
         if planned.ops.is_empty() {
             let reply = self.written(number, false, planned.deleted, before);
             return Ok(Done::Write(Unit::reply(id, reply)));
@@ -73,6 +80,9 @@ impl Peer {
         let applied = document::apply(lens, number, &items)?;
 
         // From here on nothing can be missing.
+        if purge && !self.spaces.get_mut(&number).is_some_and(|space| space.purge(purged(path, &located), ops.clock)) {
+            return refuse(too_many_purges());
+        }
         self.hlc = hlc;
         let after = after(path, &located, &applied, version, number);
         let Some(mut space) = self.spaces.remove(&number) else { return refuse(Refusal::NoSuchSpace) };
@@ -87,12 +97,32 @@ impl Peer {
         if let Some(write_id) = write_id {
             draft.batch.puts.push((Table::View, document::write_id_key(number, write_id), seq.to_be_bytes().to_vec()));
         }
+        if purge {
+            space.gone.store(number, &mut draft.batch);
+        }
         draft.batch.durability = Durability::Strict;
         let batch = draft.finish(&mut space);
         self.spaces.insert(number, space);
         let reply = self.written(number, !planned.existed, planned.deleted, after);
-        let effects = vec![Effect::Changed(number, applied.changed), Effect::Reply(id, reply)];
+        let mut effects = vec![Effect::Changed(number, applied.changed), Effect::Reply(id, reply)];
+        if purge {
+            effects.push(Effect::Start(Job::Collect(number)));
+        }
         Ok(Done::Write(Unit { batch, effects }))
+    }
+
+    /// Has what was written before at a path redacted, where nothing is to be changed now.
+    fn purge_only(&mut self, id: RequestId, number: u32, path: &Path, planned: &Planned, before: Vec<Version>) -> Done {
+        let clock = self.hlc.now(self.now).0;
+        let Some(space) = self.spaces.get_mut(&number) else { return Done::Nothing };
+        if !space.purge(path, clock) {
+            return Done::Write(Unit::reply(id, Reply::Refused(too_many_purges())));
+        }
+        let mut batch = Batch { durability: Durability::Strict, ..Batch::default() };
+        space.gone.store(number, &mut batch);
+        let reply = self.written(number, false, planned.deleted, before);
+        let effects = vec![Effect::Reply(id, reply), Effect::Start(Job::Collect(number))];
+        Done::Write(Unit { batch, effects })
     }
 
     fn written(&self, space: u32, created: bool, deleted: bool, version: Vec<Version>) -> Reply {
@@ -112,6 +142,17 @@ impl Peer {
         };
         if stored == 0 { SyncStatus::Local } else { SyncStatus::Peers(stored) }
     }
+}
+
+/// The place whose past goes when a path is purged: values inside arrays are written with the whole array.
+fn purged<'a>(path: &'a Path, located: &'a Located) -> &'a Path {
+    if let Located::Inside { leaf, .. } = located { leaf } else { path }
+}
+
+fn too_many_purges() -> Refusal {
+    Refusal::TooMany(format!(
+        "This device watches over {MAX_RULES} purged places in this space already. Purge a place above several of them instead."
+    ))
 }
 
 fn not_yet() -> Refusal {

@@ -41,7 +41,7 @@ impl Hostile {
         };
         let spaces = scan(Table::Meta, b"space/");
         let (number, row) = spaces.iter().find(|(_, row)| row.get(1..33) == Some(&story.space.0[..]))?;
-        let epoch = epoch_of(row)?;
+        let epoch = epochs_of(row)?.pop()?;
         let tail = scan(Table::Tail, number.get(6..)?);
         let entries = tail.iter().filter_map(|(_, raw)| Verified::from_store(raw).ok());
         let log = entries.filter(|entry| entry.header.log == key.public()).collect();
@@ -125,14 +125,10 @@ impl Hostile {
     }
 }
 
-/// The newest epoch key in a space's row: version ‖ key[32] ‖ joined ‖ name (text) ‖ count ‖ epoch key[32]*.
-fn epoch_of(row: &[u8]) -> Option<EpochKey> {
+/// The epoch keys in a space's row: version ‖ key[32] ‖ joined ‖ name (text) ‖ count ‖ epoch key[32]*.
+pub(super) fn epochs_of(row: &[u8]) -> Option<Vec<EpochKey>> {
     let mut reader = Reader::new(row.get(34..)?);
     reader.text(4096).ok()?;
     let count = reader.size(1 << 16).ok()?;
-    let mut newest = None;
-    for _ in 0..count {
-        newest = Some(EpochKey::new(reader.fixed().ok()?));
-    }
-    newest
+    (0..count).map(|_| Some(EpochKey::new(reader.fixed().ok()?))).collect()
 }

@@ -121,8 +121,14 @@ impl Story {
             }
             _ => (path, Change::Put(Body::Json(promise.value.clone()))),
         };
-        let request =
-            Request::Write { space, path, change, conditions: Preconditions::default(), id: Some(promise.id.clone()) };
+        let request = Request::Write {
+            space,
+            path,
+            change,
+            conditions: Preconditions::default(),
+            id: Some(promise.id.clone()),
+            purge: false,
+        };
         promise.waiting = self.world.ask(promise.node, request);
     }
 
@@ -155,8 +161,10 @@ impl Story {
             _ => (vec!["shared".to_owned(), format!("f{field}")], Change::Delete),
         };
         if let Ok(path) = Path::new(path) {
-            self.world
-                .ask(node, Request::Write { space, path, change, conditions: Preconditions::default(), id: None });
+            self.world.ask(
+                node,
+                Request::Write { space, path, change, conditions: Preconditions::default(), id: None, purge: false },
+            );
         }
     }
 

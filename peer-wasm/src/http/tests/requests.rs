@@ -115,13 +115,29 @@ fn conditions_and_ids_of_writes() {
         ("Version", "\"laptop-7\""),
         ("Parents", "\"laptop-6\", \"zz-1\""),
     ];
-    let Request::Write { space, path: place, change, conditions, id } = asked("DELETE", "/~/me/a/b", &headers, None)
+    let Request::Write { space, path: place, change, conditions, id, purge: false } =
+        asked("DELETE", "/~/me/a/b", &headers, None)
     else {
         panic!("no write")
     };
     assert_eq!((space, place, change, id.as_deref()), (SpaceRef::Me, path("a/b"), Change::Delete, Some("laptop-7")));
     let if_match = Some(vec!["\"a\"".to_owned(), "W/\"b\"".to_owned()]);
     assert_eq!(conditions, Preconditions { if_match, if_none_match: Some(vec![]) });
+}
+
+#[test]
+fn what_came_before_is_purged_if_the_query_says_so() {
+    let purges = |method: &str, url: &str| match asked(method, url, &[("content-type", "application/json")], Some("1"))
+    {
+        Request::Write { purge, .. } => purge,
+        other => panic!("{other:?}"),
+    };
+    assert!(purges("DELETE", "/~/me/a?purge=1"));
+    assert!(purges("PUT", "/~/me/a?purge"));
+    assert!(!purges("PUT", "/~/me/a?purge=0"));
+    assert!(!purges("DELETE", "/~/me/a"));
+    let patch = [("content-type", "application/merge-patch+json")];
+    assert_eq!(answer("PATCH", "/~/me/a?purge=1", &patch, Some("{}")).status, 400);
 }
 
 #[test]
