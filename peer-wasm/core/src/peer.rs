@@ -21,6 +21,7 @@ mod read;
 mod replay;
 mod request;
 mod rows;
+mod seek;
 mod serve;
 mod space;
 mod status;
@@ -66,6 +67,9 @@ enum Job {
     Serve(LinkId, u32),
     Replay(u32),
     Collect(u32),
+    Seek(u32),
+    Whole(u32),
+    Fill(u32),
     Fork(LinkId, u32, PublicKey),
 }
 
@@ -123,6 +127,7 @@ pub struct Peer {
     asked_about: Vec<(LinkId, u32, PublicKey, Vec<u64>)>,
     /// Proofs that came in, each with a job of its own.
     proofs: Vec<(u32, crate::entry::ForkProof)>,
+    seeking: seek::Seeking,
     wake_at: Option<u64>,
 }
 
@@ -157,6 +162,7 @@ impl Peer {
             preparing: BTreeMap::new(),
             asked_about: Vec::new(),
             proofs: Vec::new(),
+            seeking: seek::Seeking::default(),
             wake_at: None,
         };
         peer.start(Job::Boot);
@@ -261,6 +267,9 @@ impl Peer {
             Job::Serve(link, space) => self.serve(*link, *space, lens),
             Job::Replay(space) => self.replay(*space, lens),
             Job::Collect(space) => self.collect(*space, lens),
+            Job::Seek(space) => self.seek(*space, lens),
+            Job::Whole(space) => self.answer_whole(*space, lens),
+            Job::Fill(space) => self.fill(*space, lens),
             Job::Fork(link, space, log) => self.search_fork(*link, *space, *log, lens),
         }
     }
@@ -323,7 +332,7 @@ impl Peer {
             Job::Meet(link, _) | Job::Ingest(link, _) | Job::Serve(link, _) | Job::Fork(link, ..) => {
                 self.hang_up(link, "storage");
             }
-            Job::Replay(_) | Job::Collect(_) => {}
+            Job::Replay(_) | Job::Collect(_) | Job::Seek(_) | Job::Whole(_) | Job::Fill(_) => {}
         }
     }
 

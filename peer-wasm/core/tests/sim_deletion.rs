@@ -6,7 +6,13 @@ mod common;
 
 use common::for_each_seed;
 use kith_core::api::{Body, Change, Reply, Role};
-use kith_core::sim::{Story, Weather};
+use kith_core::clock::Clock;
+use kith_core::document::Ops;
+use kith_core::document::redaction::Target;
+use kith_core::entry::{Entry, Kind};
+use kith_core::sealed;
+use kith_core::sim::{Hostile, Story, Weather};
+use kith_core::wire::Frame;
 use serde_json::json;
 
 const SETTLE: u64 = 900_000;
@@ -168,5 +174,100 @@ fn purges_survive_storms_partitions_and_crashes() {
         story.settle(SETTLE)?;
         let missing = story.status_of_space(late, "missing");
         if missing == Some(0) { Ok(()) } else { Err(format!("the newcomer misses {missing:?}")) }
+    });
+}
+
+/// The frame with the bytes of every part of its entries taken away.
+fn hollowed(bytes: Vec<u8>) -> Vec<u8> {
+    let Ok(Frame::Entries(space, entries)) = Frame::decode(&bytes) else { return bytes };
+    let entries = entries
+        .into_iter()
+        .map(|raw| {
+            let entry = Entry::decode(&raw).unwrap();
+            if entry.header.kind != Kind::Op {
+                return raw;
+            }
+            let body = sealed::Body::decode(entry.body()).unwrap();
+            let all: Vec<usize> = (0..body.parts().len()).collect();
+            [entry.signed_part(), &body.without(&all).encode()].concat()
+        })
+        .collect();
+    Frame::Entries(space, entries).encode()
+}
+
+#[test]
+fn a_peer_that_serves_live_content_hollow_is_noticed_and_made_good_by_others() {
+    for_each_seed(4, 200, |seed| {
+        let mut story = Story::begin(seed, 4)?;
+        for node in 1..3 {
+            story.ask_to_join(node, Role::Writer);
+        }
+        story.settle(SETTLE)?;
+        for turn in 0..30 {
+            story.write_own(turn % 3);
+            story.write_shared(turn % 3);
+        }
+        story.settle(SETTLE)?;
+        // The newcomer hears of everything from one who keeps the content back.
+        story.world.meddle(1, Box::new(|bytes, _| vec![hollowed(bytes)]));
+        story.world.divide(|node| if node == 1 || node == 3 { 1 } else { 0 });
+        story.ask_to_join(3, Role::Writer);
+        story.world.connect(1, 3);
+        story.world.run(120_000);
+        let missing = story.status_of_space(3, "missing").unwrap_or(0);
+        if missing < 60 {
+            return Err(format!("only {missing} entries are known to be incomplete"));
+        }
+        if story.alike().is_ok() {
+            return Err("nothing was kept back".to_owned());
+        }
+        story.world.stop_meddling(1);
+        story.world.unite();
+        story.settle(SETTLE)?;
+        // The feed tells of what was made good once more: better twice than never.
+        if story.feed(3)?.len() != story.feed(0)?.len() {
+            return Err("the feed does not tell of what was made good".to_owned());
+        }
+        match story.status_of_space(3, "missing") {
+            Some(0) => Ok(()),
+            missing => Err(format!("{missing:?} entries are incomplete still")),
+        }
+    });
+}
+
+#[test]
+fn a_list_that_names_live_content_takes_nothing_away() {
+    for_each_seed(4, 200, |seed| {
+        let mut story = Story::joined(seed, 4)?;
+        for turn in 0..12 {
+            story.write_own(turn % 4);
+        }
+        story.settle(SETTLE)?;
+        let mut hostile = Hostile::possess(&mut story, 3).ok_or("the member could not be taken over")?;
+        story.members.retain(|(node, _)| *node != 3);
+        // All that anybody has written, some of what nobody has, and parts that are none.
+        let logs: Vec<_> = (0..4).filter_map(|node| story.world.device(node)).collect();
+        let mut targets = Vec::new();
+        for log in logs {
+            targets.extend((0..40).map(|seq| Target { log, seq, parts: vec![0, 1, 2, 77] }));
+        }
+        let ops = Ops { clock: Clock::new(story.world.now() + 1, 0).0, id: String::new(), list: Vec::new() };
+        let entry = hostile.ops(hostile.tip(), &ops, &[targets]);
+        hostile.greet(&mut story.world, 1);
+        hostile.push(&mut story.world, 1, &[entry.raw()]);
+        story.settle(SETTLE)?;
+        story.check()?;
+        story.world.run(120_000);
+        for node in 0..3 {
+            story.crash(node);
+            story.world.start(node);
+        }
+        story.write_own(0);
+        story.settle(SETTLE)?;
+        story.check()?;
+        let late = story.world.add();
+        story.ask_to_join(late, Role::Writer);
+        story.settle(SETTLE)?;
+        story.check()
     });
 }

@@ -85,6 +85,7 @@ impl Peer {
             self.dial_members();
             self.retry_held();
             self.collect_again();
+            self.seek_missing();
             self.give_up_waiting();
             self.repeat();
         }

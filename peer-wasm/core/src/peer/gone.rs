@@ -54,6 +54,9 @@ pub(super) struct Gone {
     pub(super) found: Vec<Target>,
     /// Up to where the list of what is to be done has been gone through this time.
     pub(super) cursor: Option<Vec<u8>>,
+    /// When missing parts are asked for again, in milliseconds, and from where on.
+    pub(super) seek_at: u64,
+    pub(super) sought: Option<Vec<u8>>,
     /// When what could not be done is tried again, in milliseconds.
     pub(super) retry_at: u64,
 }
