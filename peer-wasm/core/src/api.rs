@@ -227,6 +227,8 @@ pub enum Request {
         manner: Manner,
         /// The writer's own id for this write (`Version`): the same id again changes nothing more.
         id: Option<String>,
+        /// Whether what was written at the path and below before is to be redacted, on every peer.
+        purge: bool,
     },
     /// Changes in the order they arrived here.
     Changes {

@@ -6,13 +6,15 @@
 //!          ‖ count ‖ (dep log[32] ‖ dep seq ‖ dep hash[32])* ‖ body_len ‖ body_hash[32]
 //! hash   = BLAKE3(derive "kith 2026 entry v1", header ‖ signature)
 //! ```
-//! The header is clear, so that a relay or mirror can check it; the body of an op is sealed (see [`crate::epoch`]).
+//! The header is clear, so that a relay or mirror can check it; the body of an op is sealed (see [`crate::sealed`]), and
+//! parts of it may have been taken away since it was signed: `body_len` and `body_hash` are those of the whole body.
 //! `prev` is the hash of the entry before, so one signature vouches for everything before it: a run of entries is
 //! checked by its hashes, the signature of its last entry, and of every entry whose `seq` ends a block of
 //! [`SIGNED_EVERY`] (so that a proof of a fork is never longer than a block).
 
 use crate::codec::{CodecError, Reader, Writer};
 use crate::identity::{PublicKey, SecretKey};
+use crate::sealed::Body;
 
 /// The most bytes of an entry's body: 1 MiB of value and room for its paths and seal.
 pub const MAX_BODY: usize = (1 << 20) + (1 << 16);
@@ -157,9 +159,9 @@ pub struct Header {
     pub epoch: Option<[u8; 16]>,
     /// What the author had seen since its entry before.
     pub deps: Vec<Dep>,
-    /// Bytes in the body.
+    /// Bytes in the body, with all its parts.
     pub body_len: usize,
-    /// BLAKE3 of the body.
+    /// BLAKE3 of the body; for ops, see [`crate::sealed`].
     pub body_hash: [u8; 32],
 }
 
@@ -171,6 +173,7 @@ pub struct Entry {
     raw: Vec<u8>,
     header_len: usize,
     hash: [u8; 32],
+    is_hollow: bool,
 }
 
 /// An entry that is part of a checked run: only these are stored or merged.
@@ -188,6 +191,27 @@ impl Verified {
     /// An entry this peer stored after checking it.
     pub(crate) fn from_store(raw: &[u8]) -> Result<Verified, EntryError> {
         Entry::decode(raw).map(Verified)
+    }
+
+    /// The entry without the bytes of these parts; `None` if nothing of it can be taken away.
+    pub(crate) fn without(&self, parts: &[usize]) -> Option<Verified> {
+        self.with_body(&Body::decode(self.op_body()?).ok()?.without(parts))
+    }
+
+    /// The entry with the bytes of redacted parts that `other`, the same entry, has; of those that are `wanted`.
+    pub(crate) fn filled(&self, other: &Entry, wanted: impl Fn(usize) -> bool) -> Option<Verified> {
+        if other.hash != self.0.hash {
+            return None;
+        }
+        let ours = Body::decode(self.op_body()?).ok()?;
+        let theirs = Body::decode(other.op_body()?).ok()?;
+        self.with_body(&ours.filled(&theirs, wanted))
+    }
+
+    fn with_body(&self, body: &Body<'_>) -> Option<Verified> {
+        let raw = [self.signed_part(), &body.encode()].concat();
+        (raw != self.0.raw)
+            .then(|| Verified(Entry { header: self.0.header.clone(), raw, is_hollow: body.is_hollow(), ..self.0 }))
     }
 }
 
@@ -225,7 +249,7 @@ impl Entry {
             epoch,
             deps,
             body_len: body.len(),
-            body_hash: *blake3::hash(body).as_bytes(),
+            body_hash: body_hash(kind, body).map_or([0; 32], |(_, hash, _)| hash),
         };
         let mut raw = header.encode();
         let header_len = raw.len();
@@ -233,10 +257,10 @@ impl Entry {
         raw.extend_from_slice(&signature);
         let hash = hash_of(&raw);
         raw.extend_from_slice(body);
-        Verified(Entry { header, raw, header_len, hash })
+        Verified(Entry { header, raw, header_len, hash, is_hollow: false })
     }
 
-    /// Decodes one entry that fills `bytes`, and checks its body against its hash.
+    /// Decodes one entry that fills `bytes`, and checks its body, or what is left of it, against its hash.
     pub fn decode(bytes: &[u8]) -> Result<Entry, EntryError> {
         let mut reader = Reader::new(bytes);
         let header = Header::decode(&mut reader)?;
@@ -244,11 +268,25 @@ impl Entry {
         reader.take(64)?;
         let signed_len = header_len + 64;
         let hash = hash_of(bytes.get(..signed_len).unwrap_or_default());
-        if blake3::hash(reader.take(header.body_len)?).as_bytes() != &header.body_hash {
+        if header.kind != Kind::Op {
+            reader.take(header.body_len)?;
+            reader.end()?;
+        }
+        let body = bytes.get(signed_len..).unwrap_or_default();
+        let (len, body_hash, is_hollow) = body_hash(header.kind, body)?;
+        if len != header.body_len || body_hash != header.body_hash {
             return Err(EntryError::BodyHash);
         }
-        reader.end()?;
-        Ok(Entry { header, raw: bytes.to_vec(), header_len, hash })
+        Ok(Entry { header, raw: bytes.to_vec(), header_len, hash, is_hollow })
+    }
+
+    /// Whether parts of the body have been taken away.
+    pub fn is_hollow(&self) -> bool {
+        self.is_hollow
+    }
+
+    fn op_body(&self) -> Option<&[u8]> {
+        (self.header.kind == Kind::Op).then(|| self.body())
     }
 
     /// The whole entry's bytes.
@@ -281,6 +319,15 @@ fn signature_holds(log: &PublicKey, signed: &[u8], header_len: usize) -> bool {
     let Some((header, signature)) = signed.split_at_checked(header_len) else { return false };
     let Ok(signature) = signature.try_into() else { return false };
     log.verify(SIGN_DOMAIN, header, signature)
+}
+
+/// The length and hash of a body as signed, and whether parts of it are gone.
+fn body_hash(kind: Kind, bytes: &[u8]) -> Result<(usize, [u8; 32], bool), CodecError> {
+    if kind != Kind::Op {
+        return Ok((bytes.len(), *blake3::hash(bytes).as_bytes(), false));
+    }
+    let body = Body::decode(bytes)?;
+    Ok((body.whole_len(), body.hash(), body.is_hollow()))
 }
 
 fn hash_of(signed: &[u8]) -> [u8; 32] {

@@ -1,14 +1,11 @@
 //! Epoch keys: what seals the bodies of ops, and how it is handed to members.
 //!
 //! An epoch key is 32 random bytes. It reaches devices and invites wrapped with HPKE (RFC 9180, X25519,
-//! HKDF-SHA256, ChaCha20-Poly1305). Each op is sealed with XChaCha20-Poly1305 under a key derived from the epoch
-//! key, the log and the place in it, with a random nonce in front.
+//! HKDF-SHA256, ChaCha20-Poly1305). What they seal is in [`crate::sealed`].
 
 use crate::codec::{CodecError, Reader, Writer};
 use crate::entropy::Entropy;
 use crate::identity::PublicKey;
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hpke::{Deserializable, Kem as _, OpModeR, OpModeS, Serializable};
 use zeroize::Zeroizing;
 
@@ -17,7 +14,6 @@ type Kdf = hpke::kdf::HkdfSha256;
 type Suite = hpke::aead::ChaCha20Poly1305;
 
 const INFO: &[u8] = b"kith/epoch/v1";
-const NONCE: usize = 24;
 /// The most wraps one epoch entry carries.
 pub const MAX_WRAPS: usize = 1024;
 
@@ -62,32 +58,6 @@ impl EpochKey {
     pub fn commit(&self) -> [u8; 32] {
         blake3::derive_key("kith 2026 epoch commit v1", self.0.as_slice())
     }
-
-    fn cipher(&self, log: &PublicKey, seq: u64) -> XChaCha20Poly1305 {
-        let mut hasher = blake3::Hasher::new_derive_key("kith 2026 entry key v1");
-        hasher.update(self.0.as_slice()).update(&log.0).update(&seq.to_be_bytes());
-        XChaCha20Poly1305::new(hasher.finalize().as_bytes().into())
-    }
-
-    /// Seals the body of the op at `seq` of `log`.
-    pub fn seal(&self, space: &PublicKey, log: &PublicKey, seq: u64, body: &[u8], entropy: &mut Entropy) -> Vec<u8> {
-        let nonce: [u8; NONCE] = entropy.array();
-        let aad = associated(space, log, seq);
-        let sealed =
-            self.cipher(log, seq).encrypt(&XNonce::from(nonce), Payload { msg: body, aad: &aad }).unwrap_or_default(); // fails only past 256 GiB
-        [nonce.as_slice(), &sealed].concat()
-    }
-
-    /// Opens the body of the op at `seq` of `log`; `None` if it was not sealed so.
-    pub fn open(&self, space: &PublicKey, log: &PublicKey, seq: u64, sealed: &[u8]) -> Option<Vec<u8>> {
-        let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
-        let aad = associated(space, log, seq);
-        self.cipher(log, seq).decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &aad }).ok()
-    }
-}
-
-fn associated(space: &PublicKey, log: &PublicKey, seq: u64) -> Vec<u8> {
-    [space.0.as_slice(), &log.0, &seq.to_be_bytes()].concat()
 }
 
 /// An X25519 key pair that epoch keys are wrapped to.
@@ -166,18 +136,6 @@ impl Wrap {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn sealed_bodies_open_only_in_their_place() {
-        let mut entropy = Entropy::new(&[1; 32]);
-        let (space, log) = (PublicKey([2; 32]), PublicKey([3; 32]));
-        let key = EpochKey::generate(&mut entropy);
-        let sealed = key.seal(&space, &log, 4, b"hello", &mut entropy);
-        assert_eq!(key.open(&space, &log, 4, &sealed).unwrap(), b"hello");
-        assert_eq!(key.open(&space, &log, 5, &sealed), None);
-        assert_eq!(key.open(&log, &log, 4, &sealed), None);
-        assert_eq!(EpochKey::generate(&mut entropy).open(&space, &log, 4, &sealed), None);
-    }
 
     #[test]
     fn a_wrap_opens_for_its_receiver_only() {

@@ -21,6 +21,7 @@ pub mod path;
 pub mod peer;
 pub mod records;
 pub mod rows;
+pub mod sealed;
 #[cfg(feature = "sim")]
 pub mod sim;
 pub mod version;

@@ -6,11 +6,13 @@
 //! that are committed together, and effects (replies, sends, publications) that happen once they are committed.
 
 mod boot;
+mod collect;
 mod commit;
 mod dial;
 mod events;
 mod exchange;
 mod fork;
+mod gone;
 mod ingest;
 mod join;
 mod links;
@@ -19,10 +21,12 @@ mod read;
 mod replay;
 mod request;
 mod rows;
+mod seek;
 mod serve;
 mod space;
 mod status;
 mod subscribe;
+mod sweep;
 mod write;
 
 pub use events::{Config, Fault, Input, LinkId, LinkPath, LoadId, Output, TransactionId};
@@ -62,6 +66,10 @@ enum Job {
     Ingest(LinkId, u32),
     Serve(LinkId, u32),
     Replay(u32),
+    Collect(u32),
+    Seek(u32),
+    Whole(u32),
+    Fill(u32),
     Fork(LinkId, u32, PublicKey),
 }
 
@@ -119,6 +127,7 @@ pub struct Peer {
     asked_about: Vec<(LinkId, u32, PublicKey, Vec<u64>)>,
     /// Proofs that came in, each with a job of its own.
     proofs: Vec<(u32, crate::entry::ForkProof)>,
+    seeking: seek::Seeking,
     wake_at: Option<u64>,
 }
 
@@ -153,6 +162,7 @@ impl Peer {
             preparing: BTreeMap::new(),
             asked_about: Vec::new(),
             proofs: Vec::new(),
+            seeking: seek::Seeking::default(),
             wake_at: None,
         };
         peer.start(Job::Boot);
@@ -256,6 +266,10 @@ impl Peer {
             Job::Ingest(link, space) => self.ingest(*link, *space, lens),
             Job::Serve(link, space) => self.serve(*link, *space, lens),
             Job::Replay(space) => self.replay(*space, lens),
+            Job::Collect(space) => self.collect(*space, lens),
+            Job::Seek(space) => self.seek(*space, lens),
+            Job::Whole(space) => self.answer_whole(*space, lens),
+            Job::Fill(space) => self.fill(*space, lens),
             Job::Fork(link, space, log) => self.search_fork(*link, *space, *log, lens),
         }
     }
@@ -269,6 +283,9 @@ impl Peer {
                 self.hlc.recall(Clock(log.clock));
             }
             let behind = space.logs.iter().any(|log| log.applied < log.tip.len);
+            if space.has_to_collect() {
+                self.start_later(Job::Collect(number));
+            }
             self.spaces.insert(number, space);
             if behind {
                 self.start_later(Job::Replay(number));
@@ -315,7 +332,7 @@ impl Peer {
             Job::Meet(link, _) | Job::Ingest(link, _) | Job::Serve(link, _) | Job::Fork(link, ..) => {
                 self.hang_up(link, "storage");
             }
-            Job::Replay(_) => {}
+            Job::Replay(_) | Job::Collect(_) | Job::Seek(_) | Job::Whole(_) | Job::Fill(_) => {}
         }
     }
 

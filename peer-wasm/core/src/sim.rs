@@ -9,6 +9,7 @@ mod dice;
 mod disk;
 mod hostile;
 mod ledger;
+mod secrets;
 mod story;
 mod weather;
 mod world;

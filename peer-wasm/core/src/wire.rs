@@ -10,6 +10,8 @@
 //! ask     = 6 ‖ space[32] ‖ log[32] ‖ count ‖ seq*               which entries do you have there?
 //! tell    = 7 ‖ space[32] ‖ log[32] ‖ count ‖ (seq ‖ header and signature (bytes))*
 //! refused = 8 ‖ space[32] ‖ log[32] ‖ seq ‖ why (text)           not taken, by name
+//! whole   = 20 ‖ space[32] ‖ log[32] ‖ count ‖ seq*              parts of these are missing here
+//! parts   = 21 ‖ space[32] ‖ count ‖ entry (bytes)*              the same entries with what the sender has of them
 //! ```
 
 use crate::codec::{CodecError, Reader, Writer};
@@ -56,6 +58,10 @@ pub enum Frame {
     Tell(PublicKey, PublicKey, Vec<(u64, Vec<u8>)>),
     /// Something was not taken.
     Refused(PublicKey, PublicKey, u64, String),
+    /// Entries of a log of which the sender misses parts.
+    Whole(PublicKey, PublicKey, Vec<u64>),
+    /// The answer.
+    Parts(PublicKey, Vec<Vec<u8>>),
 }
 
 impl Frame {
@@ -70,7 +76,9 @@ impl Frame {
             | Frame::Fork(space, _)
             | Frame::Ask(space, ..)
             | Frame::Tell(space, ..)
-            | Frame::Refused(space, ..) => *space,
+            | Frame::Refused(space, ..)
+            | Frame::Whole(space, ..)
+            | Frame::Parts(space, _) => *space,
         })
     }
 
@@ -114,6 +122,13 @@ impl Frame {
             Frame::Refused(space, log, seq, why) => {
                 writer.u8(8).fixed(&space.0).fixed(&log.0).number(*seq).text(why);
             }
+            Frame::Whole(space, log, places) => {
+                writer.u8(20).fixed(&space.0).fixed(&log.0).number(places.len() as u64);
+                for seq in places {
+                    writer.number(*seq);
+                }
+            }
+            Frame::Parts(space, entries) => list(writer.u8(21).fixed(&space.0), entries),
         }
         writer.finish()
     }
@@ -152,6 +167,8 @@ impl Frame {
                 many(&mut reader, MAX_ASKED, |reader| Ok((reader.number()?, reader.bytes(MAX_HEADER)?.to_vec())))?,
             ),
             8 => Frame::Refused(space, key(&mut reader)?, reader.number()?, reader.text(64)?.to_owned()),
+            20 => Frame::Whole(space, key(&mut reader)?, many(&mut reader, MAX_ASKED, |reader| reader.number())?),
+            21 => Frame::Parts(space, many(&mut reader, MAX_ASKED, raw)?),
             _ => return Err(CodecError::Tag),
         };
         reader.end()?;
@@ -196,7 +213,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_decodes_encodes_to_the_same_bytes(tag in 0..10u8, bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn what_decodes_encodes_to_the_same_bytes(tag in 0..24u8, bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let bytes = [vec![tag], bytes].concat();
             if let Ok(frame) = Frame::decode(&bytes) {
                 prop_assert_eq!(frame.encode(), bytes);
@@ -216,6 +233,8 @@ mod tests {
             Frame::Ask(space, log, vec![1, 2, 3]),
             Frame::Tell(space, log, vec![(1, vec![7; 100])]),
             Frame::Refused(space, log, 7, "wrong-prev".into()),
+            Frame::Whole(space, log, vec![1, 9]),
+            Frame::Parts(space, vec![vec![5; 300]]),
         ] {
             assert_eq!(Frame::decode(&frame.encode()), Ok(frame));
         }

@@ -465,7 +465,9 @@ fn deps_on_entries_nobody_has_block_nobody() {
     for_each_seed(2, 50, |seed| {
         let (mut story, hostile) = with_hostile_member(seed, Role::Writer)?;
         let deps = vec![Dep { log: PublicKey([1; 32]), seq: u64::MAX, hash: [0; 32] }; 64];
-        let entry = hostile.entry(hostile.tip(), Kind::Op, b"?", deps);
+        let tip = hostile.tip();
+        let body = hostile.sealed(tip, b"?").body().to_vec();
+        let entry = hostile.entry(tip, Kind::Op, &body, deps);
         hostile.push(&mut story.world, VICTIM, &[entry.raw()]);
         unharmed(&mut story)
     });

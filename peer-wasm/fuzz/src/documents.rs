@@ -1,7 +1,9 @@
 //! What the tree is made of: opened bodies of ops, rows of the tree; and invite tickets.
 
 use crate::laws::{magnitude, mark, same};
-use kith_core::document::{Leaf, Op, Ops, Register, ViewRow};
+use kith_core::document::redaction;
+use kith_core::document::{Leaf, Op, Register, ViewRow};
+use kith_core::identity::PublicKey;
 use kith_core::path::Path;
 use kith_core::version::Agent;
 
@@ -17,29 +19,40 @@ fn leaves() -> Vec<Leaf> {
 /// Pieces of JSON that readers disagree about.
 pub(crate) const OPS_WORDS: &[&str] = &["\\ud800", "1e999", "{}", "[", "\"", "-0", "a\0", "$space\0name\0"];
 
-pub(crate) fn ops(data: &[u8]) -> u64 {
-    let ops = match Ops::decode(data) {
+pub(crate) fn op(data: &[u8]) -> u64 {
+    let op = match Op::decode(data) {
         Err(error) => return mark(&error),
-        Ok(ops) => ops,
+        Ok(op) => op,
     };
-    same("ops have one encoding", &ops.encode().as_slice(), &data);
-    for op in &ops.list {
-        if let Leaf::Json(text) = &op.leaf {
-            let json: Result<serde_json::Value, _> = serde_json::from_slice(text);
-            assert!(json.is_ok(), "a leaf that was taken in cannot be read: {json:?}");
-            assert!(json.is_ok_and(|json| !json.is_object()), "an object hides in a leaf");
-        }
+    same("ops have one encoding", &op.encode().as_slice(), &data);
+    if let Leaf::Json(text) = &op.leaf {
+        let json: Result<serde_json::Value, _> = serde_json::from_slice(text);
+        assert!(json.is_ok(), "a leaf that was taken in cannot be read: {json:?}");
+        assert!(json.is_ok_and(|json| !json.is_object()), "an object hides in a leaf");
     }
-    magnitude(ops.list.len())
+    magnitude(op.path.len())
 }
 
-pub(crate) fn ops_seeds() -> Vec<Vec<u8>> {
-    let list = leaves().into_iter().enumerate().filter_map(|(number, leaf)| {
+pub(crate) fn op_seeds() -> Vec<Vec<u8>> {
+    let ops = leaves().into_iter().enumerate().filter_map(|(number, leaf)| {
         Some(Op { path: Path::new(["notes".to_owned(), number.to_string()]).ok()?, leaf })
     });
-    let ops = Ops { clock: 1 << 56, id: "my-write".to_owned(), list: list.collect() };
-    let named = Ops { clock: 0, id: String::new(), list: vec![Op::name("Trip")] };
-    vec![ops.encode(), named.encode()]
+    ops.chain([Op::name("Trip")]).map(|op| op.encode()).collect()
+}
+
+pub(crate) fn redaction(data: &[u8]) -> u64 {
+    match redaction::decode(data) {
+        Err(error) => mark(&error),
+        Ok(targets) => {
+            same("a list has one encoding", &redaction::encode(&targets).as_slice(), &data);
+            magnitude(targets.len())
+        }
+    }
+}
+
+pub(crate) fn redaction_seeds() -> Vec<Vec<u8>> {
+    let target = |log, seq| redaction::Target { log: PublicKey([log; 32]), seq, parts: vec![0, 3, 700] };
+    vec![redaction::encode(&[target(1, 4), target(1, 300), target(2, 0)]), redaction::encode(&[])]
 }
 
 pub(crate) fn view_row(data: &[u8]) -> u64 {

@@ -26,6 +26,8 @@ pub(crate) fn frame_seeds() -> Vec<Vec<u8>> {
         Frame::Ask(space, log, vec![1, 200, 3]),
         Frame::Tell(space, log, vec![(1, vec![7; 30])]),
         Frame::Refused(space, log, 7, "wrong-prev".into()),
+        Frame::Whole(space, log, vec![1, 300]),
+        Frame::Parts(space, vec![vec![5; 40]]),
     ];
     frames.iter().map(Frame::encode).collect()
 }

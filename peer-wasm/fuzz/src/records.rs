@@ -4,11 +4,13 @@ use crate::laws::{magnitude, mark, same};
 use kith_core::api::Role;
 use kith_core::authority::{Authority, Record};
 use kith_core::codec::{Reader, Writer};
+use kith_core::document::Opened;
 use kith_core::entropy::Entropy;
 use kith_core::entry::{Dep, Entry, ForkProof, Kind, Tip, verify_run};
 use kith_core::epoch::{EpochKey, Wrap, WrapKey};
 use kith_core::identity::{PublicKey, SecretKey};
 use kith_core::records::{Device, Epoch, Genesis, Grant};
+use kith_core::sealed;
 
 const SPACE: [u8; 32] = [9; 32];
 
@@ -72,8 +74,12 @@ fn run_of(seed: u8, bodies: &[&[u8]]) -> Vec<Entry> {
     let mut tip = Tip::EMPTY;
     let mut run = Vec::new();
     for body in bodies {
+        let mut entropy = Entropy::new(&[8; 32]);
+        let epoch = EpochKey::new([3; 32]);
+        let body =
+            sealed::seal(&epoch, &space(), &key(seed).public(), tip.len, b"head", &[body.to_vec()], &mut entropy);
         let deps = vec![Dep { log: key(7).public(), seq: tip.len, hash: [4; 32] }];
-        let entry = Entry::sign(&key(seed), space(), tip, Kind::Op, Some([1; 16]), deps, body);
+        let entry = Entry::sign(&key(seed), space(), tip, Kind::Op, Some([1; 16]), deps, &body);
         tip = Tip { len: tip.len + 1, hash: entry.hash() };
         run.push((*entry).clone());
     }
@@ -169,12 +175,25 @@ pub(crate) fn fork_proof_seeds() -> Vec<Vec<u8>> {
 }
 
 pub(crate) fn sealed(data: &[u8]) -> u64 {
-    let opened = EpochKey::new([3; 32]).open(&space(), &key(1).public(), 4, data);
-    mark(&opened.map(|body| magnitude(body.len())))
+    let body = match sealed::Body::decode(data) {
+        Err(error) => return mark(&error),
+        Ok(body) => body,
+    };
+    same("a body has one encoding", &body.encode().as_slice(), &data);
+    let hollow = body.without(&[0, 2]);
+    same("redaction leaves the hash", &hollow.hash(), &body.hash());
+    same("redaction leaves the length", &hollow.whole_len(), &body.whole_len());
+    same("what is redacted reads", &sealed::Body::decode(&hollow.encode()).as_ref(), &Ok(&hollow));
+    let opened = sealed::open(&EpochKey::new([3; 32]), &space(), &key(1).public(), 4, data);
+    mark(&(magnitude(body.parts().len()), body.is_hollow(), opened.map(|body| Opened::read(&body).is_ok())))
 }
 
 pub(crate) fn sealed_seeds() -> Vec<Vec<u8>> {
     let mut entropy = Entropy::new(&[2; 32]);
-    let body = b"a body to be sealed";
-    vec![EpochKey::new([3; 32]).seal(&space(), &key(1).public(), 4, body, &mut entropy), vec![0; 40]]
+    let parts = [b"a part to be sealed".to_vec(), Vec::new(), b"and another".to_vec()];
+    let (epoch, log) = (EpochKey::new([3; 32]), key(1).public());
+    let body = sealed::seal(&epoch, &space(), &log, 4, b"head", &parts, &mut entropy);
+    let hollow =
+        |gone: &[usize]| sealed::Body::decode(&body).map(|body| body.without(gone).encode()).unwrap_or_default();
+    vec![hollow(&[1]), hollow(&[0, 1, 2]), body.clone(), vec![0; 40]]
 }

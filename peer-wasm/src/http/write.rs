@@ -8,6 +8,7 @@ use super::message::Fields;
 use super::patches::{self, HTTP_PATCHES};
 use super::problem::{Checked, Kind, Problem};
 use super::route::{COUNTER_PATCH, SET_PATCH, accept_patch};
+use super::url::Url;
 use super::versions;
 use kith_core::api::{Body, Change, Manner, Merge, Request, Role, SpaceRef};
 use kith_core::path::Path;
@@ -17,7 +18,14 @@ const MERGE_PATCH: &str = "application/merge-patch+json";
 const JSON_PATCH: &str = "application/json-patch+json";
 
 /// A change of the value at a path.
-pub(super) fn change(method: &str, space: SpaceRef, path: Path, fields: &Fields, body: Vec<u8>) -> Checked<Request> {
+pub(super) fn change(
+    method: &str,
+    url: &Url,
+    space: SpaceRef,
+    path: Path,
+    fields: &Fields,
+    body: Vec<u8>,
+) -> Checked<Request> {
     let merge = merge_type(fields)?;
     check_encoding(fields)?;
     let conditions = conditions::read(fields)?;
@@ -27,13 +35,17 @@ pub(super) fn change(method: &str, space: SpaceRef, path: Path, fields: &Fields,
         Some(text) => Some(versions::readable(versions::read_strings("parents", text)?)),
         None => None,
     };
+    let purge = url.flag("purge")?;
+    if purge && method == "PATCH" {
+        return Err(Problem::parameter("purge", "goes with PUT and DELETE, which replace everything at the path"));
+    }
     let change = match method {
         "PUT" => put(&path, fields, body)?,
         "PATCH" => patch(fields, &body)?,
         _ => delete(fields)?,
     };
     let merge = if method == "DELETE" { None } else { merge };
-    Ok(Request::Write { space, path, change, conditions, manner: Manner { merge, seen }, id })
+    Ok(Request::Write { space, path, change, conditions, manner: Manner { merge, seen }, id, purge })
 }
 
 fn put(path: &Path, fields: &Fields, body: Vec<u8>) -> Checked<Change> {

@@ -1,17 +1,24 @@
 //! What an op entry says once its body is open.
 //!
 //! ```text
-//! ops = 0x01 ‖ clock (8 bytes, big-endian) ‖ write id (text) ‖ count ‖ (path key (bytes) ‖ leaf)*
+//! head = 0x01 ‖ clock (8 bytes, big-endian) ‖ write id (text)
+//! part = path key (bytes) ‖ leaf, or what is redacted (see [`redaction`](super::redaction))
 //! leaf = 0 (deleted) | 1 (object) | 2 ‖ JSON text (bytes) | 3 ‖ media type (text) ‖ content (bytes)
 //!      | tag from 4 on ‖ what it says (bytes), see [`kind`](super::kind)
 //! ```
 //! What a tag says has its length in front, so a peer that does not know the tag keeps the op and passes it on.
+//! Each part stands or falls alone: one that cannot be read, or was redacted, takes nothing from the others.
 
 use super::kind::{Act, list, tag};
+use super::redaction::{self, Target};
 use super::row::Register;
 use crate::codec::{CodecError, Reader, Writer};
+use crate::entropy::Entropy;
 use crate::entry::MAX_BODY;
+use crate::epoch::EpochKey;
+use crate::identity::PublicKey;
 use crate::path::{MAX_PATH_BYTES, Path};
+use crate::sealed;
 use crate::version::Agent;
 
 /// The most ops in one entry.
@@ -101,7 +108,7 @@ pub struct Op {
     pub leaf: Leaf,
 }
 
-/// The opened body of an op entry.
+/// What an op entry says, to be sealed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ops {
     /// When, by the author's hybrid logical clock.
@@ -123,57 +130,127 @@ impl Op {
     }
 }
 
-impl Ops {
-    /// The body, to be sealed.
+impl Op {
+    /// The op as a part of a body.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::new();
-        writer.u8(1).fixed(&self.clock.to_be_bytes()).text(&self.id).number(self.list.len() as u64);
-        for op in &self.list {
-            writer.bytes(&op.path.to_key());
-            op.leaf.encode(&mut writer);
-        }
+        writer.bytes(&self.path.to_key());
+        self.leaf.encode(&mut writer);
         writer.finish()
     }
 
-    /// Reads an opened body: paths must be paths, none twice; the top of a space holds an object; JSON must be JSON.
-    pub fn decode(body: &[u8]) -> Result<Ops, CodecError> {
-        let mut reader = Reader::new(body);
-        if reader.u8()? != 1 {
+    /// Reads a part: a path must be a path; the top of a space holds an object; JSON must be JSON.
+    pub fn decode(part: &[u8]) -> Result<Op, CodecError> {
+        let mut reader = Reader::new(part);
+        let key = reader.bytes(MAX_PATH_BYTES)?;
+        let path = if key == NAME_KEY { Some(Path::space_name()) } else { Path::from_key(key) };
+        let path = path.or_else(|| Path::policy_from_key(key)).ok_or(CodecError::Tag)?;
+        let leaf = Leaf::decode(&mut reader)?;
+        let fits = match &leaf {
+            Leaf::Json(text) => !path.is_empty() && is_leaf_json(text),
+            Leaf::Bytes { .. } => !path.is_empty(),
+            Leaf::Object | Leaf::Deleted => true,
+            Leaf::Kind { tag, body } => says_something(&path, *tag, body)?,
+        };
+        if !fits {
             return Err(CodecError::Tag);
         }
-        let clock = u64::from_be_bytes(reader.fixed()?);
-        let id = reader.text(MAX_WRITE_ID)?.to_owned();
-        let count = reader.size(MAX_OPS)?;
-        let mut list: Vec<Op> = Vec::new();
-        let mut seen = std::collections::HashSet::new();
-        for _ in 0..count {
-            let key = reader.bytes(MAX_PATH_BYTES)?;
-            let path = if key == NAME_KEY { Some(Path::space_name()) } else { Path::from_key(key) };
-            let path = path.or_else(|| Path::policy_from_key(key));
-            let path = path.ok_or(CodecError::Tag)?;
-            let leaf = Leaf::decode(&mut reader)?;
-            let fits = match &leaf {
-                Leaf::Json(text) => !path.is_empty() && is_leaf_json(text),
-                Leaf::Bytes { .. } => !path.is_empty(),
-                Leaf::Object | Leaf::Deleted => true,
-                Leaf::Kind { tag, body } => says_something(&path, *tag, body)?,
-            };
-            if !fits || !seen.insert(key) {
-                return Err(CodecError::Tag);
-            }
-            list.push(Op { path, leaf });
-        }
         reader.end()?;
-        Ok(Ops { clock, id, list })
+        Ok(Op { path, leaf })
+    }
+}
+
+impl Ops {
+    fn head(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.u8(1).fixed(&self.clock.to_be_bytes()).text(&self.id).finish()
+    }
+
+    /// The most bytes the body can come to, sealed.
+    pub fn weight(&self) -> usize {
+        let parts = self.list.iter().map(|op| op.encode().len());
+        sealed::weight(self.head().len() + sealed::HEAD_SEAL, parts)
+    }
+
+    /// The body of the entry at `seq` of `log`, sealed; after the ops come lists of what is redacted.
+    pub fn seal(
+        &self,
+        redactions: &[Vec<Target>],
+        epoch: &EpochKey,
+        space: &PublicKey,
+        log: &PublicKey,
+        seq: u64,
+        entropy: &mut Entropy,
+    ) -> Vec<u8> {
+        let ops = self.list.iter().map(Op::encode);
+        let parts: Vec<Vec<u8>> = ops.chain(redactions.iter().map(|list| redaction::encode(list))).collect();
+        sealed::seal(epoch, space, log, seq, &self.head(), &parts, entropy)
     }
 
     /// The ops as items to apply.
     pub fn into_items(self, agent: Agent, seq: u64) -> Vec<Item> {
         let clock = self.clock;
-        self.list
-            .into_iter()
-            .map(|op| Item { path: op.path, register: Register { clock, agent, seq, leaf: op.leaf } })
-            .collect()
+        self.list.into_iter().map(|op| op.into_item(clock, agent, seq)).collect()
+    }
+}
+
+impl Op {
+    fn into_item(self, clock: u64, agent: Agent, seq: u64) -> Item {
+        Item { path: self.path, register: Register { clock, agent, seq, leaf: self.leaf } }
+    }
+}
+
+/// The opened body of an op entry as received: some of what it said may be gone.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Opened {
+    /// When, by the author's hybrid logical clock.
+    pub clock: u64,
+    /// The writer's own id for this write; empty if it gave none.
+    pub id: String,
+    /// The changes by part; nothing where a part is redacted, is a list of what is redacted, or says nothing readable.
+    pub list: Vec<Option<Op>>,
+    /// The parts whose bytes are gone.
+    pub redacted: Vec<usize>,
+    /// What the entry wants redacted elsewhere.
+    pub redactions: Vec<Target>,
+}
+
+impl Opened {
+    /// Opens the body of the op at `seq` of `log`; `None` if it was not sealed so or its head cannot be read.
+    pub fn open(epoch: &EpochKey, space: &PublicKey, log: &PublicKey, seq: u64, body: &[u8]) -> Option<Opened> {
+        Opened::read(&sealed::open(epoch, space, log, seq, body)?).ok()
+    }
+
+    /// Reads what was opened.
+    pub fn read(body: &sealed::Opened) -> Result<Opened, CodecError> {
+        let mut reader = Reader::new(&body.head);
+        if reader.u8()? != 1 {
+            return Err(CodecError::Tag);
+        }
+        let clock = u64::from_be_bytes(reader.fixed()?);
+        let id = reader.text(MAX_WRITE_ID)?.to_owned();
+        reader.end()?;
+        let mut opened = Opened { clock, id, ..Opened::default() };
+        for (index, part) in body.parts.iter().enumerate() {
+            let Some(part) = part else {
+                opened.redacted.push(index);
+                opened.list.push(None);
+                continue;
+            };
+            if redaction::is_one(part) {
+                opened.redactions.extend(redaction::decode(part).unwrap_or_default());
+                opened.list.push(None);
+            } else {
+                opened.list.push(Op::decode(part).ok());
+            }
+        }
+        Ok(opened)
+    }
+
+    /// The ops as items to apply.
+    pub fn into_items(self, agent: Agent, seq: u64) -> Vec<Item> {
+        let clock = self.clock;
+        self.list.into_iter().flatten().map(|op| op.into_item(clock, agent, seq)).collect()
     }
 }
 

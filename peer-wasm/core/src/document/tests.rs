@@ -244,8 +244,8 @@ proptest! {
 
     #[test]
     fn ops_that_decode_encode_to_the_same_bytes(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
-        if let Ok(ops) = Ops::decode(&bytes) {
-            prop_assert_eq!(ops.encode(), bytes);
+        if let Ok(op) = Op::decode(&bytes) {
+            prop_assert_eq!(op.encode(), bytes);
         }
     }
 }

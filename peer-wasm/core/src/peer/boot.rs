@@ -4,6 +4,7 @@ use super::commit::{Effect, Unit};
 use super::rows::{self, SpaceRow};
 use super::space::Space;
 use super::{Done, Job, Keys, Output, Peer};
+use crate::document::redaction::Target;
 use crate::document::{Op, Ops};
 use crate::entry::{Entry, Kind, Verified};
 use crate::epoch::{EpochKey, Wrap, WrapKey};
@@ -197,10 +198,23 @@ impl Peer {
         epoch: &EpochKey,
         ops: &Ops,
     ) -> u64 {
+        self.author_redacting(space, draft, own, epoch, ops, &[])
+    }
+
+    /// Like [`Peer::author_ops`], with lists of what is to be redacted.
+    pub(super) fn author_redacting(
+        &mut self,
+        space: &mut Space,
+        draft: &mut Draft,
+        own: u32,
+        epoch: &EpochKey,
+        ops: &Ops,
+        redactions: &[Vec<Target>],
+    ) -> u64 {
         let deps = self.dependencies(space, own);
         let (Some(keys), Some(log)) = (&self.keys, space.logs.get(own as usize)) else { return 0 };
         let (key, seq) = (keys.device.public(), log.tip.len);
-        let sealed = epoch.seal(&space.row.key, &key, seq, &ops.encode(), &mut self.entropy);
+        let sealed = ops.seal(redactions, epoch, &space.row.key, &key, seq, &mut self.entropy);
         let entry = Entry::sign(&keys.device, space.row.key, log.tip, Kind::Op, Some(epoch.id()), deps, &sealed);
         draft.entry(space, own, &entry);
         if let Some(log) = space.log_mut(own) {

@@ -202,6 +202,7 @@ impl Peer {
         self.preparing.clear();
         self.asked_about.clear();
         self.proofs.clear();
+        self.seeking.clear();
         self.space_rows.clear();
         self.keys = None;
         self.booted = false;

@@ -84,6 +84,8 @@ impl Peer {
             self.dials.next = self.now + LOOK;
             self.dial_members();
             self.retry_held();
+            self.collect_again();
+            self.seek_missing();
             self.give_up_waiting();
             self.repeat();
         }

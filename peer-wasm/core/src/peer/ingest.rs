@@ -87,6 +87,13 @@ impl Peer {
                 return Err(Miss);
             }
         };
+        let settled = match self.settle(number, &prepared, &applied, lens) {
+            Ok(settled) => settled,
+            Err(Miss) => {
+                self.preparing.insert((id, number), prepared);
+                return Err(Miss);
+            }
+        };
         let forks = self.spaces.get(&number).map_or(0, |space| space.forks.len());
         if forks != prepared.forks || prepared.runs.iter().any(|run| self.tip(number, &run.log) != run.tip) {
             // A fork became known meanwhile: what was judged then may not stand now.
@@ -104,7 +111,9 @@ impl Peer {
             draft.space(&space);
         }
         let mut behind = false;
-        for run in prepared.runs {
+        let has_work = settled.has_work;
+        for mut run in prepared.runs {
+            settled.hollow(&mut run.entries);
             let number_of_log = space.number_of(run.log);
             store_run(&mut space, &mut draft, number_of_log, &run.entries);
             self.progress(number, run.log, run.tip.len + run.entries.len() as u64);
@@ -131,6 +140,10 @@ impl Peer {
             }
         }
         let changed = space.merged(applied, &mut draft);
+        settled.books.finish(&mut space.gone, &mut draft.batch);
+        if has_work {
+            space.gone.cursor = None;
+        }
         self.check_joined(&mut space, &mut draft);
         draft.batch.durability = Durability::Relaxed;
         let batch = draft.finish(&mut space);
@@ -140,6 +153,9 @@ impl Peer {
         let mut effects = vec![Effect::Changed(number, changed)];
         if authority_changed || keys_changed {
             effects.push(Effect::Authority(number));
+        }
+        if has_work {
+            effects.push(Effect::Start(Job::Collect(number)));
         }
         if behind && keys_changed {
             effects.push(Effect::Start(Job::Replay(number)));

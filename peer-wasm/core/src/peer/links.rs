@@ -276,6 +276,8 @@ impl Peer {
                 // Do not send that log again on this link until the other side says where it stands.
                 session.serving.retain(|(serving, _)| *serving != log);
             }
+            Frame::Whole(_, log, places) => self.whole_asked(id, number, log, places),
+            Frame::Parts(_, entries) => self.parts_came(id, number, &entries),
             Frame::Open(_) => {}
         }
         if new {

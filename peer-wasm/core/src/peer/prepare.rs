@@ -7,6 +7,7 @@ use super::{LinkId, Peer};
 use crate::api::Role;
 use crate::authority::{Authority, AuthorityError, Record};
 use crate::clock::Clock;
+use crate::document::redaction::Target;
 use crate::document::{self, Item};
 use crate::entry::{Entry, EntryError, ForkProof, Kind, Tip, Verified, verify_run};
 use crate::epoch::{EpochKey, WrapKey};
@@ -32,6 +33,8 @@ pub(super) struct PreparedRun {
     /// How many of the entries the items cover: all, unless a key is missing.
     pub(super) opened: u64,
     pub(super) clock: u64,
+    /// What the opened entries want redacted, by place.
+    pub(super) redactions: Vec<(u64, Vec<Target>)>,
 }
 
 /// Why part of a frame was not taken.
@@ -159,6 +162,7 @@ impl Peer {
         // What the ops say, as far as their keys are here.
         let agent = Agent::of(&log.0);
         let mut items = Vec::new();
+        let mut redactions = Vec::new();
         let mut opened = 0;
         let mut clock = 0;
         let contiguous = known.is_none_or(|log| log.applied == log.tip.len);
@@ -172,14 +176,17 @@ impl Peer {
                     open = false;
                     continue;
                 };
-                let body = key.open(&space.row.key, &log, entry.header.seq, entry.body());
-                if let Some(ops) = body.and_then(|body| document::Ops::decode(&body).ok()) {
+                if let Some(mut ops) = document::Opened::open(key, &space.row.key, &log, entry.header.seq, entry.body())
+                {
                     if Clock(ops.clock).check(self.now).is_err() {
                         stop = Some((index, "future-clock", Then::Hold));
                         break;
                     }
                     clock = clock.max(ops.clock);
                     if open {
+                        if !ops.redactions.is_empty() {
+                            redactions.push((entry.header.seq, std::mem::take(&mut ops.redactions)));
+                        }
                         items.extend(ops.into_items(agent, entry.header.seq));
                     }
                 }
@@ -203,6 +210,7 @@ impl Peer {
             opened = opened.min(entries.len() as u64);
             let keep = tip.len + entries.len() as u64;
             items.retain(|item: &Item| item.register.seq < keep);
+            redactions.retain(|(seq, _)| *seq < keep);
             problem = Some((why, then));
         }
         let authority = scratch.as_ref().unwrap_or(&space.authority);
@@ -222,7 +230,7 @@ impl Peer {
         if !entries.is_empty() {
             prepared.epochs.extend(fresh);
             prepared.items.extend(items);
-            prepared.runs.push(PreparedRun { log, tip, entries, opened, clock });
+            prepared.runs.push(PreparedRun { log, tip, entries, opened, clock, redactions });
         }
         problem.map_or(Ok(()), Err)
     }

@@ -4,7 +4,7 @@ use super::rows;
 use super::space::{READ_RUN, Space, read_entries};
 use super::{Peer, write};
 use crate::api::{Body, ChangeItem, Facts, ListQuery, Merge, Refusal, Reply};
-use crate::document::{self, Held, Leaf, Located, Ops, kind};
+use crate::document::{self, Held, Leaf, Located, Opened, kind};
 use crate::entry::{Kind, Verified};
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
@@ -124,7 +124,9 @@ impl Peer {
                     at = last.header.seq + 1;
                     for entry in &entries {
                         for item in self.changes_of(space, entry) {
+                            // What was redacted still counts, so that cursors keep their meaning.
                             op += 1;
+                            let Some(item) = item else { continue };
                             let cursor = Cursor { arrival, op };
                             if cursor <= from {
                                 continue;
@@ -143,7 +145,8 @@ impl Peer {
         Ok(Ok((items, next.to_string())))
     }
 
-    fn changes_of(&self, space: &Space, entry: &Verified) -> Vec<ChangeItem> {
+    /// What the feed shows of an entry, by part; nothing where a part is gone or says nothing programs may see.
+    fn changes_of(&self, space: &Space, entry: &Verified) -> Vec<Option<ChangeItem>> {
         let Some(ops) = open_ops(space, entry) else { return Vec::new() };
         let log = entry.header.log;
         let author = space.authority.device(&log).map_or_else(|| log.did(), |device| device.identity.did());
@@ -151,10 +154,12 @@ impl Peer {
         let time = crate::clock::Clock(ops.clock).millis();
         ops.list
             .into_iter()
-            .filter(|op| !op.path.is_reserved())
+            .map(|op| op.filter(|op| !op.path.is_reserved()))
             .map(|op| {
-                let (path, kind, merge) = said(op.path, &op.leaf);
-                ChangeItem { cursor: String::new(), path, kind, merge, version, author: author.clone(), time }
+                op.map(|op| {
+                    let (path, kind, merge) = said(op.path, &op.leaf);
+                    ChangeItem { cursor: String::new(), path, kind, merge, version, author: author.clone(), time }
+                })
             })
             .collect()
     }
@@ -181,13 +186,12 @@ fn said(path: Path, leaf: &Leaf) -> (Path, &'static str, Option<&'static str>) {
 }
 
 /// The ops in an entry; `None` if it holds none or they cannot be opened or read.
-pub(super) fn open_ops(space: &Space, entry: &Verified) -> Option<Ops> {
+pub(super) fn open_ops(space: &Space, entry: &Verified) -> Option<Opened> {
     if entry.header.kind != Kind::Op {
         return None;
     }
     let epoch = space.epoch(&entry.header.epoch?)?;
-    let body = epoch.open(&space.row.key, &entry.header.log, entry.header.seq, entry.body())?;
-    Ops::decode(&body).ok()
+    Opened::open(epoch, &space.row.key, &entry.header.log, entry.header.seq, entry.body())
 }
 
 /// A place in the feed: after `op` ops of an arrival.

@@ -2,9 +2,10 @@
 
 use super::boot::Draft;
 use super::commit::{Effect, Unit};
+use super::gone::Books;
 use super::read::open_ops;
 use super::space::{READ_RUN, read_entries};
-use super::{Done, Peer, rows};
+use super::{Done, Job, Peer, rows};
 use crate::document;
 use crate::entry::Kind;
 use crate::lens::{Lens, Miss};
@@ -29,6 +30,7 @@ impl Peer {
             let count = READ_RUN.min(state.tip.len - state.applied);
             let entries = read_entries(lens, number, log, state.applied, count)?;
             let mut items = Vec::new();
+            let mut targets = Vec::new();
             let mut opened = 0;
             for entry in &entries {
                 let key_is_missing =
@@ -37,14 +39,22 @@ impl Peer {
                     break;
                 }
                 opened += 1;
-                if let Some(ops) = open_ops(space, entry) {
+                if let Some(mut ops) = open_ops(space, entry) {
+                    targets.append(&mut ops.redactions);
                     items.extend(ops.into_items(Agent::of(&state.key.0), entry.header.seq));
                 }
             }
             if opened == 0 {
                 continue;
             }
-            let applied = document::apply(lens, number, &items)?;
+            let applied = document::apply(lens, number, &items);
+            let mut books = Books::new(lens, number);
+            books.want(targets.iter().map(|target| (target.log, target.seq)))?;
+            let mut has_work = false;
+            for target in &targets {
+                has_work |= books.name(target)?;
+            }
+            let applied = applied?;
             let Some(mut space) = self.spaces.remove(&number) else { return Ok(Done::Nothing) };
             let mut draft = Draft::default();
             if let Some(log) = space.log_mut(log) {
@@ -56,9 +66,15 @@ impl Peer {
             let known = space.announced.get(&log).copied().unwrap_or(0).clamp(from, from + opened);
             draft.arrived(log, known, from + opened - known);
             let changed = space.merged(applied, &mut draft);
+            books.finish(&mut space.gone, &mut draft.batch);
             let batch = draft.finish(&mut space);
+            let mut effects = vec![Effect::Changed(number, changed)];
+            if has_work {
+                space.gone.cursor = None;
+                effects.push(Effect::Start(Job::Collect(number)));
+            }
             self.spaces.insert(number, space);
-            return Ok(Done::WriteAndAgain(Unit { batch, effects: vec![Effect::Changed(number, changed)] }));
+            return Ok(Done::WriteAndAgain(Unit { batch, effects }));
         }
         if space.rebuilding {
             if let Some(space) = self.spaces.get_mut(&number) {

@@ -37,8 +37,9 @@ impl Peer {
             Request::Invite { space, role, app, origin } => {
                 return self.make_invite(id, space, *role, app, origin, lens);
             }
-            Request::Write { space, path, change, conditions, manner, id: write_id } => {
-                return self.write_value(id, space, path, change, conditions, manner, write_id.as_deref(), lens);
+            Request::Write { space, path, change, conditions, manner, id: write_id, purge } => {
+                let write_id = write_id.as_deref();
+                return self.write_value(id, space, path, change, conditions, manner, write_id, *purge, lens);
             }
             Request::Subscribe(target) => return self.subscribe(id, target, lens),
             Request::Invites { space } => match self.readable(space, lens)? {

@@ -1,6 +1,7 @@
 //! What a peer holds in memory of a space in use: logs, members, keys. All of it can be read back from rows.
 
 use super::boot::Draft;
+use super::gone::Gone;
 use super::rows::{self, HeadKey, HeadRow, IssuedRow, SpaceRow};
 use crate::authority::{Authority, Record};
 use crate::codec::Reader;
@@ -62,6 +63,8 @@ pub(super) struct Space {
     pub(super) announced: BTreeMap<u32, u64>,
     /// How values are merged where their writers do not say.
     pub(super) policies: Policies,
+    /// What is to be redacted, and what is missing.
+    pub(super) gone: Gone,
 }
 
 impl Space {
@@ -81,6 +84,7 @@ impl Space {
             rebuilding: false,
             announced: BTreeMap::new(),
             policies: Policies::default(),
+            gone: Gone::default(),
         }
     }
 
@@ -88,10 +92,12 @@ impl Space {
     pub(super) fn load(lens: &Lens<'_>, number: u32, row: SpaceRow) -> Result<Space, Miss> {
         let heads = lens.scan(Table::Head, &rows::head_prefix(number), usize::MAX / 2, false);
         let arrivals = KeyRange::prefix(&number.to_be_bytes());
+        let gone = Gone::load(lens, number);
         let last = lens.scan(Table::Arrival, &arrivals, 1, true)?;
         let mut space = Space::new(number, row);
         space.arrivals =
             last.first().and_then(|(key, _)| Some(u64::from_be_bytes(key.get(4..)?.try_into().ok()?) + 1)).unwrap_or(0);
+        space.gone = gone?;
         for (key, value) in heads? {
             match rows::read_head_key(&key) {
                 Some(HeadKey::Log(log)) => {

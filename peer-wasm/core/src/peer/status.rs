@@ -68,6 +68,8 @@ impl Peer {
                     let own = self.own_log(space).and_then(|log| space.logs.get(log as usize));
                     let stored = space.acks.values().copied().max().unwrap_or(0);
                     let pending = own.map_or(0, |log| log.tip.len.saturating_sub(stored));
+                    members.insert("collecting".into(), space.collecting().into());
+                    members.insert("missing".into(), space.gone.missing.into());
                     members.insert("entries".into(), space.entries().into());
                     members.insert("members".into(), (others + 1).into());
                     members.insert("pending".into(), if others == 0 { 0 } else { pending }.into());

@@ -2,19 +2,17 @@
 
 use super::boot::Draft;
 use super::commit::{Effect, Unit};
-use super::{Done, Peer};
+use super::gone::MAX_RULES;
+use super::{Done, Job, Peer};
 use crate::api::{
     Body, Change, Facts, Manner, Merge, Preconditions, Refusal, Reply, RequestId, Role, SpaceRef, SyncStatus,
 };
-use crate::document::{self, Held, Located, MAX_WRITE_ID, Ops, Wish};
+use crate::document::{self, Held, Located, MAX_WRITE_ID, Ops, Planned, Wish};
 use crate::entry::MAX_BODY;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
-use crate::rows::{Durability, Table};
+use crate::rows::{Batch, Durability, Table};
 use crate::version::{Agent, Version, etag};
-
-/// Bytes a seal adds to a body, with room to spare.
-const SEAL: usize = 64;
 
 impl Peer {
     #[allow(clippy::too_many_arguments, reason = "the fields of one request")]
@@ -27,6 +25,7 @@ impl Peer {
         conditions: &Preconditions,
         manner: &Manner,
         write_id: Option<&str>,
+        purge: bool,
         lens: &Lens<'_>,
     ) -> Result<Done, Miss> {
         let refuse = |refusal| Ok(Done::Write(Unit::reply(id, Reply::Refused(refusal))));
@@ -61,8 +60,13 @@ impl Peer {
         let policies = self.spaces.get(&number).map(|space| space.policies.clone()).unwrap_or_default();
         let planned = match document::plan(path, &located, change, Wish { manner, policies: &policies }) {
             Ok(planned) => planned,
+            // Nothing is there now, but something may have been.
+            Err(Refusal::NotFound) if purge => Planned { ops: Vec::new(), existed: false, deleted: true },
             Err(refusal) => return refuse(refusal),
         };
+        if planned.ops.is_empty() && purge {
+            return Ok(self.purge_only(id, number, path, planned.deleted, (before, held)));
+        }
         if planned.ops.is_empty() {
             let reply = self.written(number, false, planned.deleted, before, held);
             return Ok(Done::Write(Unit::reply(id, reply)));
@@ -79,15 +83,17 @@ impl Peer {
         let mut hlc = self.hlc.clone();
         let ops = Ops { clock: hlc.now(self.now).0, id: write_id.unwrap_or_default().to_owned(), list: planned.ops };
         // The value fits, but its paths are part of the entry too.
-        let body = ops.encode().len();
-        if body > MAX_BODY - SEAL {
+        if ops.weight() > MAX_BODY {
             let what = "The change with the paths it touches".to_owned();
-            return refuse(Refusal::TooLarge { what, limit: (MAX_BODY - SEAL) as u64, listing: None });
+            return refuse(Refusal::TooLarge { what, limit: MAX_BODY as u64, listing: None });
         }
         let items = ops.clone().into_items(version.agent, seq);
         let applied = document::apply(lens, number, &items)?;
 
         // From here on nothing can be missing.
+        if purge && !self.spaces.get_mut(&number).is_some_and(|space| space.purge(purged(path, &located), ops.clock)) {
+            return refuse(too_many_purges());
+        }
         self.hlc = hlc;
         let (after, merge) = after(path, &located, &applied, version, number);
         let Some(mut space) = self.spaces.remove(&number) else { return refuse(Refusal::NoSuchSpace) };
@@ -100,12 +106,39 @@ impl Peer {
         if let Some(write_id) = write_id {
             draft.batch.puts.push((Table::View, document::write_id_key(number, write_id), seq.to_be_bytes().to_vec()));
         }
+        if purge {
+            space.gone.store(number, &mut draft.batch);
+        }
         draft.batch.durability = Durability::Strict;
         let batch = draft.finish(&mut space);
         self.spaces.insert(number, space);
         let reply = self.written(number, !planned.existed, planned.deleted, after, merge);
-        let effects = vec![Effect::Changed(number, changed), Effect::Reply(id, reply)];
+        let mut effects = vec![Effect::Changed(number, changed), Effect::Reply(id, reply)];
+        if purge {
+            effects.push(Effect::Start(Job::Collect(number)));
+        }
         Ok(Done::Write(Unit { batch, effects }))
+    }
+
+    /// Has what was written before at a path redacted, where nothing is to be changed now.
+    fn purge_only(
+        &mut self,
+        id: RequestId,
+        number: u32,
+        path: &Path,
+        deleted: bool,
+        before: (Vec<Version>, Merge),
+    ) -> Done {
+        let clock = self.hlc.now(self.now).0;
+        let Some(space) = self.spaces.get_mut(&number) else { return Done::Nothing };
+        if !space.purge(path, clock) {
+            return Done::Write(Unit::reply(id, Reply::Refused(too_many_purges())));
+        }
+        let mut batch = Batch { durability: Durability::Strict, ..Batch::default() };
+        space.gone.store(number, &mut batch);
+        let reply = self.written(number, false, deleted, before.0, before.1);
+        let effects = vec![Effect::Reply(id, reply), Effect::Start(Job::Collect(number))];
+        Done::Write(Unit { batch, effects })
     }
 
     fn written(&self, space: u32, created: bool, deleted: bool, version: Vec<Version>, merge: Merge) -> Reply {
@@ -125,6 +158,17 @@ impl Peer {
         };
         if stored == 0 { SyncStatus::Local } else { SyncStatus::Peers(stored) }
     }
+}
+
+/// The place whose past goes when a path is purged: values inside arrays are written with the whole array.
+fn purged<'a>(path: &'a Path, located: &'a Located) -> &'a Path {
+    if let Located::Inside { leaf, .. } = located { leaf } else { path }
+}
+
+fn too_many_purges() -> Refusal {
+    Refusal::TooMany(format!(
+        "This device watches over {MAX_RULES} purged places in this space already. Purge a place above several of them instead."
+    ))
 }
 
 fn not_yet() -> Refusal {

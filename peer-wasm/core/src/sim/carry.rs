@@ -160,6 +160,8 @@ fn describe(bytes: &[u8]) -> String {
         Ok(Frame::Ask(_, log, places)) => format!("ask {log:?} {places:?}"),
         Ok(Frame::Tell(_, log, found)) => format!("tell {log:?} {}", found.len()),
         Ok(Frame::Refused(_, log, seq, why)) => format!("refused {log:?} {seq} {why}"),
+        Ok(Frame::Whole(_, log, places)) => format!("whole? {log:?} {places:?}"),
+        Ok(Frame::Parts(_, entries)) => format!("parts {}", entries.len()),
         Err(error) => format!("damaged frame of {} bytes: {error}", bytes.len()),
     }
 }

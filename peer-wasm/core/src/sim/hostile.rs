@@ -3,6 +3,7 @@
 use super::{NodeId, Story, World};
 use crate::clock::Clock;
 use crate::codec::Reader;
+use crate::document::redaction::Target;
 use crate::document::{Leaf, Op, Ops};
 use crate::entropy::Entropy;
 use crate::entry::{Dep, Entry, Kind, Tip, Verified};
@@ -10,6 +11,7 @@ use crate::epoch::EpochKey;
 use crate::identity::{PublicKey, SecretKey};
 use crate::path::Path;
 use crate::rows::{KeyRange, Read, Table};
+use crate::sealed::seal;
 use crate::wire::{Frame, token};
 
 /// A peer that says whatever a test wants it to say.
@@ -39,7 +41,7 @@ impl Hostile {
         };
         let spaces = scan(Table::Meta, b"space/");
         let (number, row) = spaces.iter().find(|(_, row)| row.get(1..33) == Some(&story.space.0[..]))?;
-        let epoch = epoch_of(row)?;
+        let epoch = epochs_of(row)?.pop()?;
         let tail = scan(Table::Tail, number.get(6..)?);
         let entries = tail.iter().filter_map(|(_, raw)| Verified::from_store(raw).ok());
         let log = entries.filter(|entry| entry.header.log == key.public()).collect();
@@ -67,12 +69,20 @@ impl Hostile {
         let leaf = Leaf::Json(serde_json::Value::from(text).to_string().into_bytes());
         let list = Path::new(path.split('/')).map(|path| vec![Op { path, leaf }]).unwrap_or_default();
         let ops = Ops { clock: Clock::new(millis, 0).0, id: String::new(), list };
-        self.sealed(tip, &ops.encode())
+        self.ops(tip, &ops, &[])
     }
 
-    /// An op entry with this body, sealed.
-    pub fn sealed(&mut self, tip: Tip, body: &[u8]) -> Verified {
-        let sealed = self.epoch.seal(&self.space, &self.key.public(), tip.len, body, &mut self.entropy);
+    /// An op entry that says this, and wants these parts redacted.
+    pub fn ops(&mut self, tip: Tip, ops: &Ops, redactions: &[Vec<Target>]) -> Verified {
+        let log = self.key.public();
+        let sealed = ops.seal(redactions, &self.epoch, &self.space, &log, tip.len, &mut self.entropy);
+        self.entry(tip, Kind::Op, &sealed, Vec::new())
+    }
+
+    /// An op entry whose sealed head says this, without any parts.
+    pub fn sealed(&mut self, tip: Tip, head: &[u8]) -> Verified {
+        let log = self.key.public();
+        let sealed = seal(&self.epoch, &self.space, &log, tip.len, head, &[], &mut self.entropy);
         self.entry(tip, Kind::Op, &sealed, Vec::new())
     }
 
@@ -115,14 +125,10 @@ impl Hostile {
     }
 }
 
-/// The newest epoch key in a space's row: version ‖ key[32] ‖ joined ‖ name (text) ‖ count ‖ epoch key[32]*.
-fn epoch_of(row: &[u8]) -> Option<EpochKey> {
+/// The epoch keys in a space's row: version ‖ key[32] ‖ joined ‖ name (text) ‖ count ‖ epoch key[32]*.
+pub(super) fn epochs_of(row: &[u8]) -> Option<Vec<EpochKey>> {
     let mut reader = Reader::new(row.get(34..)?);
     reader.text(4096).ok()?;
     let count = reader.size(1 << 16).ok()?;
-    let mut newest = None;
-    for _ in 0..count {
-        newest = Some(EpochKey::new(reader.fixed().ok()?));
-    }
-    newest
+    (0..count).map(|_| Some(EpochKey::new(reader.fixed().ok()?))).collect()
 }

@@ -128,6 +128,7 @@ impl Story {
             conditions: Preconditions::default(),
             manner: Manner::default(),
             id: Some(promise.id.clone()),
+            purge: false,
         };
         promise.waiting = self.world.ask(promise.node, request);
     }
@@ -170,6 +171,7 @@ impl Story {
                     conditions: Preconditions::default(),
                     manner: Manner::default(),
                     id: None,
+                    purge: false,
                 },
             );
         }

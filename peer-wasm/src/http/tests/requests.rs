@@ -118,7 +118,7 @@ fn conditions_and_ids_of_writes() {
         ("Version", "\"laptop-7\""),
         ("Parents", "\"laptop-6\", \"zz-1\""),
     ];
-    let Request::Write { space, path: place, change, conditions, manner, id } =
+    let Request::Write { space, path: place, change, conditions, manner, id, purge: false } =
         asked("DELETE", "/~/me/a/b", &headers, None)
     else {
         panic!("no write")
@@ -151,6 +151,21 @@ fn kinds_of_values() {
     let set = [("Content-Type", "application/vnd.kith.set+json")];
     let members = Change::Set { add: vec![json!("a"), json!({"b": 1})], remove: vec![json!(null)] };
     assert_eq!(change("PATCH", &set, "{\"add\":[\"a\",{\"b\":1}],\"remove\":[null]}"), members);
+}
+
+#[test]
+fn what_came_before_is_purged_if_the_query_says_so() {
+    let purges = |method: &str, url: &str| match asked(method, url, &[("content-type", "application/json")], Some("1"))
+    {
+        Request::Write { purge, .. } => purge,
+        other => panic!("{other:?}"),
+    };
+    assert!(purges("DELETE", "/~/me/a?purge=1"));
+    assert!(purges("PUT", "/~/me/a?purge"));
+    assert!(!purges("PUT", "/~/me/a?purge=0"));
+    assert!(!purges("DELETE", "/~/me/a"));
+    let patch = [("content-type", "application/merge-patch+json")];
+    assert_eq!(answer("PATCH", "/~/me/a?purge=1", &patch, Some("{}")).status, 400);
 }
 
 #[test]

@@ -1,0 +1,139 @@
+//! What an author wants gone: parts of entries, by log, place and number.
+//!
+//! ```text
+//! part = "$redact\0" (bytes) ‖ count ‖ (log[32] ‖ count ‖ (seq ‖ count ‖ part number*)*)*
+//! ```
+//! Everything in rising order, nothing twice. It stands among the parts of an op entry, so who may write may ask, and
+//! what a peer that honours it may lose is bounded: see [`is_superseded`].
+
+use super::ops::{Leaf, Op};
+use super::row::ViewRow;
+use crate::codec::{CodecError, Reader, Writer};
+use crate::identity::PublicKey;
+use crate::sealed::MAX_PARTS;
+use crate::version::Version;
+use std::collections::BTreeMap;
+
+/// The most entries one part names.
+pub const MAX_TARGETS: usize = 1024;
+/// The most part numbers one part names.
+pub const MAX_NAMED: usize = 2 * MAX_PARTS;
+
+/// Where lists of what is redacted stand among ops: at a place no op can name.
+const KEY: &[u8] = b"$redact\0";
+
+/// Parts of one entry.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Target {
+    /// Whose log.
+    pub log: PublicKey,
+    /// Which entry of it.
+    pub seq: u64,
+    /// Which of its parts, rising.
+    pub parts: Vec<usize>,
+}
+
+/// Whether an opened part is a list of what is redacted.
+pub(super) fn is_one(part: &[u8]) -> bool {
+    Reader::new(part).bytes(KEY.len()) == Ok(KEY)
+}
+
+/// Writes a list. Entries named twice are put together.
+pub fn encode(targets: &[Target]) -> Vec<u8> {
+    let mut logs: BTreeMap<PublicKey, BTreeMap<u64, Vec<usize>>> = BTreeMap::new();
+    for target in targets {
+        let parts = logs.entry(target.log).or_default().entry(target.seq).or_default();
+        parts.extend(&target.parts);
+        parts.sort_unstable();
+        parts.dedup();
+    }
+    let mut writer = Writer::new();
+    writer.bytes(KEY).number(logs.len() as u64);
+    for (log, entries) in &logs {
+        writer.fixed(&log.0).number(entries.len() as u64);
+        for (seq, parts) in entries {
+            writer.number(*seq).number(parts.len() as u64);
+            for part in parts {
+                writer.number(*part as u64);
+            }
+        }
+    }
+    writer.finish()
+}
+
+/// Reads a list.
+pub fn decode(part: &[u8]) -> Result<Vec<Target>, CodecError> {
+    let mut reader = Reader::new(part);
+    if reader.bytes(KEY.len())? != KEY {
+        return Err(CodecError::Tag);
+    }
+    let mut targets: Vec<Target> = Vec::new();
+    let mut named = 0;
+    for _ in 0..reader.size(MAX_TARGETS)? {
+        let log = PublicKey(reader.fixed()?);
+        let entries = reader.size(MAX_TARGETS)?;
+        if entries == 0 {
+            return Err(CodecError::Tag);
+        }
+        for _ in 0..entries {
+            let seq = reader.number()?;
+            let count = reader.size(MAX_PARTS)?;
+            if count == 0 {
+                return Err(CodecError::Tag);
+            }
+            named += count;
+            if targets.len() == MAX_TARGETS || named > MAX_NAMED {
+                return Err(CodecError::Limit);
+            }
+            let mut parts = Vec::new();
+            for _ in 0..count {
+                parts.push(reader.size(MAX_PARTS - 1)?);
+            }
+            let rises = parts.is_sorted_by(|a, b| a < b);
+            if !rises || targets.last().is_some_and(|last| (last.log, last.seq) >= (log, seq)) {
+                return Err(CodecError::Tag);
+            }
+            targets.push(Target { log, seq, parts });
+        }
+    }
+    reader.end()?;
+    Ok(targets)
+}
+
+/// Whether what an op says, written at `clock` as `version`, has no bearing any more on what its place holds: only then
+/// may its bytes go. `row` is the place's row.
+///
+/// The register there must be of a later write. Values that are made up of many ops are never superseded by this
+/// rule, whatever stands there now.
+pub fn is_superseded(op: &Op, clock: u64, version: Version, row: Option<&ViewRow>) -> bool {
+    let plain = matches!(op.leaf, Leaf::Deleted | Leaf::Object | Leaf::Json(_) | Leaf::Bytes { .. });
+    let register = row.and_then(|row| row.register.as_ref());
+    plain && register.is_some_and(|held| (held.clock, held.agent, held.seq) > (clock, version.agent, version.seq))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn a_list_comes_back(named in proptest::collection::btree_map((0..4u8, 0..1000u64), proptest::collection::btree_set(0..100usize, 1..5), 1..20)) {
+            let targets: Vec<Target> = named
+                .into_iter()
+                .map(|((log, seq), parts)| Target { log: PublicKey([log; 32]), seq, parts: parts.into_iter().collect() })
+                .collect();
+            let bytes = encode(&targets);
+            prop_assert!(is_one(&bytes));
+            prop_assert_eq!(decode(&bytes), Ok(targets));
+        }
+
+        #[test]
+        fn a_list_that_reads_has_entries_in_order(bytes in proptest::collection::vec(any::<u8>(), 0..100)) {
+            let bytes = [&[KEY.len() as u8], KEY, &bytes].concat();
+            if let Ok(targets) = decode(&bytes) {
+                prop_assert!(targets.is_sorted_by(|a, b| (a.log, a.seq) < (b.log, b.seq)));
+            }
+        }
+    }
+}

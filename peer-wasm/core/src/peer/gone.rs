@@ -1,0 +1,368 @@
+//! What is known of parts of entries whose bytes are to go, or are not here: rows and counts of a space.
+//!
+//! ```text
+//! view  space (4) ‖ 0x10 ‖ log[32] ‖ seq (8)   1 ‖ count ‖ (part ‖ state)*   parts that lists of what is redacted name
+//!       space (4) ‖ 0x11 ‖ log[32] ‖ seq (8)   empty                         some of those are still to be done
+//!       space (4) ‖ 0x12 ‖ log[32] ‖ seq (8)   1 ‖ count ‖ part*             parts that came without bytes and are named by no list
+//!       space (4) ‖ 0x13                       see Gone
+//! state = 0 to be done | 1 gone | 2 cannot go
+//! ```
+
+use crate::codec::{CodecError, Reader, Writer};
+use crate::document::redaction::Target;
+use crate::identity::PublicKey;
+use crate::lens::{Lens, Miss};
+use crate::path::{MAX_PATH_BYTES, Path};
+use crate::rows::{Batch, KeyRange, Table};
+use crate::sealed::MAX_PARTS;
+use std::collections::BTreeMap;
+
+const NAMED: u8 = 0x10;
+const WORK: u8 = 0x11;
+const MISSING: u8 = 0x12;
+const STATE: u8 = 0x13;
+
+/// The most places of a space this device watches over, so that what was written there earlier goes when it comes.
+pub(super) const MAX_RULES: usize = 256;
+
+/// One entry.
+pub(super) type Place = (PublicKey, u64);
+
+/// Everything written at and below a place before a time is to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Rule {
+    pub(super) prefix: Path,
+    pub(super) clock: u64,
+}
+
+/// A space's counts, and what this device looks for in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Gone {
+    /// Entries some of whose named parts are still to be done.
+    pub(super) work: u64,
+    /// Entries with parts that are missing.
+    pub(super) missing: u64,
+    /// What was purged from this device.
+    pub(super) rules: Vec<Rule>,
+    /// Whether what came before the newest rule has not been looked through to its end yet.
+    pub(super) searching: bool,
+    /// How much of each log has been looked through for what the rules say, with all that was found written down.
+    pub(super) swept: BTreeMap<u32, u64>,
+    /// How much has been looked through since.
+    pub(super) looked: BTreeMap<u32, u64>,
+    /// Found so far, not yet written: if this is lost, it is found again.
+    pub(super) found: Vec<Target>,
+    /// Up to where the list of what is to be done has been gone through this time.
+    pub(super) cursor: Option<Vec<u8>>,
+    /// When missing parts are asked for again, in milliseconds, and from where on.
+    pub(super) seek_at: u64,
+    pub(super) sought: Option<Vec<u8>>,
+    /// When what could not be done is tried again, in milliseconds.
+    pub(super) retry_at: u64,
+}
+
+impl Gone {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.u8(1).number(self.work).number(self.missing).u8(u8::from(self.searching));
+        writer.number(self.rules.len() as u64);
+        for rule in &self.rules {
+            writer.fixed(&rule.clock.to_be_bytes()).bytes(&rule.prefix.to_key());
+        }
+        writer.number(self.swept.len() as u64);
+        for (log, upto) in &self.swept {
+            writer.number(u64::from(*log)).number(*upto);
+        }
+        writer.finish()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Gone, CodecError> {
+        let mut reader = Reader::new(bytes);
+        if reader.u8()? != 1 {
+            return Err(CodecError::Tag);
+        }
+        let (work, missing, searching) = (reader.number()?, reader.number()?, reader.u8()? == 1);
+        let mut gone = Gone { work, missing, searching, ..Gone::default() };
+        for _ in 0..reader.size(MAX_RULES)? {
+            let clock = u64::from_be_bytes(reader.fixed()?);
+            let prefix = Path::from_key(reader.bytes(MAX_PATH_BYTES)?).ok_or(CodecError::Tag)?;
+            gone.rules.push(Rule { prefix, clock });
+        }
+        for _ in 0..reader.size(super::MAX_LOGS)? {
+            let log = u32::try_from(reader.number()?).map_err(|_| CodecError::Limit)?;
+            gone.swept.insert(log, reader.number()?);
+        }
+        gone.looked = gone.swept.clone();
+        Ok(gone)
+    }
+
+    /// The counts as stored; none if they were never written.
+    pub(super) fn load(lens: &Lens<'_>, space: u32) -> Result<Gone, Miss> {
+        let row = lens.get(Table::View, &state_key(space))?;
+        Ok(row.and_then(|row| Gone::decode(row).ok()).unwrap_or_default())
+    }
+
+    pub(super) fn store(&self, space: u32, batch: &mut Batch) {
+        batch.puts.push((Table::View, state_key(space), self.encode()));
+    }
+
+    /// Whether the rules have not been held against some of a log of this length.
+    pub(super) fn is_unswept(&self, log: u32, len: u64) -> bool {
+        !self.rules.is_empty() && self.looked.get(&log).copied().unwrap_or(0) < len
+    }
+}
+
+fn state_key(space: u32) -> Vec<u8> {
+    [&space.to_be_bytes()[..], &[STATE]].concat()
+}
+
+fn prefix(space: u32, tag: u8, log: &PublicKey) -> Vec<u8> {
+    [&space.to_be_bytes()[..], &[tag], &log.0].concat()
+}
+
+fn key(space: u32, tag: u8, (log, seq): Place) -> Vec<u8> {
+    [&prefix(space, tag, &log)[..], &seq.to_be_bytes()].concat()
+}
+
+fn place_of(key: &[u8]) -> Option<Place> {
+    let (log, seq) = key.get(5..)?.split_first_chunk::<32>()?;
+    Some((PublicKey(*log), u64::from_be_bytes(seq.try_into().ok()?)))
+}
+
+/// The entries of one log between two places that have parts to be done.
+pub(super) fn work_in(lens: &Lens<'_>, space: u32, log: PublicKey, from: u64, end: u64) -> Result<Vec<Place>, Miss> {
+    let range = KeyRange { start: key(space, WORK, (log, from)), end: key(space, WORK, (log, end)) };
+    let rows = lens.scan(Table::View, &range, usize::try_from(end - from).unwrap_or(usize::MAX), false)?;
+    Ok(rows.iter().filter_map(|(key, _)| place_of(key)).collect())
+}
+
+/// Up to `limit` entries that have parts to be done, and the key after which to go on.
+pub(super) fn work_after(
+    lens: &Lens<'_>,
+    space: u32,
+    after: Option<&[u8]>,
+    limit: usize,
+) -> Result<Vec<(Vec<u8>, Place)>, Miss> {
+    tagged_after(lens, space, WORK, after, limit)
+}
+
+/// Up to `limit` entries that have missing parts, and the key after which to go on.
+pub(super) fn missing_after(
+    lens: &Lens<'_>,
+    space: u32,
+    after: Option<&[u8]>,
+    limit: usize,
+) -> Result<Vec<(Vec<u8>, Place)>, Miss> {
+    tagged_after(lens, space, MISSING, after, limit)
+}
+
+fn tagged_after(
+    lens: &Lens<'_>,
+    space: u32,
+    tag: u8,
+    after: Option<&[u8]>,
+    limit: usize,
+) -> Result<Vec<(Vec<u8>, Place)>, Miss> {
+    let mut range = KeyRange::prefix(&[&space.to_be_bytes()[..], &[tag]].concat());
+    if let Some(after) = after {
+        range.start = [after, &[0]].concat();
+    }
+    let rows = lens.scan(Table::View, &range, limit, false)?;
+    Ok(rows.into_iter().filter_map(|(key, _)| Some((key.clone(), place_of(&key)?))).collect())
+}
+
+/// How a named part stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum State {
+    /// To be done: its entry or what supersedes it is not here yet, or nobody has come to it.
+    Open,
+    /// Its bytes are not here and will not be taken.
+    Gone,
+    /// It says nothing that could be superseded.
+    Kept,
+}
+
+/// The named parts of an entry.
+pub(super) type Named = BTreeMap<usize, State>;
+
+fn encode_named(named: &Named) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.u8(1).number(named.len() as u64);
+    for (part, state) in named {
+        writer.number(*part as u64).u8(match state {
+            State::Open => 0,
+            State::Gone => 1,
+            State::Kept => 2,
+        });
+    }
+    writer.finish()
+}
+
+fn decode_named(bytes: &[u8]) -> Result<Named, CodecError> {
+    let mut reader = Reader::new(bytes);
+    if reader.u8()? != 1 {
+        return Err(CodecError::Tag);
+    }
+    let mut named = Named::new();
+    for _ in 0..reader.size(MAX_PARTS)? {
+        let part = reader.size(MAX_PARTS)?;
+        let state = match reader.u8()? {
+            0 => State::Open,
+            1 => State::Gone,
+            _ => State::Kept,
+        };
+        named.insert(part, state);
+    }
+    Ok(named)
+}
+
+fn encode_missing(parts: &[usize]) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.u8(1).number(parts.len() as u64);
+    for part in parts {
+        writer.number(*part as u64);
+    }
+    writer.finish()
+}
+
+fn decode_missing(bytes: &[u8]) -> Result<Vec<usize>, CodecError> {
+    let mut reader = Reader::new(bytes);
+    if reader.u8()? != 1 {
+        return Err(CodecError::Tag);
+    }
+    let count = reader.size(MAX_PARTS)?;
+    (0..count).map(|_| reader.size(MAX_PARTS)).collect()
+}
+
+/// How something was and is to be.
+type Change<T> = (T, T);
+
+/// What a step does to the rows of this file: read through a lens, changed in memory, written at its end.
+pub(super) struct Books<'a, 'b> {
+    lens: &'b Lens<'a>,
+    space: u32,
+    named: BTreeMap<Place, Change<Named>>,
+    missing: BTreeMap<Place, Change<Vec<usize>>>,
+}
+
+impl<'a, 'b> Books<'a, 'b> {
+    pub(super) fn new(lens: &'b Lens<'a>, space: u32) -> Books<'a, 'b> {
+        Books { lens, space, named: BTreeMap::new(), missing: BTreeMap::new() }
+    }
+
+    /// Asks for the rows of these entries together.
+    pub(super) fn want(&self, places: impl Iterator<Item = Place> + Clone) -> Result<(), Miss> {
+        let named = self.lens.want(Table::View, places.clone().map(|place| key(self.space, NAMED, place)));
+        let missing = self.lens.want(Table::View, places.map(|place| key(self.space, MISSING, place)));
+        named.and(missing)
+    }
+
+    /// What lists name of an entry.
+    pub(super) fn named(&mut self, place: Place) -> Result<&mut Named, Miss> {
+        if !self.named.contains_key(&place) {
+            let row = self.lens.get(Table::View, &key(self.space, NAMED, place))?;
+            let named = row.and_then(|row| decode_named(row).ok()).unwrap_or_default();
+            self.named.insert(place, (named.clone(), named));
+        }
+        Ok(&mut self.named.entry(place).or_default().1)
+    }
+
+    /// What is missing of an entry.
+    pub(super) fn missing(&mut self, place: Place) -> Result<&mut Vec<usize>, Miss> {
+        if !self.missing.contains_key(&place) {
+            let row = self.lens.get(Table::View, &key(self.space, MISSING, place))?;
+            let parts = row.and_then(|row| decode_missing(row).ok()).unwrap_or_default();
+            self.missing.insert(place, (parts.clone(), parts));
+        }
+        Ok(&mut self.missing.entry(place).or_default().1)
+    }
+
+    /// Takes note of what a list names. True if any of it was not known.
+    pub(super) fn name(&mut self, target: &Target) -> Result<bool, Miss> {
+        let named = self.named((target.log, target.seq))?;
+        let before = named.len();
+        for part in &target.parts {
+            if named.len() < MAX_PARTS {
+                named.entry(*part).or_insert(State::Open);
+            }
+        }
+        Ok(named.len() > before)
+    }
+
+    /// Takes note of an entry that came with these parts redacted.
+    pub(super) fn came_hollow(&mut self, place: Place, redacted: &[usize]) -> Result<(), Miss> {
+        let named = self.named(place)?;
+        let mut unknown = Vec::new();
+        for part in redacted {
+            match named.get_mut(part) {
+                Some(state) => *state = State::Gone,
+                None => unknown.push(*part),
+            }
+        }
+        *self.missing(place)? = unknown;
+        Ok(())
+    }
+
+    /// Writes what has changed and counts it.
+    pub(super) fn finish(self, gone: &mut Gone, batch: &mut Batch) {
+        let before = (gone.work, gone.missing);
+        let is_open = |named: &Named| named.values().any(|state| *state == State::Open);
+        for (place, (was, now)) in &self.named {
+            if was != now {
+                batch.puts.push((Table::View, key(self.space, NAMED, *place), encode_named(now)));
+            }
+            match (is_open(was), is_open(now)) {
+                (false, true) => {
+                    gone.work += 1;
+                    batch.puts.push((Table::View, key(self.space, WORK, *place), Vec::new()));
+                }
+                (true, false) => {
+                    gone.work = gone.work.saturating_sub(1);
+                    batch.deletes.push((Table::View, key(self.space, WORK, *place)));
+                }
+                _ => {}
+            }
+        }
+        for (place, (was, now)) in &self.missing {
+            let row = key(self.space, MISSING, *place);
+            match (was.is_empty(), now.is_empty()) {
+                (true, true) => continue,
+                (true, false) => gone.missing += 1,
+                (false, true) => gone.missing = gone.missing.saturating_sub(1),
+                (false, false) => {}
+            }
+            if now.is_empty() {
+                batch.deletes.push((Table::View, row));
+            } else if was != now {
+                batch.puts.push((Table::View, row, encode_missing(now)));
+            }
+        }
+        if before != (gone.work, gone.missing) {
+            gone.store(self.space, batch);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_come_back() {
+        let gone = Gone {
+            work: 3,
+            missing: 1,
+            rules: vec![Rule { prefix: Path::new(["a", "b"]).unwrap(), clock: 77 }],
+            searching: true,
+            swept: [(0, 5), (9, 300)].into(),
+            looked: [(0, 5), (9, 300)].into(),
+            ..Gone::default()
+        };
+        assert_eq!(Gone::decode(&gone.encode()), Ok(gone));
+        let named: Named = [(0, State::Open), (3, State::Gone), (900, State::Kept)].into();
+        assert_eq!(decode_named(&encode_named(&named)), Ok(named));
+        assert_eq!(decode_missing(&encode_missing(&[1, 2, 500])), Ok(vec![1, 2, 500]));
+        let place = (PublicKey([7; 32]), 12);
+        assert_eq!(place_of(&key(1, WORK, place)), Some(place));
+    }
+}

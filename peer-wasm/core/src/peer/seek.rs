@@ -1,0 +1,224 @@
+//! Parts that came without their bytes though no list of redactions names them: members are asked for them, now and
+//! then, until someone has them. They are never taken for deleted.
+
+use super::boot::Draft;
+use super::collect::{find, redacted_parts, rewrite};
+use super::commit::{Effect, Unit};
+use super::gone::{self, Books};
+use super::read::open_ops;
+use super::rows;
+use super::{Done, Job, LinkId, Peer};
+use crate::document;
+use crate::entry::{Entry, EntryError, Verified};
+use crate::identity::PublicKey;
+use crate::lens::{Lens, Miss};
+use crate::rows::Table;
+use crate::version::Agent;
+use crate::wire::{Frame, MAX_ASKED};
+use std::collections::BTreeMap;
+
+/// How long to wait before asking again, in milliseconds.
+const AGAIN: u64 = 60_000;
+/// Bytes of entries in one answer.
+const ANSWER: usize = 512 << 10;
+/// Questions and answers waiting to be looked at.
+const MAX_WAITING: usize = 64;
+
+/// Entries asked for by others, and entries that came in answer, each with a job of its own.
+#[derive(Default)]
+pub(super) struct Seeking {
+    asked: Vec<(LinkId, u32, PublicKey, Vec<u64>)>,
+    came: Vec<(u32, Entry)>,
+}
+
+impl Seeking {
+    pub(super) fn clear(&mut self) {
+        *self = Seeking::default();
+    }
+}
+
+impl Peer {
+    /// Begins to ask for what is missing, where it is time to.
+    pub(super) fn seek_missing(&mut self) {
+        let now = self.now;
+        let mut due = Vec::new();
+        for (number, space) in &mut self.spaces {
+            if space.gone.missing > 0 && now >= space.gone.seek_at {
+                space.gone.seek_at = now + AGAIN;
+                due.push(*number);
+            }
+        }
+        for number in due {
+            self.start_later(Job::Seek(number));
+        }
+    }
+
+    /// Whether someone has more of a log of this space than we do: what is missing may be named there.
+    fn is_behind(&self, number: u32) -> bool {
+        let Some(space) = self.spaces.get(&number) else { return true };
+        let lacks = |log: &PublicKey, len: u64| {
+            let len = space.cut(log).map_or(len, |cut| cut.min(len));
+            space.log(log).map_or(0, |(_, log)| log.applied) < len
+        };
+        let mut sessions = self.links.values().filter_map(|link| link.sessions.get(&number));
+        sessions.any(|session| session.member && session.theirs.iter().any(|(log, (len, _))| lacks(log, *len)))
+    }
+
+    /// Asks every member we are linked with.
+    pub(super) fn seek(&mut self, number: u32, lens: &Lens<'_>) -> Result<Done, Miss> {
+        if self.space(number, lens)?.is_none() || self.is_behind(number) {
+            return Ok(Done::Nothing);
+        }
+        let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
+        let missing = gone::missing_after(lens, number, space.gone.sought.as_deref(), MAX_ASKED)?;
+        let key = space.row.key;
+        let mut wanted: BTreeMap<PublicKey, Vec<u64>> = BTreeMap::new();
+        for (_, (log, seq)) in &missing {
+            wanted.entry(*log).or_default().push(*seq);
+        }
+        if let Some(space) = self.spaces.get_mut(&number) {
+            space.gone.sought = missing.last().map(|(key, _)| key.clone());
+        }
+        let members: Vec<LinkId> =
+            self.links.iter().filter(|(_, link)| link.shares(number)).map(|(id, _)| *id).collect();
+        for id in members {
+            for (log, places) in &wanted {
+                self.send(id, &Frame::Whole(key, *log, places.clone()));
+            }
+        }
+        Ok(Done::Nothing)
+    }
+
+    /// Someone misses parts of entries.
+    pub(super) fn whole_asked(&mut self, id: LinkId, number: u32, log: PublicKey, places: Vec<u64>) {
+        let shares = self.links.get(&id).is_some_and(|link| link.shares(number));
+        if shares && self.seeking.asked.len() < MAX_WAITING {
+            self.seeking.asked.push((id, number, log, places));
+            self.start_later(Job::Whole(number));
+        }
+    }
+
+    /// Answers with what is here.
+    pub(super) fn answer_whole(&mut self, number: u32, lens: &Lens<'_>) -> Result<Done, Miss> {
+        if self.space(number, lens)?.is_none() {
+            return Ok(Done::Nothing);
+        }
+        let Some(at) = self.seeking.asked.iter().position(|(_, space, ..)| *space == number) else {
+            return Ok(Done::Nothing);
+        };
+        let (id, _, log, places) =
+            self.seeking.asked.get(at).cloned().unwrap_or((LinkId(0), 0, PublicKey([0; 32]), vec![]));
+        let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
+        let key = space.row.key;
+        let durable = space.log(&log).map_or(0, |(_, log)| log.durable);
+        let here = || places.iter().copied().filter(|seq| *seq < durable);
+        let found = find(lens, space, here().map(|seq| (log, seq)))?;
+        self.seeking.asked.swap_remove(at);
+        let mut bytes = 0;
+        let mut entries = Vec::new();
+        for stored in found.entries.values() {
+            let size = stored.entry.raw().len() + 4;
+            if bytes > 0 && bytes + size > ANSWER {
+                break;
+            }
+            bytes += size;
+            entries.push(stored.entry.raw().to_vec());
+        }
+        // What is in another segment goes with the next answer.
+        if let Some((_, next)) = found.upto
+            && self.seeking.asked.len() < MAX_WAITING
+        {
+            let rest: Vec<u64> = here().filter(|seq| *seq >= next).collect();
+            self.seeking.asked.push((id, number, log, rest));
+            self.start_later(Job::Whole(number));
+        }
+        if !entries.is_empty() {
+            self.send(id, &Frame::Parts(key, entries));
+        }
+        Ok(Done::Nothing)
+    }
+
+    /// Entries came that may have what is missing here.
+    pub(super) fn parts_came(&mut self, id: LinkId, number: u32, raw: &[Vec<u8>]) {
+        for bytes in raw {
+            match Entry::decode(bytes) {
+                Ok(entry) if self.seeking.came.len() < MAX_WAITING => self.seeking.came.push((number, entry)),
+                Ok(_) => {}
+                Err(error @ (EntryError::KindNotSupported(_) | EntryError::VersionNotSupported(_))) => {
+                    return self.strike(id, error.name());
+                }
+                Err(error) => return self.offence(id, error.name()),
+            }
+        }
+        self.start_later(Job::Fill(number));
+    }
+
+    /// Puts parts that came into their stored entry, if they are missing there, and into the tree.
+    pub(super) fn fill(&mut self, number: u32, lens: &Lens<'_>) -> Result<Done, Miss> {
+        if self.space(number, lens)?.is_none() {
+            return Ok(Done::Nothing);
+        }
+        let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
+        let Some(at) = self.seeking.came.iter().position(|(of, _)| *of == number) else { return Ok(Done::Nothing) };
+        let Some((_, entry)) = self.seeking.came.get(at).cloned() else { return Ok(Done::Nothing) };
+        let place = (entry.header.log, entry.header.seq);
+        let mut books = Books::new(lens, number);
+        let missing = books.missing(place)?.clone();
+        let found = find(lens, space, std::iter::once(place))?;
+        let stored = found.entries.get(&place).filter(|_| !missing.is_empty());
+        let filled = stored.and_then(|stored| stored.entry.filled(&entry, |part| missing.contains(&part)));
+        let (Some(stored), Some(filled)) = (stored, filled) else {
+            self.seeking.came.swap_remove(at);
+            return Ok(Done::WriteAndAgain(Unit::default()));
+        };
+        let version = Agent::of(&place.0.0);
+        let opened = open_ops(space, &filled)
+            .filter(|_| space.logs.get(stored.log as usize).is_some_and(|log| log.applied > place.1));
+        let targets = opened.as_ref().map(|opened| opened.redactions.clone()).unwrap_or_default();
+        let items = opened.map(|opened| opened.into_items(version, place.1)).unwrap_or_default();
+        let applied = document::apply(lens, number, &items)?;
+        books.want(targets.iter().map(|target| (target.log, target.seq)))?;
+        for target in &targets {
+            books.name(target)?;
+        }
+        // From here on nothing can be missing.
+        let left = redacted_parts(&filled);
+        books.missing(place)?.retain(|part| left.contains(part));
+        let mut draft = Draft::default();
+        let (row, key) = row_of(&found, place, &filled, number);
+        draft.batch.puts.push((row, key.0, key.1));
+        for (key, row) in applied.rows {
+            draft.batch.puts.push((Table::View, key, row.encode()));
+        }
+        draft.arrived(stored.log, place.1, 1);
+        self.seeking.came.swap_remove(at);
+        let Some(mut space) = self.spaces.remove(&number) else { return Ok(Done::Nothing) };
+        books.finish(&mut space.gone, &mut draft.batch);
+        let batch = draft.finish(&mut space);
+        self.spaces.insert(number, space);
+        self.status_changed();
+        let effects = vec![Effect::Changed(number, applied.changed), Effect::Start(Job::Collect(number))];
+        Ok(Done::WriteAndAgain(Unit { batch, effects }))
+    }
+}
+
+/// The row that holds a stored entry, with the entry replaced.
+fn row_of(
+    found: &super::collect::Found,
+    place: gone::Place,
+    entry: &Verified,
+    space: u32,
+) -> (Table, (Vec<u8>, Vec<u8>)) {
+    let stored = found.entries.get(&place);
+    match stored.and_then(|stored| stored.segment.clone()) {
+        Some(key) => {
+            let row = found.segments.get(&key).map(Vec::as_slice).unwrap_or_default();
+            let row = rewrite(row, &BTreeMap::from([(place.1, entry.clone())]));
+            (Table::Segment, (key, row))
+        }
+        None => {
+            let log = stored.map_or(0, |stored| stored.log);
+            (Table::Tail, (rows::entry_key(space, log, place.1), entry.raw().to_vec()))
+        }
+    }
+}
