@@ -61,7 +61,13 @@ pub(super) fn difference(
                     ops.push(Op { path, leaf });
                 }
             }
-            Wanted::Kind(kind, body) => ops.extend(change(&path, kind, &body, tree, place, always, seen)?),
+            Wanted::Kind(kind, body) => {
+                let change = change(&path, kind, &body, tree, place, always, seen)?;
+                // A member may come where something else goes.
+                let places: BTreeSet<&Path> = change.iter().map(|op| &op.path).collect();
+                ops.retain(|op: &Op| !places.contains(&op.path));
+                ops.extend(change);
+            }
         }
     }
     if ops.len() > MAX_OPS {
@@ -89,15 +95,15 @@ fn kinds(tree: &Tree) -> BTreeMap<Path, Held> {
 /// Whether a place is a member or element of a set or list that is changed as a whole.
 fn is_part(wanted: &BTreeMap<Path, Wanted>, path: &Path, row: &ViewRow) -> bool {
     let whole = path.parent().and_then(|parent| wanted.get(&parent));
-    match (whole, row.register.as_ref().and_then(|register| register.leaf.tag())) {
-        (Some(Wanted::Kind(Merge::Set, _)), Some(tag::MEMBER)) => true,
-        (Some(Wanted::Kind(Merge::List, _)), Some(tag::ELEMENT)) => true,
-        _ => false,
-    }
+    matches!(
+        (whole, row.register.as_ref().and_then(|register| register.leaf.tag())),
+        (Some(Wanted::Kind(Merge::Set, _)), Some(tag::MEMBER))
+            | (Some(Wanted::Kind(Merge::List, _)), Some(tag::ELEMENT))
+    )
 }
 
 /// The op that takes away what is seen at a place.
-fn deletion(row: &ViewRow, seen: Option<&[Version]>) -> Leaf {
+pub(super) fn deletion(row: &ViewRow, seen: Option<&[Version]>) -> Leaf {
     let kind = row.register.as_ref().and_then(|register| register.leaf.tag());
     match kind.and_then(|kind| row.states.get(&kind)) {
         Some(State::Mv(values)) => Leaf::Kind { tag: tag::MV, body: mv::Act::Delete(values.covers(seen)).encode() },

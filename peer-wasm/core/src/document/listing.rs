@@ -24,6 +24,9 @@ pub struct Listing {
     pub version: Vec<Version>,
 }
 
+/// A child on its way into the page: its name, rows without content, and rows with.
+type Child = (String, Vec<(Path, ViewRow)>, Tree);
+
 /// The children of a place.
 pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery) -> Result<Listing, Miss> {
     let base = view_key(space, prefix);
@@ -40,7 +43,7 @@ pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery) -> Re
     }
     first?;
     let mut listing = Listing::default();
-    let mut child: Option<(String, Vec<(Path, ViewRow)>, Tree)> = None;
+    let mut child: Option<Child> = None;
     let mut latest: BTreeMap<Agent, u64> = BTreeMap::new();
     loop {
         let rows = lens.scan(Table::View, &range, PAGE, query.reverse)?;
@@ -136,7 +139,7 @@ fn child_name(key: &[u8], base: usize) -> Option<String> {
 
 impl Listing {
     /// Takes in a finished child, if there is anything to show. True when the page is full and more follows.
-    fn close(&mut self, child: Option<(String, Vec<(Path, ViewRow)>, Tree)>, prefix: &Path, query: &ListQuery) -> bool {
+    fn close(&mut self, child: Option<Child>, prefix: &Path, query: &ListQuery) -> bool {
         if let Some((name, rows, mut tree)) = child {
             let mut rows = rows;
             if query.reverse {

@@ -135,8 +135,10 @@ fn plan_member(path: &Path, tree: &Tree, change: &Change) -> Result<Planned, Ref
     let name = path.segments().last().map_or("", String::as_str);
     let leaf = match change {
         Change::Put(Body::Json(json)) if member::name(&member::text(json)) == name => lay::add_member(row, json)?,
-        Change::Delete if !existed => return Err(Refusal::NotFound),
-        Change::Delete => lay::remove_member(row),
+        Change::Delete => match row.filter(|_| existed) {
+            Some(row) => lay::deletion(row, None),
+            None => return Err(Refusal::NotFound),
+        },
         _ => {
             return Err(Refusal::WrongKind {
                 kind: Merge::Set.name(),
