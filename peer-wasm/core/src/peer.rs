@@ -7,6 +7,7 @@
 
 mod boot;
 mod commit;
+mod compare;
 mod dial;
 mod events;
 mod exchange;

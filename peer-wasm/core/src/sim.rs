@@ -10,6 +10,7 @@ mod disk;
 mod hostile;
 mod ledger;
 mod story;
+mod tally;
 mod weather;
 mod world;
 
@@ -18,5 +19,6 @@ pub use disk::Disk;
 pub use hostile::Hostile;
 pub use ledger::{Ledger, Outcome, Promise};
 pub use story::Story;
+pub use tally::{Arrivals, Tally};
 pub use weather::Weather;
 pub use world::{Meddler, Node, NodeId, World};
