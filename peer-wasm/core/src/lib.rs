@@ -19,6 +19,7 @@ pub mod lens;
 pub mod patch;
 pub mod path;
 pub mod peer;
+pub mod ranges;
 pub mod records;
 pub mod rows;
 pub mod sealed;

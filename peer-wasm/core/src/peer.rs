@@ -8,6 +8,7 @@
 mod boot;
 mod collect;
 mod commit;
+mod compare;
 mod dial;
 mod events;
 mod exchange;

@@ -11,6 +11,7 @@ mod hostile;
 mod ledger;
 mod secrets;
 mod story;
+mod tally;
 mod weather;
 mod world;
 
@@ -19,5 +20,6 @@ pub use disk::Disk;
 pub use hostile::Hostile;
 pub use ledger::{Ledger, Outcome, Promise};
 pub use story::Story;
+pub use tally::{Arrivals, Tally};
 pub use weather::Weather;
 pub use world::{Meddler, Node, NodeId, World};

@@ -10,13 +10,24 @@
 //! ask     = 6 ‖ space[32] ‖ log[32] ‖ count ‖ seq*               which entries do you have there?
 //! tell    = 7 ‖ space[32] ‖ log[32] ‖ count ‖ (seq ‖ header and signature (bytes))*
 //! refused = 8 ‖ space[32] ‖ log[32] ‖ seq ‖ why (text)           not taken, by name
-//! whole   = 20 ‖ space[32] ‖ log[32] ‖ count ‖ seq*              parts of these are missing here
-//! parts   = 21 ‖ space[32] ‖ count ‖ entry (bytes)*              the same entries with what the sender has of them
+//! sum     = 9 ‖ space[32] ‖ salt[8] ‖ sum[8]                     all I have, in one sum (see [`crate::ranges`])
+//! sums    = 10 ‖ space[32] ‖ salt[8] ‖ count ‖ (range ‖ parts[2] ‖ sum[8]*)*     what I have of ranges, by their parts
+//! heads   = 11 ‖ space[32] ‖ count ‖ (range ‖ count ‖ (log[32] ‖ len ‖ hash[32])*)*  all I have in ranges
+//! whole   = 12 ‖ space[32] ‖ log[32] ‖ count ‖ seq*              parts of these are missing here
+//! parts   = 13 ‖ space[32] ‖ count ‖ entry (bytes)*              the same entries with what the sender has of them
+//!
+//! range   = digits ‖ bytes[half of the digits, rounded up]       keys that begin with these digits of four bits
 //! ```
+//! `parts` has a bit for each part that holds something, the lowest for digit 0; their sums follow in that order.
+//! Ranges come in order and do not overlap; so do logs in a range. Frames with tags up to [`LAST_TAG`] that are not
+//! known are passed over: a later version may send them.
 
 use crate::codec::{CodecError, Reader, Writer};
 use crate::entry::{ForkProof, MAX_BODY, MAX_DEPS};
 use crate::identity::PublicKey;
+use crate::ranges::{Prefix, Salt, ShortSum};
+
+mod sets;
 
 /// The most bytes of one frame.
 pub const MAX_FRAME: usize = 3 << 19;
@@ -30,12 +41,38 @@ pub const MAX_ENTRIES: usize = 4096;
 pub const MAX_CREDENTIALS: usize = 4;
 /// The most places asked about at once.
 pub const MAX_ASKED: usize = 64;
+/// The most ranges in one frame.
+pub const MAX_RANGES: usize = 1024;
+/// The last tag a later version may use for frames that this one passes over.
+pub const LAST_TAG: u8 = 63;
 
+const LAST_KNOWN_TAG: u8 = 13;
 const MAX_HEADER: usize = 256 + MAX_DEPS * 74;
 const MAX_RAW: usize = MAX_HEADER + 64 + MAX_BODY;
 
 /// Names a space to someone who knows it, for one direction between two peers.
 pub type Token = [u8; 16];
+
+/// A log, how long it is and the hash of its last entry.
+pub type LogHead = (PublicKey, u64, [u8; 32]);
+
+/// The sums of a range's parts that hold something.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RangeSums {
+    /// The range.
+    pub range: Prefix,
+    /// Part (0 to 15, rising) and its sum.
+    pub parts: Vec<(u8, ShortSum)>,
+}
+
+/// Every log the sender has in a range.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RangeHeads {
+    /// The range.
+    pub range: Prefix,
+    /// The logs, by rising key.
+    pub logs: Vec<LogHead>,
+}
 
 /// One thing said over a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,7 +82,7 @@ pub enum Frame {
     /// The sender's right to be in a space.
     Hello(PublicKey, Vec<Vec<u8>>),
     /// What the sender has: log, length, last hash.
-    Have(PublicKey, Vec<(PublicKey, u64, [u8; 32])>),
+    Have(PublicKey, Vec<LogHead>),
     /// What the sender lacks: log, from where.
     Want(PublicKey, Vec<(PublicKey, u64)>),
     /// Entries.
@@ -62,6 +99,12 @@ pub enum Frame {
     Whole(PublicKey, PublicKey, Vec<u64>),
     /// The answer.
     Parts(PublicKey, Vec<Vec<u8>>),
+    /// The sum of everything the sender has.
+    Sum(PublicKey, Salt, ShortSum),
+    /// What the sender has of ranges, as sums of their parts.
+    Sums(PublicKey, Salt, Vec<RangeSums>),
+    /// Everything the sender has in ranges.
+    Heads(PublicKey, Vec<RangeHeads>),
 }
 
 impl Frame {
@@ -79,6 +122,7 @@ impl Frame {
             | Frame::Refused(space, ..)
             | Frame::Whole(space, ..)
             | Frame::Parts(space, _) => *space,
+            Frame::Sum(space, ..) | Frame::Sums(space, ..) | Frame::Heads(space, _) => *space,
         })
     }
 
@@ -94,10 +138,7 @@ impl Frame {
             }
             Frame::Hello(space, entries) => list(writer.u8(1).fixed(&space.0), entries),
             Frame::Have(space, items) => {
-                writer.u8(2).fixed(&space.0).number(items.len() as u64);
-                for (log, len, hash) in items {
-                    writer.fixed(&log.0).number(*len).fixed(hash);
-                }
+                sets::write_heads(writer.u8(2).fixed(&space.0), items);
             }
             Frame::Want(space, items) => {
                 writer.u8(3).fixed(&space.0).number(items.len() as u64);
@@ -123,14 +164,24 @@ impl Frame {
                 writer.u8(8).fixed(&space.0).fixed(&log.0).number(*seq).text(why);
             }
             Frame::Whole(space, log, places) => {
-                writer.u8(20).fixed(&space.0).fixed(&log.0).number(places.len() as u64);
+                writer.u8(12).fixed(&space.0).fixed(&log.0).number(places.len() as u64);
                 for seq in places {
                     writer.number(*seq);
                 }
             }
-            Frame::Parts(space, entries) => list(writer.u8(21).fixed(&space.0), entries),
+            Frame::Parts(space, entries) => list(writer.u8(13).fixed(&space.0), entries),
+            Frame::Sum(space, salt, sum) => {
+                writer.u8(9).fixed(&space.0).fixed(salt).fixed(sum);
+            }
+            Frame::Sums(space, salt, ranges) => sets::write_sums(writer.u8(10).fixed(&space.0).fixed(salt), ranges),
+            Frame::Heads(space, ranges) => sets::write_ranges(writer.u8(11).fixed(&space.0), ranges),
         }
         writer.finish()
+    }
+
+    /// Whether bytes are a frame of a later version, to be passed over.
+    pub fn is_of_later_version(bytes: &[u8]) -> bool {
+        bytes.len() <= MAX_FRAME && bytes.first().is_some_and(|tag| (LAST_KNOWN_TAG + 1..=LAST_TAG).contains(tag))
     }
 
     /// Reads a frame. A proof inside is checked.
@@ -150,10 +201,7 @@ impl Frame {
         let raw = |reader: &mut Reader<'_>| Ok(reader.bytes(MAX_RAW)?.to_vec());
         let frame = match tag {
             1 => Frame::Hello(space, many(&mut reader, MAX_CREDENTIALS, raw)?),
-            2 => Frame::Have(
-                space,
-                many(&mut reader, MAX_ITEMS, |reader| Ok((key(reader)?, reader.number()?, reader.fixed()?)))?,
-            ),
+            2 => Frame::Have(space, sets::read_heads(&mut reader, MAX_ITEMS)?),
             3 => Frame::Want(space, many(&mut reader, MAX_ITEMS, |reader| Ok((key(reader)?, reader.number()?)))?),
             4 => Frame::Entries(space, many(&mut reader, MAX_ENTRIES, raw)?),
             5 => {
@@ -167,8 +215,11 @@ impl Frame {
                 many(&mut reader, MAX_ASKED, |reader| Ok((reader.number()?, reader.bytes(MAX_HEADER)?.to_vec())))?,
             ),
             8 => Frame::Refused(space, key(&mut reader)?, reader.number()?, reader.text(64)?.to_owned()),
-            20 => Frame::Whole(space, key(&mut reader)?, many(&mut reader, MAX_ASKED, |reader| reader.number())?),
-            21 => Frame::Parts(space, many(&mut reader, MAX_ASKED, raw)?),
+            12 => Frame::Whole(space, key(&mut reader)?, many(&mut reader, MAX_ASKED, |reader| reader.number())?),
+            13 => Frame::Parts(space, many(&mut reader, MAX_ASKED, raw)?),
+            9 => Frame::Sum(space, reader.fixed()?, reader.fixed()?),
+            10 => Frame::Sums(space, reader.fixed()?, sets::read_sums(&mut reader)?),
+            11 => Frame::Heads(space, sets::read_ranges(&mut reader)?),
             _ => return Err(CodecError::Tag),
         };
         reader.end()?;
@@ -213,11 +264,76 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_decodes_encodes_to_the_same_bytes(tag in 0..24u8, bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn what_decodes_encodes_to_the_same_bytes(tag in 0..15u8, bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let bytes = [vec![tag], bytes].concat();
             if let Ok(frame) = Frame::decode(&bytes) {
                 prop_assert_eq!(frame.encode(), bytes);
             }
+        }
+    }
+
+    fn part(digits: &[u8]) -> Prefix {
+        digits.iter().fold(Prefix::ALL, |range, digit| range.part(*digit).unwrap())
+    }
+
+    fn sums() -> Vec<RangeSums> {
+        let range = |range, parts| RangeSums { range, parts };
+        vec![range(part(&[1]), vec![(0, [1; 8]), (15, [2; 8])]), range(part(&[2, 3]), vec![])]
+    }
+
+    fn heads() -> Vec<RangeHeads> {
+        let log = |first: u8| PublicKey(std::array::from_fn(|at| if at == 0 { first } else { 7 }));
+        vec![
+            RangeHeads { range: part(&[1]), logs: vec![(log(0x10), 3, [4; 32]), (log(0x1f), 1, [5; 32])] },
+            RangeHeads { range: part(&[2, 3]), logs: vec![] },
+        ]
+    }
+
+    #[test]
+    fn ranges_out_of_order_or_overlapping_are_refused() {
+        let space = PublicKey([1; 32]);
+        let refused = |frame: Frame| assert_eq!(Frame::decode(&frame.encode()), Err(CodecError::Tag), "{frame:?}");
+        let sums_of = |ranges: &[&[u8]]| {
+            ranges.iter().map(|range| RangeSums { range: part(range), parts: vec![] }).collect::<Vec<_>>()
+        };
+        refused(Frame::Sums(space, [0; 8], sums_of(&[&[2], &[1]])));
+        refused(Frame::Sums(space, [0; 8], sums_of(&[&[2], &[2]])));
+        refused(Frame::Sums(space, [0; 8], sums_of(&[&[2], &[2, 5]])));
+        refused(Frame::Sums(space, [0; 8], sums_of(&[&[], &[2, 5]])));
+        refused(Frame::Sums(space, [0; 8], sums_of(&[&[1; 64]])));
+        let mut outside = heads();
+        outside[0].range = part(&[2]);
+        outside.truncate(1);
+        refused(Frame::Heads(space, outside));
+        let mut unsorted = heads();
+        unsorted[0].logs.reverse();
+        refused(Frame::Heads(space, unsorted));
+        let mut empty = heads();
+        empty[0].logs[0].1 = 0;
+        refused(Frame::Heads(space, empty));
+    }
+
+    #[test]
+    fn frames_have_limits() {
+        let space = PublicKey([1; 32]);
+        let many: Vec<RangeSums> = (0..=MAX_RANGES)
+            .map(|n| part(&[n as u8 >> 4, n as u8 & 15, (n >> 8) as u8]))
+            .map(|range| RangeSums { range, parts: vec![] })
+            .collect();
+        assert_eq!(Frame::decode(&Frame::Sums(space, [0; 8], many).encode()), Err(CodecError::Limit));
+        let logs = (0..=MAX_ITEMS as u32).map(|n| {
+            let key = PublicKey(std::array::from_fn(|at| n.to_be_bytes().get(at).copied().unwrap_or(0)));
+            (key, 1, [0; 32])
+        });
+        let range = RangeHeads { range: Prefix::ALL, logs: logs.collect() };
+        assert_eq!(Frame::decode(&Frame::Heads(space, vec![range]).encode()), Err(CodecError::Limit));
+    }
+
+    #[test]
+    fn frames_of_later_versions_are_known_as_such() {
+        assert!(Frame::is_of_later_version(&[14, 1, 2]) && Frame::is_of_later_version(&[LAST_TAG]));
+        for known in [&[][..], &[13], &[LAST_TAG + 1], &[255]] {
+            assert!(!Frame::is_of_later_version(known));
         }
     }
 
@@ -235,6 +351,9 @@ mod tests {
             Frame::Refused(space, log, 7, "wrong-prev".into()),
             Frame::Whole(space, log, vec![1, 9]),
             Frame::Parts(space, vec![vec![5; 300]]),
+            Frame::Sum(space, [1; 8], [2; 8]),
+            Frame::Sums(space, [1; 8], sums()),
+            Frame::Heads(space, heads()),
         ] {
             assert_eq!(Frame::decode(&frame.encode()), Ok(frame));
         }

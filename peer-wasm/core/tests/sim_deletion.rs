@@ -150,8 +150,15 @@ fn purges_survive_storms_partitions_and_crashes() {
                     let space = story.space_ref();
                     let path = kith_core::path::Path::new(["vault"]).unwrap();
                     let (change, conditions) = (Change::Delete, Default::default());
-                    let write =
-                        kith_core::api::Request::Write { space, path, change, conditions, manner: Default::default(), id: None, purge: true };
+                    let write = kith_core::api::Request::Write {
+                        space,
+                        path,
+                        change,
+                        conditions,
+                        manner: Default::default(),
+                        id: None,
+                        purge: true,
+                    };
                     story.world.ask(node, write);
                 }
                 _ => story.adventure(),

@@ -12,9 +12,10 @@ use kith_core::entry::{Dep, Entry, Kind, MAX_BODY, Tip, Verified};
 use kith_core::epoch::EpochKey;
 use kith_core::identity::{PublicKey, SecretKey};
 use kith_core::invite::Ticket;
+use kith_core::ranges::Prefix;
 use kith_core::records::{Device, Epoch, Genesis, Grant};
 use kith_core::sim::{Hostile, Outcome, Story};
-use kith_core::wire::{Frame, MAX_FRAME, MAX_ITEMS, token};
+use kith_core::wire::{Frame, LAST_TAG, MAX_FRAME, MAX_ITEMS, RangeHeads, RangeSums, token};
 
 const SETTLE: u64 = 300_000;
 const VICTIM: usize = 1;
@@ -223,7 +224,10 @@ fn entries_of_a_stranger_are_refused() {
         stranger.say(&mut story.world, VICTIM, &Frame::Want(stranger.space, vec![(story.space, 0)]));
         story.world.run(2_000);
         while let Some(frame) = story.world.heard(stranger.node) {
-            if matches!(frame, Frame::Entries(..) | Frame::Have(..)) {
+            if matches!(
+                frame,
+                Frame::Entries(..) | Frame::Have(..) | Frame::Sum(..) | Frame::Sums(..) | Frame::Heads(..)
+            ) {
                 return Err(format!("a stranger was told {frame:?}"));
             }
         }
@@ -463,7 +467,7 @@ fn ops_that_cannot_be_opened_or_read_block_nobody() {
 #[test]
 fn deps_on_entries_nobody_has_block_nobody() {
     for_each_seed(2, 50, |seed| {
-        let (mut story, hostile) = with_hostile_member(seed, Role::Writer)?;
+        let (mut story, mut hostile) = with_hostile_member(seed, Role::Writer)?;
         let deps = vec![Dep { log: PublicKey([1; 32]), seq: u64::MAX, hash: [0; 32] }; 64];
         let tip = hostile.tip();
         let body = hostile.sealed(tip, b"?").body().to_vec();
@@ -514,6 +518,9 @@ fn floods_of_claims_wishes_and_questions_are_survived() {
                 Frame::Tell(space, hostile.key.public(), vec![(0, vec![0; 100])]),
                 Frame::Refused(space, device, 0, "no".to_owned()),
                 Frame::Hello(space, vec![vec![1; 1000]; 4]),
+                Frame::Sum(space, [round; 8], [round; 8]),
+                Frame::Sums(space, [round; 8], vec![RangeSums { range: digits(&[round]), parts: vec![] }]),
+                Frame::Heads(space, vec![RangeHeads { range: digits(&[round]), logs: vec![] }]),
                 Frame::Open((0..1024).map(|n| token(&space, &log(n), &device)).collect()),
             ];
             for frame in &frames {
@@ -521,6 +528,151 @@ fn floods_of_claims_wishes_and_questions_are_survived() {
             }
             story.world.run(2_000);
             hostile.greet(&mut story.world, VICTIM);
+        }
+        unharmed(&mut story)
+    });
+}
+
+/// Everything the victim has said to a hostile peer: bytes of frames about sets of logs.
+fn said_about_sets(story: &mut Story, hostile: &Hostile) -> usize {
+    let mut bytes = 0;
+    while let Some(frame) = story.world.heard(hostile.node) {
+        if matches!(frame, Frame::Have(..) | Frame::Sum(..) | Frame::Sums(..) | Frame::Heads(..)) {
+            bytes += frame.encode().len();
+        }
+    }
+    bytes
+}
+
+/// Many authors whose logs the victim gets from the hostile member.
+fn crowd(story: &mut Story, hostile: &Hostile, authors: usize) -> Result<(), String> {
+    let mut entries = Vec::new();
+    for _ in 0..authors {
+        entries.extend(Hostile::absent(story, hostile).ok_or("no author")?.log);
+    }
+    for part in entries.chunks(100) {
+        hostile.push(&mut story.world, VICTIM, &part.iter().map(|entry| entry.raw()).collect::<Vec<_>>());
+    }
+    Ok(())
+}
+
+fn digits(digits: &[u8]) -> Prefix {
+    digits.iter().fold(Prefix::ALL, |range, digit| range.part(*digit).unwrap())
+}
+
+#[test]
+fn comparing_without_end_is_refused_and_costs_little() {
+    for_each_seed(2, 30, |seed| {
+        let (mut story, hostile) = with_hostile_member(seed, Role::Writer)?;
+        crowd(&mut story, &hostile, 100)?;
+        hostile.say(&mut story.world, VICTIM, &Frame::Sum(hostile.space, [0; 8], [0; 8]));
+        story.world.run(1_000);
+        said_about_sets(&mut story, &hostile);
+        // A few bytes that ask for everything, again and again.
+        let nothing = Frame::Sums(hostile.space, [0; 8], vec![RangeSums { range: Prefix::ALL, parts: Vec::new() }]);
+        for _ in 0..2_000 {
+            hostile.say(&mut story.world, VICTIM, &nothing);
+        }
+        story.world.run(3_000);
+        refused(&story, "too-many-ranges")?;
+        let said = said_about_sets(&mut story, &hostile);
+        if said > 1_000_000 {
+            return Err(format!("{said} bytes were given away"));
+        }
+        unharmed(&mut story)
+    });
+}
+
+#[test]
+fn sums_that_never_agree_come_to_an_end() {
+    for_each_seed(2, 30, |seed| {
+        let (mut story, hostile) = with_hostile_member(seed, Role::Writer)?;
+        crowd(&mut story, &hostile, 100)?;
+        hostile.say(&mut story.world, VICTIM, &Frame::Sum(hostile.space, [0; 8], [0; 8]));
+        story.world.run(1_000);
+        said_about_sets(&mut story, &hostile);
+        let sums = |story: &mut Story, range: Prefix| {
+            let parts = (0..16).map(|part| (part, story.world.dice.number().to_be_bytes())).collect();
+            RangeSums { range, parts }
+        };
+        let first = sums(&mut story, Prefix::ALL);
+        hostile.say(&mut story.world, VICTIM, &Frame::Sums(hostile.space, [1; 8], vec![first]));
+        // Whatever is answered is divided again, down to the last digit, with sums made up.
+        let mut said = 0;
+        for _ in 0..70 {
+            story.world.run(200);
+            while let Some(frame) = story.world.heard(hostile.node) {
+                let ranges: Vec<Prefix> = match frame {
+                    Frame::Sums(_, _, ranges) => ranges.iter().map(|sums| sums.range).collect(),
+                    Frame::Heads(_, ranges) => ranges.iter().map(|heads| heads.range).collect(),
+                    _ => continue,
+                };
+                said += ranges.len();
+                let made_up: Vec<RangeSums> =
+                    ranges.iter().filter_map(|range| range.part(3)).map(|range| sums(&mut story, range)).collect();
+                hostile.say(&mut story.world, VICTIM, &Frame::Sums(hostile.space, [1; 8], made_up));
+            }
+        }
+        if !(100..40_000).contains(&said) {
+            return Err(format!("{said} ranges were answered"));
+        }
+        unharmed(&mut story)
+    });
+}
+
+#[test]
+fn ranges_that_overlap_or_are_too_many_are_refused() {
+    let range = |range: &[u8]| RangeSums { range: digits(range), parts: vec![] };
+    let cases: [fn(PublicKey, &dyn Fn(&[u8]) -> RangeSums) -> Vec<u8>; 3] = [
+        |space, range| Frame::Sums(space, [0; 8], vec![range(&[1]), range(&[1, 2])]).encode(),
+        |space, range| Frame::Sums(space, [0; 8], vec![range(&[2]), range(&[1])]).encode(),
+        |space, _| [&[11][..], &space.0, &[0xff, 0xff, 0xff, 0xff, 0x0f]].concat(),
+    ];
+    for case in cases {
+        attack("malformed-frame", Role::Writer, move |story, hostile| {
+            hostile.shout(&mut story.world, VICTIM, case(hostile.space, &range));
+        });
+    }
+}
+
+#[test]
+fn a_stranger_that_compares_learns_nothing() {
+    for_each_seed(2, 50, |seed| {
+        let (mut story, _) = with_hostile_member(seed, Role::Writer)?;
+        let stranger = Hostile::stranger(&mut story);
+        stranger.greet(&mut story.world, VICTIM);
+        while story.world.heard(stranger.node).is_some() {}
+        let space = stranger.space;
+        let whole = || RangeHeads { range: Prefix::ALL, logs: Vec::new() };
+        for frame in [
+            Frame::Sum(space, [0; 8], [0; 8]),
+            Frame::Sums(space, [0; 8], vec![RangeSums { range: Prefix::ALL, parts: Vec::new() }]),
+            Frame::Heads(space, vec![whole()]),
+        ] {
+            stranger.say(&mut story.world, VICTIM, &frame);
+            story.world.run(1_000);
+        }
+        story.world.run(120_000);
+        while let Some(frame) = story.world.heard(stranger.node) {
+            if !matches!(frame, Frame::Open(_) | Frame::Hello(..)) {
+                return Err(format!("a stranger was told {frame:?}"));
+            }
+        }
+        unharmed(&mut story)
+    });
+}
+
+#[test]
+fn frames_of_later_versions_are_passed_over() {
+    for_each_seed(2, 50, |seed| {
+        let (mut story, hostile) = with_hostile_member(seed, Role::Writer)?;
+        for tag in 12..=LAST_TAG {
+            hostile.shout(&mut story.world, VICTIM, vec![tag, 1, 2, 3]);
+        }
+        story.world.run(1_000);
+        refused(&story, "later-frame")?;
+        if story.world.link_between(hostile.node, VICTIM).is_none() {
+            return Err("the link was closed".to_owned());
         }
         unharmed(&mut story)
     });

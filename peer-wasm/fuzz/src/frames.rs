@@ -4,7 +4,8 @@ use crate::laws::{magnitude, mark, same};
 use kith_core::api::Role;
 use kith_core::identity::PublicKey;
 use kith_core::invite::Ticket;
-use kith_core::wire::Frame;
+use kith_core::ranges::Prefix;
+use kith_core::wire::{Frame, RangeHeads, RangeSums};
 
 pub(crate) fn frame(data: &[u8]) -> u64 {
     let frame = match Frame::decode(data) {
@@ -17,6 +18,9 @@ pub(crate) fn frame(data: &[u8]) -> u64 {
 
 pub(crate) fn frame_seeds() -> Vec<Vec<u8>> {
     let (space, log) = (PublicKey([1; 32]), PublicKey([2; 32]));
+    let mut in_range = [0; 32];
+    in_range[0] = 1;
+    let range = Prefix::new(&[1, 0], 3).unwrap_or(Prefix::ALL);
     let frames = [
         Frame::Open(vec![[1; 16], [2; 16]]),
         Frame::Hello(space, vec![vec![1, 2], vec![3]]),
@@ -28,6 +32,9 @@ pub(crate) fn frame_seeds() -> Vec<Vec<u8>> {
         Frame::Refused(space, log, 7, "wrong-prev".into()),
         Frame::Whole(space, log, vec![1, 300]),
         Frame::Parts(space, vec![vec![5; 40]]),
+        Frame::Sum(space, [1; 8], [2; 8]),
+        Frame::Sums(space, [3; 8], vec![RangeSums { range, parts: vec![(0, [4; 8]), (9, [5; 8])] }]),
+        Frame::Heads(space, vec![RangeHeads { range, logs: vec![(PublicKey(in_range), 1, [1; 32])] }]),
     ];
     frames.iter().map(Frame::encode).collect()
 }

@@ -134,10 +134,11 @@ impl Peer {
         }
         for (space, logs) in &done.grown {
             if let Some(space) = self.spaces.get_mut(space) {
-                for (log, len) in logs {
-                    if let Some(log) = space.log_mut(*log) {
+                for (number, len) in logs {
+                    if let Some(log) = space.log_mut(*number) {
                         log.durable = (*len).min(log.tip.len);
                     }
+                    space.note_stored(*number);
                 }
             }
         }

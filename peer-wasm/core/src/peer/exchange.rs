@@ -7,29 +7,32 @@ use super::{Job, LinkId, Peer, rows};
 use crate::codec::Writer;
 use crate::identity::PublicKey;
 use crate::rows::{Batch, Table};
-use crate::wire::{Frame, MAX_ITEMS};
+use crate::wire::{Frame, LogHead, MAX_ITEMS};
 
 /// How long a peer that was asked for a log may send nothing of it, in milliseconds.
 const PATIENCE: u64 = 10_000;
-/// What is said again is said for this many logs of a space at a time.
-const REPEAT_LOGS: usize = 256;
+/// Own entries are sent unasked to who lacks at most this many.
+const PUSHED: u64 = 64;
+
+impl Session {
+    /// Whether new entries of our own log are sent unasked, and if so from where on; notes them as to be sent.
+    fn pushes(&mut self, own: &PublicKey, len: u64) -> bool {
+        let sent = self.sent.get(own).copied().unwrap_or(0);
+        let from = self.theirs.get(own).map_or(0, |(theirs, _)| *theirs).max(sent);
+        let near = self.member && self.compared.heard && len.saturating_sub(from) <= PUSHED;
+        if near && from < len && !self.serving.iter().any(|(log, _)| log == own) {
+            self.serving.push_back((*own, from));
+        }
+        near
+    }
+}
 
 impl Peer {
-    pub(super) fn say_what_we_have(&mut self, id: LinkId, number: u32) {
-        let Some(space) = self.spaces.get(&number) else { return };
-        let logs: Vec<u32> = (0..space.logs.len() as u32).collect();
-        self.say_have(id, number, &logs);
-    }
-
-    fn say_have(&mut self, id: LinkId, number: u32, logs: &[u32]) {
+    pub(super) fn say_have(&mut self, id: LinkId, number: u32, logs: &[PublicKey]) {
         let Some(space) = self.spaces.get(&number) else { return };
         let key = space.row.key;
-        let items: Vec<_> = logs
-            .iter()
-            .filter_map(|log| space.logs.get(*log as usize))
-            .filter(|log| log.durable > 0 && log.durable == log.tip.len)
-            .map(|log| (log.key, log.tip.len, log.tip.hash))
-            .collect();
+        let stored = |log: &PublicKey| space.stored.get(log).map(|tip| (*log, tip.len, tip.hash));
+        let items: Vec<_> = logs.iter().filter_map(stored).collect();
         for chunk in items.chunks(MAX_ITEMS) {
             self.send(id, &Frame::Have(key, chunk.to_vec()));
         }
@@ -38,35 +41,32 @@ impl Peer {
     /// Logs of a space have grown and are stored: tell everyone, and send our own entries at once.
     pub(super) fn grew(&mut self, number: u32, logs: &[u32]) {
         let Some(space) = self.spaces.get(&number) else { return };
-        let own = self.own_log(space);
         let joining = !space.authority.is_founded();
-        let own_key = self.device();
+        let own = self.device();
+        let grown: Vec<(PublicKey, u64)> = logs
+            .iter()
+            .filter_map(|log| space.logs.get(*log as usize))
+            .filter_map(|log| Some((log.key, space.stored.get(&log.key)?.len)))
+            .collect();
         for id in self.links.keys().copied().collect::<Vec<_>>() {
-            let (Some(link), Some(space)) = (self.links.get_mut(&id), self.spaces.get(&number)) else { continue };
+            let Some(link) = self.links.get_mut(&id) else { continue };
             let peer = link.peer;
             let Some(session) = link.sessions.get_mut(&number) else { continue };
             if !session.member && !joining {
                 continue;
             }
-            let mut told: Vec<u32> = logs.to_vec();
-            if let (Some(own), Some(own_key)) = (own, own_key)
-                && logs.contains(&own)
-                && session.member
+            let mut told = grown.clone();
+            if let Some((log, len)) = told.iter().find(|(log, _)| Some(*log) == own).copied()
+                && session.pushes(&log, len)
             {
-                let theirs = session.theirs.get(&own_key).map_or(0, |(len, _)| *len);
-                let from = theirs.max(session.sent.get(&own_key).copied().unwrap_or(0));
-                if !session.serving.iter().any(|(log, _)| *log == own_key) {
-                    session.serving.push_back((own_key, from));
-                }
-                told.retain(|log| *log != own);
+                told.retain(|(told, _)| *told != log);
             }
             // Who has it already need not hear that we do, unless it waits for that: as the author or the sender.
             let owes = std::mem::take(&mut session.owes);
-            told.retain(|log| {
-                space.logs.get(*log as usize).is_some_and(|log| {
-                    owes || log.key == peer || session.theirs.get(&log.key).is_none_or(|(len, _)| *len < log.tip.len)
-                })
+            told.retain(|(log, len)| {
+                owes || *log == peer || session.theirs.get(log).is_none_or(|(theirs, _)| theirs < len)
             });
+            let told: Vec<PublicKey> = told.into_iter().map(|(log, _)| log).collect();
             if !told.is_empty() {
                 self.say_have(id, number, &told);
             }
@@ -74,12 +74,12 @@ impl Peer {
         }
     }
 
-    pub(super) fn have(&mut self, id: LinkId, number: u32, items: Vec<(PublicKey, u64, [u8; 32])>) {
+    pub(super) fn have(&mut self, id: LinkId, number: u32, items: Vec<LogHead>) {
         let own = self.device();
         let Some(link) = self.links.get_mut(&id) else { return };
-        let peer = link.peer;
         let Some(session) = link.sessions.get_mut(&number) else { return };
         session.unconfirmed = 0;
+        session.compared.heard = true;
         let mut ack = None;
         for (log, len, hash) in items {
             if session.theirs.len() >= super::MAX_LOGS && !session.theirs.contains_key(&log) {
@@ -91,22 +91,29 @@ impl Peer {
             session.theirs.insert(log, (len, hash));
         }
         self.tell_of_forks(id, number);
-        if let (Some(len), Some(space)) = (ack, self.spaces.get_mut(&number)) {
-            // Nobody has more of our log than there is.
-            let most = own.and_then(|own| space.log(&own)).map_or(0, |(_, log)| log.tip.len);
-            let known = space.acks.entry(peer).or_insert(0);
-            let better = len.min(most);
-            if space.authority.role(&peer).is_some() && better > *known {
-                *known = better;
-                let value = Writer::new().number(better).finish();
-                let batch =
-                    Batch { puts: vec![(Table::Head, rows::ack_key(number, &peer), value)], ..Batch::default() };
-                self.write(Unit { batch, effects: Vec::<Effect>::new() });
-                self.status_changed();
-            }
+        if let Some(len) = ack {
+            self.acknowledged(id, number, len);
         }
         self.ask(id, number);
         self.serve_next(id, number);
+    }
+
+    /// The other peer has stored this much of our own log.
+    pub(super) fn acknowledged(&mut self, id: LinkId, number: u32, len: u64) {
+        let own = self.device();
+        let Some(peer) = self.links.get(&id).map(|link| link.peer) else { return };
+        let Some(space) = self.spaces.get_mut(&number) else { return };
+        // Nobody has more of our log than there is.
+        let most = own.and_then(|own| space.stored.get(&own)).map_or(0, |tip| tip.len);
+        let known = space.acks.entry(peer).or_insert(0);
+        let better = len.min(most);
+        if space.authority.role(&peer).is_some() && better > *known {
+            *known = better;
+            let value = Writer::new().number(better).finish();
+            let batch = Batch { puts: vec![(Table::Head, rows::ack_key(number, &peer), value)], ..Batch::default() };
+            self.write(Unit { batch, effects: Vec::<Effect>::new() });
+            self.status_changed();
+        }
     }
 
     /// Tells a member that has more of a forked log than counts where its histories part.
@@ -218,17 +225,13 @@ impl Peer {
             self.open_link(id);
             let Some(link) = self.links.get_mut(&id) else { continue };
             link.repeat_at = now + REPEAT;
-            let from = link.repeat_from;
-            link.repeat_from = from.wrapping_add(REPEAT_LOGS);
             let sessions: Vec<(u32, bool)> = link.sessions.iter().map(|(number, s)| (*number, s.member)).collect();
             for (number, member) in sessions {
                 if !member {
                     self.start_later(Job::Meet(id, number));
                     continue;
                 }
-                let count = self.spaces.get(&number).map_or(0, |space| space.logs.len());
-                let logs: Vec<u32> = (0..REPEAT_LOGS.min(count)).map(|log| ((from + log) % count) as u32).collect();
-                self.say_have(id, number, &logs);
+                self.say_sum(id, number);
             }
         }
     }

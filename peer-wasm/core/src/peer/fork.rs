@@ -302,6 +302,7 @@ fn cut_log(space: &mut Space, draft: &mut Draft, log: PublicKey, tip: Tip) -> bo
     state.tip = tip;
     state.durable = state.durable.min(tip.len);
     state.applied = state.applied.min(tip.len);
+    space.note_stored(number);
     let gone: Vec<u64> = space.records.range((number, tip.len)..(number, u64::MAX)).map(|((_, seq), _)| *seq).collect();
     for seq in gone {
         space.records.remove(&(number, seq));

@@ -4,6 +4,7 @@
 //! has. Each asks for what it lacks; own new entries are sent without being asked for. What a peer says it has, it
 //! has stored: that is how far a write is known to have travelled.
 
+use super::compare::Compared;
 use super::fork::Search;
 use super::space::read_entries;
 use super::{Done, Job, LinkId, LinkPath, MAX_LINKS, Output, Peer};
@@ -33,9 +34,8 @@ pub(super) struct Link {
     pub(super) sessions: BTreeMap<u32, Session>,
     tokens: BTreeSet<Token>,
     strikes: u32,
-    /// When everything is said again, and from which log on.
+    /// When it is said again what is here.
     pub(super) repeat_at: u64,
-    pub(super) repeat_from: usize,
 }
 
 /// What two peers have said about one space.
@@ -45,7 +45,9 @@ pub(super) struct Session {
     pub(super) member: bool,
     /// The entries it showed for that.
     pub(super) credentials: Vec<Vec<u8>>,
-    /// What it has stored, by log.
+    /// What it has been found to have.
+    pub(super) compared: Compared,
+    /// What it has said to have stored, by log.
     pub(super) theirs: BTreeMap<PublicKey, (u64, [u8; 32])>,
     /// Logs it has been asked for: up to where, and when it last sent some of it.
     pub(super) asked: BTreeMap<PublicKey, (u64, u64)>,
@@ -106,7 +108,6 @@ impl Peer {
             tokens: BTreeSet::new(),
             strikes: 0,
             repeat_at: self.now + REPEAT,
-            repeat_from: 0,
         };
         self.links.insert(id, link);
         if self.booted {
@@ -238,6 +239,9 @@ impl Peer {
     pub(super) fn frame(&mut self, id: LinkId, bytes: &[u8]) {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.bytes_in += bytes.len() as u64;
+        if Frame::is_of_later_version(bytes) {
+            return self.refuse_from(id, "later-frame");
+        }
         let frame = match Frame::decode(bytes) {
             Ok(frame) => frame,
             Err(_) => {
@@ -269,6 +273,9 @@ impl Peer {
             Frame::Entries(_, entries) => self.entries(id, number, &entries),
             Frame::Have(_, items) => self.have(id, number, items),
             Frame::Want(_, items) => self.want(id, number, items),
+            Frame::Sum(_, salt, sum) => self.sum_told(id, number, salt, sum),
+            Frame::Sums(_, salt, ranges) => self.sums_told(id, number, salt, &ranges),
+            Frame::Heads(_, lists) => self.heads_told(id, number, lists),
             Frame::Fork(_, proof) => self.fork_told(id, number, *proof),
             Frame::Ask(_, log, places) => self.fork_asked(id, number, log, places),
             Frame::Tell(_, log, found) => self.fork_answer(id, number, log, found),

@@ -12,6 +12,7 @@ use crate::epoch::{EpochId, EpochKey};
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
+use crate::ranges::LogSet;
 use crate::rows::{KeyRange, Table};
 use crate::version::{Agent, Version};
 use std::collections::BTreeMap;
@@ -51,6 +52,8 @@ pub(super) struct Space {
     pub(super) records: BTreeMap<(u32, u64), Record>,
     pub(super) logs: Vec<Log>,
     pub(super) by_key: BTreeMap<PublicKey, u32>,
+    /// What is stored of each log: what others are told.
+    pub(super) stored: LogSet,
     pub(super) issued: BTreeMap<PublicKey, IssuedRow>,
     /// How much of the own log each peer has said to have stored.
     pub(super) acks: BTreeMap<PublicKey, u64>,
@@ -77,6 +80,7 @@ impl Space {
             records: BTreeMap::new(),
             logs: Vec::new(),
             by_key: BTreeMap::new(),
+            stored: LogSet::default(),
             issued: BTreeMap::new(),
             acks: BTreeMap::new(),
             forks: BTreeMap::new(),
@@ -105,6 +109,7 @@ impl Space {
                     // Rows come in key order, so logs are numbered without gaps.
                     if log as usize == space.logs.len() {
                         space.by_key.insert(head.key, log);
+                        space.stored.set(head.key, head.tip);
                         space.logs.push(Log {
                             key: head.key,
                             tip: head.tip,
@@ -180,6 +185,14 @@ impl Space {
 
     pub(super) fn log_mut(&mut self, number: u32) -> Option<&mut Log> {
         self.logs.get_mut(number as usize)
+    }
+
+    /// A log has been stored up to `durable`, or cut.
+    pub(super) fn note_stored(&mut self, number: u32) {
+        // What is on its way to the store is noted when it is there.
+        if let Some(log) = self.logs.get(number as usize).filter(|log| log.durable == log.tip.len) {
+            self.stored.set(log.key, log.tip);
+        }
     }
 
     /// The number of a log, giving it one if it is new.

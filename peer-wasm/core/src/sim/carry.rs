@@ -107,6 +107,7 @@ impl World {
         }
         let to = if ends[0] == from { ends[1] } else { ends[0] };
         self.note(|| format!("{from} -> {to} {}", describe(&bytes)));
+        let hops = self.note_sent(from, to, bytes.len());
         let copies = if self.dice.once_in(weather.duplicate) { 2 } else { 1 };
         for _ in 0..copies {
             let arrival = self.now.saturating_add(self.dice.within(weather.latency));
@@ -117,7 +118,7 @@ impl World {
             if !overtaken {
                 *busy = arrival;
             }
-            self.schedule(arrival.saturating_sub(self.now), Event::Frame { link, to, bytes: bytes.clone() });
+            self.schedule(arrival.saturating_sub(self.now), Event::Frame { link, to, bytes: bytes.clone(), hops });
         }
     }
 
@@ -162,6 +163,11 @@ fn describe(bytes: &[u8]) -> String {
         Ok(Frame::Refused(_, log, seq, why)) => format!("refused {log:?} {seq} {why}"),
         Ok(Frame::Whole(_, log, places)) => format!("whole? {log:?} {places:?}"),
         Ok(Frame::Parts(_, entries)) => format!("parts {}", entries.len()),
+        Ok(Frame::Sum(..)) => "sum".to_owned(),
+        Ok(Frame::Sums(_, _, ranges)) => format!("sums of {} ranges", ranges.len()),
+        Ok(Frame::Heads(_, ranges)) => {
+            format!("heads of {} ranges: {}", ranges.len(), ranges.iter().map(|range| range.logs.len()).sum::<usize>())
+        }
         Err(error) => format!("damaged frame of {} bytes: {error}", bytes.len()),
     }
 }

@@ -1,6 +1,7 @@
 //! Hostile peers: no peer runs in them, a test says every word. They can take over a member's keys.
 
 use super::{NodeId, Story, World};
+use crate::api::Role;
 use crate::clock::Clock;
 use crate::codec::Reader;
 use crate::document::redaction::Target;
@@ -9,7 +10,9 @@ use crate::entropy::Entropy;
 use crate::entry::{Dep, Entry, Kind, Tip, Verified};
 use crate::epoch::EpochKey;
 use crate::identity::{PublicKey, SecretKey};
+use crate::invite::Ticket;
 use crate::path::Path;
+use crate::records::{Device, Grant};
 use crate::rows::{KeyRange, Read, Table};
 use crate::sealed::seal;
 use crate::wire::{Frame, token};
@@ -57,6 +60,28 @@ impl Hostile {
         let node = story.world.add_puppet(key.public());
         let epoch = EpochKey::generate(&mut entropy);
         Hostile { node, key, space: story.space, epoch, log: Vec::new(), entropy }
+    }
+
+    /// An author that is never online itself: it followed the story's invite for writers, knows its key from a
+    /// member, and its log holds what makes it one. Others bring what it writes.
+    pub fn absent(story: &mut Story, member: &Hostile) -> Option<Hostile> {
+        let ticket = Ticket::parse(&story.writer_link).ok()?;
+        let mut entropy = Entropy::new(&story.world.dice.seed());
+        let (key, identity) = (SecretKey::generate(&mut entropy), SecretKey::generate(&mut entropy));
+        let device = Device::new(&identity, &story.space, &key.public(), [1; 32], Vec::new());
+        let grant = Grant::join(Role::Writer, identity.public(), &ticket.key(), &story.space);
+        let (space, epoch) = (story.space, member.epoch.clone());
+        let mut author = Hostile { node: NodeId::MAX, key, space, epoch, log: Vec::new(), entropy };
+        for (kind, body) in [(Kind::Device, device.encode()), (Kind::Grant, grant.encode())] {
+            author.log.push(author.entry(author.tip(), kind, &body, Vec::new()));
+        }
+        Some(author)
+    }
+
+    /// Writes text at a path into its log.
+    pub fn write(&mut self, path: &str, text: &str, millis: u64) {
+        let entry = self.op(self.tip(), path, text, millis);
+        self.log.push(entry);
     }
 
     /// Where its log stands.

@@ -1,5 +1,6 @@
 //! The world: peers, their disks, the links between them, and time.
 
+use super::tally::{Arrivals, Conversation};
 use super::{Dice, Disk, Weather};
 use crate::api::{Reply, Request, RequestId, SubscriptionId, Update};
 use crate::identity::PublicKey;
@@ -48,7 +49,7 @@ pub(super) struct Link {
 }
 
 pub(super) enum Event {
-    Frame { link: LinkId, to: NodeId, bytes: Vec<u8> },
+    Frame { link: LinkId, to: NodeId, bytes: Vec<u8>, hops: u64 },
     Sent { link: LinkId, by: NodeId, bytes: usize },
     Loaded { node: NodeId, life: u64, load: LoadId, reads: Vec<Read>, rows: Option<Result<Vec<Rows>, String>> },
     Written { node: NodeId, life: u64, transaction: TransactionId, batch: Batch },
@@ -77,6 +78,8 @@ pub struct World {
     /// Peers in different groups cannot reach each other.
     groups: Vec<u64>,
     pub(super) meddlers: BTreeMap<NodeId, Meddler>,
+    pub(super) conversations: BTreeMap<[NodeId; 2], Conversation>,
+    pub(super) arrivals: BTreeMap<NodeId, Arrivals>,
     next: u64,
     /// How many events have happened.
     pub steps: u64,
@@ -98,6 +101,8 @@ impl World {
             links: BTreeMap::new(),
             groups: Vec::new(),
             meddlers: BTreeMap::new(),
+            conversations: BTreeMap::new(),
+            arrivals: BTreeMap::new(),
             next: 0,
             steps: 0,
             wire: None,
@@ -360,7 +365,10 @@ impl World {
 
     fn happen(&mut self, event: Event) {
         match event {
-            Event::Frame { link, to, bytes } if self.links.contains_key(&link) => {
+            Event::Frame { link, to, bytes, hops } if self.links.contains_key(&link) => {
+                if let Some(ends) = self.links.get(&link).map(|link| link.ends) {
+                    self.note_arrived(ends, to, hops, &bytes);
+                }
                 self.input(to, Input::Frame { link, bytes });
             }
             Event::Sent { link, by, bytes } if self.links.contains_key(&link) => {

@@ -1,0 +1,138 @@
+//! What sync costs: bytes and round trips grow with what differs, not with what there is.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use common::for_each_seed;
+use kith_core::entry::Verified;
+use kith_core::sim::{Hostile, Story, Weather};
+use kith_core::wire::Frame;
+
+/// Everything takes the same time, so that round trips are what the protocol needs.
+const STEADY: Weather = Weather { latency: (50, 50), load: (0, 0), commit: (0, 0), ..Weather::FAIR };
+
+/// Two peers that know the same authors, apart from each other; the third member is gone and speaks for the authors.
+fn crowd(seed: u64, authors: usize) -> Result<(Story, Hostile, Vec<Hostile>), String> {
+    let mut story = Story::joined(seed, 3)?;
+    let member = Hostile::possess(&mut story, 2).ok_or("the member could not be taken over")?;
+    story.members.retain(|(node, _)| *node != 2);
+    story.world.weather = STEADY;
+    story.world.divide(|node| if node == 1 { 1 } else { 0 });
+    story.world.run(10_000);
+    let now = story.world.now();
+    let mut crowd = Vec::new();
+    for number in 0..authors {
+        let mut author = Hostile::absent(&mut story, &member).ok_or("no author")?;
+        author.write(&format!("notes/{number}"), "about fifty bytes of text, as in a note or a line", now);
+        crowd.push(author);
+    }
+    Ok((story, member, crowd))
+}
+
+/// Brings entries to one peer, which can reach nobody else meanwhile.
+fn bring(story: &mut Story, member: &Hostile, node: usize, entries: &[Verified]) {
+    story.world.divide(|other| if other == node || other == member.node { 9 } else { other as u64 });
+    member.greet(&mut story.world, node);
+    // Who begins a log shows its right to be here with it.
+    let logs: Vec<&[Verified]> = entries.chunk_by(|a, b| a.header.log == b.header.log).collect();
+    for part in logs.chunks(60).map(|logs| logs.concat()) {
+        let raw = part.iter().map(|entry| entry.raw().to_vec()).collect();
+        member.say(&mut story.world, node, &Frame::Entries(story.space, raw));
+        story.world.run(200);
+    }
+    story.world.run(1_000);
+    story.world.divide(|node| node as u64);
+    story.world.run(10_000);
+}
+
+#[test]
+fn two_peers_twenty_entries_apart_among_two_thousand_authors_say_little() {
+    for_each_seed(1, 20, |seed| {
+        let (mut story, member, mut crowd) = crowd(seed, 2_000)?;
+        let now = story.world.now();
+        let known: Vec<Verified> = crowd.iter().flat_map(|author| author.log.clone()).collect();
+        for node in [0, 1] {
+            bring(&mut story, &member, node, &known);
+            let mut new = Vec::new();
+            for number in 0..10 {
+                let author = &mut crowd[number * 190 + 7 + node];
+                author.write(
+                    &format!("news/{node}/{number}"),
+                    "some fifty bytes that the other peer does not have",
+                    now,
+                );
+                new.push(author.log.last().unwrap().clone());
+            }
+            bring(&mut story, &member, node, &new);
+        }
+        story.world.take_tally(0, 1);
+        story.world.count_arrivals(0);
+        story.world.count_arrivals(1);
+        story.world.unite();
+        story.world.run(20_000);
+        let tally = story.world.take_tally(0, 1);
+        story.alike()?;
+        let arrived = [story.world.arrivals(0), story.world.arrivals(1)];
+        println!(
+            "2 000 authors, 20 entries apart: {tally:?}, entries {} + {} bytes",
+            arrived[0].bytes, arrived[1].bytes
+        );
+        if arrived[0].entries() + arrived[1].entries() != 20 || arrived[0].again + arrived[1].again > 0 {
+            return Err(format!("other entries than those missing were sent: {arrived:?}"));
+        }
+        if tally.bytes > 20_000 {
+            return Err(format!("{} bytes were said over 20 entries", tally.bytes));
+        }
+        // From the first word of the link to the last acknowledgement.
+        if tally.hops > 12 {
+            return Err(format!("it took {} hops", tally.hops));
+        }
+        // Being alike costs next to nothing.
+        story.world.run(600_000);
+        let quiet = story.world.take_tally(0, 1);
+        println!("ten quiet minutes: {quiet:?}");
+        if quiet.bytes > 4_000 {
+            return Err(format!("{} bytes were said in ten quiet minutes", quiet.bytes));
+        }
+        Ok(())
+    });
+}
+
+#[test]
+fn any_two_sets_of_logs_become_the_same_and_nothing_is_sent_twice() {
+    for_each_seed(12, 400, |seed| {
+        let authors = [0, 5, 30, 33, 60, 150][seed as usize % 6];
+        let (mut story, member, mut crowd) = crowd(seed, authors)?;
+        let now = story.world.now();
+        let (mut known, mut missing) = ([Vec::new(), Vec::new()], 0);
+        for (number, author) in crowd.iter_mut().enumerate() {
+            for n in 0..story.world.dice.below(4) {
+                author.write(&format!("more/{number}/{n}"), "more", now);
+            }
+            let len = author.log.len() as u64;
+            let parts = [0, 1].map(|_| match story.world.dice.below(4) {
+                0 => 0,
+                1 => 2 + story.world.dice.below(len - 1),
+                _ => len,
+            });
+            missing += parts[0].abs_diff(parts[1]);
+            for (known, part) in known.iter_mut().zip(parts) {
+                known.extend(author.log.iter().take(part as usize).cloned());
+            }
+        }
+        for node in [0, 1] {
+            bring(&mut story, &member, node, &known[node]);
+            story.world.count_arrivals(node);
+        }
+        story.world.unite();
+        story.world.run(20_000);
+        story.alike()?;
+        let arrived = [story.world.arrivals(0), story.world.arrivals(1)];
+        let entries = arrived[0].entries() + arrived[1].entries();
+        if entries as u64 != missing || arrived[0].again + arrived[1].again > 0 {
+            return Err(format!("{missing} entries were missing, {entries} were sent: {arrived:?}"));
+        }
+        Ok(())
+    });
+}
