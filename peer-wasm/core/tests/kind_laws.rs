@@ -147,8 +147,9 @@ impl Story {
         }
         // Later than everything its author has heard of; what is written at once may carry the same time.
         let clock = self.known(peer).iter().map(|event| event.clock).max().unwrap_or(0) + 1;
-        let ops = Ops { clock, id: String::new(), list: planned.ops };
-        let ops = Ops::decode(&ops.encode()).expect("what is planned can be read");
+        let list =
+            planned.ops.iter().map(|op| Op::decode(&op.encode()).expect("what is planned can be read")).collect();
+        let ops = Ops { clock, id: String::new(), list };
         let seq = self.logs[peer].len();
         let items = ops.into_items(agent(peer), seq as u64);
         self.stores[peer].apply(&items);
@@ -487,10 +488,10 @@ proptest! {
         for (tag, body, peer, place) in ops {
             let place = ["a", "a/b", "a/1", "a/\"m\""][usize::from(place)];
             let leaf = Leaf::Kind { tag, body };
-            let list = vec![Op { path: Path::new(place.split('/')).unwrap(), leaf }];
-            let bytes = Ops { clock: 5, id: String::new(), list }.encode();
-            let Ok(ops) = Ops::decode(&bytes) else { continue };
-            prop_assert_eq!(ops.encode(), bytes);
+            let bytes = Op { path: Path::new(place.split('/')).unwrap(), leaf }.encode();
+            let Ok(op) = Op::decode(&bytes) else { continue };
+            prop_assert_eq!(op.encode(), bytes);
+            let ops = Ops { clock: 5, id: String::new(), list: vec![op] };
             let seq = story.logs[peer].len() as u64;
             let items = ops.into_items(agent(peer), seq);
             story.stores[peer].apply(&items);
