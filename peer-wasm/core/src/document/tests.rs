@@ -79,9 +79,9 @@ impl Shelf {
             };
             Ok(plan(&path, &located, &change, wish))
         })?;
-        let ops = Ops { clock, id: String::new(), list: planned.ops.clone() };
         // What is planned must stand what others check.
-        let ops = Ops::decode(&ops.encode()).unwrap();
+        let list = planned.ops.iter().map(|op| Op::decode(&op.encode()).unwrap()).collect();
+        let ops = Ops { clock, id: String::new(), list };
         let items = ops.into_items(Agent([agent; 10]), clock);
         self.apply(&items);
         Ok((planned, items))
