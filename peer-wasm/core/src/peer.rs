@@ -14,6 +14,7 @@ mod fork;
 mod ingest;
 mod join;
 mod links;
+mod policy;
 mod prepare;
 mod read;
 mod replay;
@@ -29,6 +30,7 @@ pub use events::{Config, Fault, Input, LinkId, LinkPath, LoadId, Output, Transac
 
 use crate::api::{Refusal, Reply, Request, RequestId, SubscriptionId};
 use crate::clock::{Clock, Hlc};
+use crate::document::kind::tag;
 use crate::entropy::Entropy;
 use crate::epoch::WrapKey;
 use crate::identity::{PublicKey, SecretKey};
@@ -62,6 +64,7 @@ enum Job {
     Ingest(LinkId, u32),
     Serve(LinkId, u32),
     Replay(u32),
+    Renew(u32),
     Fork(LinkId, u32, PublicKey),
 }
 
@@ -256,6 +259,7 @@ impl Peer {
             Job::Ingest(link, space) => self.ingest(*link, *space, lens),
             Job::Serve(link, space) => self.serve(*link, *space, lens),
             Job::Replay(space) => self.replay(*space, lens),
+            Job::Renew(space) => self.renew(*space, lens),
             Job::Fork(link, space, log) => self.search_fork(*link, *space, *log, lens),
         }
     }
@@ -264,7 +268,11 @@ impl Peer {
     fn space(&mut self, number: u32, lens: &Lens<'_>) -> Result<Option<&mut Space>, Miss> {
         if !self.spaces.contains_key(&number) {
             let Some(row) = self.space_rows.get(&number) else { return Ok(None) };
-            let space = Space::load(lens, number, row.clone())?;
+            let mut space = Space::load(lens, number, row.clone())?;
+            if space.unknown.iter().any(|tag| tag::is_known(*tag)) {
+                space.rebuilding = true;
+                self.start_later(Job::Renew(number));
+            }
             for log in &space.logs {
                 self.hlc.recall(Clock(log.clock));
             }
@@ -315,7 +323,7 @@ impl Peer {
             Job::Meet(link, _) | Job::Ingest(link, _) | Job::Serve(link, _) | Job::Fork(link, ..) => {
                 self.hang_up(link, "storage");
             }
-            Job::Replay(_) => {}
+            Job::Replay(_) | Job::Renew(_) => {}
         }
     }
 

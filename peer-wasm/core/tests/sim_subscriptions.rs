@@ -100,7 +100,7 @@ impl Follower {
     fn take(&mut self, update: Update) -> Result<(), String> {
         self.updates += 1;
         match update {
-            Update::Value { body, version, parents } => {
+            Update::Value { body, version, parents, .. } => {
                 self.follows(&parents)?;
                 (self.value, self.version) = (body, Some(version));
             }

@@ -158,6 +158,7 @@ impl Ops {
                 Leaf::Object | Leaf::Deleted => true,
                 Leaf::Kind { tag, body } => says_something(&path, *tag, body)?,
             };
+            let fits = fits && (path.policy_prefix().is_none() || super::policy::fits(&leaf));
             if !fits || !seen.insert(key) {
                 return Err(CodecError::Tag);
             }

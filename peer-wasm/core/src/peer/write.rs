@@ -6,12 +6,13 @@ use super::{Done, Peer};
 use crate::api::{
     Body, Change, Facts, Manner, Merge, Preconditions, Refusal, Reply, RequestId, Role, SpaceRef, SyncStatus,
 };
-use crate::document::{self, Held, Located, MAX_WRITE_ID, Ops, Wish};
+use crate::document::{self, Held, Located, MAX_WRITE_ID, Op, Ops, Planned, Wish};
 use crate::entry::MAX_BODY;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{Durability, Table};
 use crate::version::{Agent, Version, etag};
+use std::collections::BTreeMap;
 
 /// Bytes a seal adds to a body, with room to spare.
 const SEAL: usize = 64;
@@ -40,13 +41,14 @@ impl Peer {
         if write_id.is_some_and(|id| id.len() > MAX_WRITE_ID) {
             return refuse(Refusal::Malformed(format!("A version id may have at most {MAX_WRITE_ID} bytes.")));
         }
-        let located = match change {
+        let mut located = match change {
             Change::Set { add, remove } => {
                 let members = document::member_paths(path, add.iter().chain(remove));
                 document::locate_members(lens, number, path, &members)?
             }
             _ => document::locate(lens, number, path)?,
         };
+        located.choose(&self.rule(number));
         let (exists, before) = current(path, &located);
         let held = facts(path, &located).merge;
         if let Some(write_id) = write_id
@@ -68,6 +70,24 @@ impl Peer {
             return Ok(Done::Write(Unit::reply(id, reply)));
         }
 
+        let Planned { ops, existed, deleted } = planned;
+        self.put_ops(id, number, ops, write_id, lens, |peer, applied, version| {
+            let (after, merge) = after(path, &located, applied, version, number, &peer.rule(number));
+            peer.written(number, !existed, deleted, after, merge)
+        })
+    }
+
+    /// Writes ops into this device's log and the tree, and answers once that is durable.
+    pub(super) fn put_ops(
+        &mut self,
+        id: RequestId,
+        number: u32,
+        list: Vec<Op>,
+        write_id: Option<&str>,
+        lens: &Lens<'_>,
+        answer: impl FnOnce(&Peer, &document::Applied, Version) -> Reply,
+    ) -> Result<Done, Miss> {
+        let refuse = |refusal| Ok(Done::Write(Unit::reply(id, Reply::Refused(refusal))));
         let (Some(space), Some(device)) = (self.spaces.get(&number), self.device()) else {
             return refuse(Refusal::NoSuchSpace);
         };
@@ -77,7 +97,7 @@ impl Peer {
         let seq = log.tip.len;
         let version = Version { agent: Agent::of(&device.0), seq };
         let mut hlc = self.hlc.clone();
-        let ops = Ops { clock: hlc.now(self.now).0, id: write_id.unwrap_or_default().to_owned(), list: planned.ops };
+        let ops = Ops { clock: hlc.now(self.now).0, id: write_id.unwrap_or_default().to_owned(), list };
         // The value fits, but its paths are part of the entry too.
         let body = ops.encode().len();
         if body > MAX_BODY - SEAL {
@@ -89,7 +109,7 @@ impl Peer {
 
         // From here on nothing can be missing.
         self.hlc = hlc;
-        let (after, merge) = after(path, &located, &applied, version, number);
+        let reply = answer(self, &applied, version);
         let Some(mut space) = self.spaces.remove(&number) else { return refuse(Refusal::NoSuchSpace) };
         let mut draft = Draft::default();
         self.author_ops(&mut space, &mut draft, own, &epoch, &ops);
@@ -103,12 +123,18 @@ impl Peer {
         draft.batch.durability = Durability::Strict;
         let batch = draft.finish(&mut space);
         self.spaces.insert(number, space);
-        let reply = self.written(number, !planned.existed, planned.deleted, after, merge);
         let effects = vec![Effect::Changed(number, changed), Effect::Reply(id, reply)];
         Ok(Done::Write(Unit { batch, effects }))
     }
 
-    fn written(&self, space: u32, created: bool, deleted: bool, version: Vec<Version>, merge: Merge) -> Reply {
+    pub(super) fn written(
+        &self,
+        space: u32,
+        created: bool,
+        deleted: bool,
+        version: Vec<Version>,
+        merge: Merge,
+    ) -> Reply {
         let sync = self.sync_status(space, &version);
         Reply::Written { created, deleted, version, sync, merge }
     }
@@ -190,19 +216,22 @@ fn after(
     applied: &document::Applied,
     version: Version,
     space: u32,
+    rule: document::Rule<'_>,
 ) -> (Vec<Version>, Merge) {
     let Some((tree, top)) = located.tree(path) else { return (vec![version], Merge::Lww) };
     let prefix = document::view_key(space, &top);
-    let kept = tree
-        .rows
-        .iter()
-        .filter(|(place, _)| top.contains(place) && !applied.rows.contains_key(&document::view_key(space, place)));
+    let base = document::view_prefix(space).len();
+    let kept = tree.rows.iter().filter(|(place, _)| top.contains(place));
+    let mut rows: BTreeMap<Path, document::ViewRow> = kept.cloned().collect();
     let new = applied.rows.iter().filter(|(key, _)| key.starts_with(&prefix));
-    let rows = kept.map(|(_, row)| row).chain(new.map(|(_, row)| row));
-    let versions: Vec<Version> = rows.flat_map(document::ViewRow::versions).collect();
-    let row = applied.rows.get(&prefix).or_else(|| tree.top(&top));
-    let shown = row.and_then(document::ViewRow::shown_tag).and_then(Merge::of_tag);
-    (document::merge_versions([versions.as_slice()].into_iter()), shown.unwrap_or_default())
+    rows.extend(new.filter_map(|(key, row)| Some((Path::from_key(key.get(base..)?)?, row.clone()))));
+    let mut tree = document::Tree { rows: rows.into_iter().collect(), ..document::Tree::default() };
+    tree.choose(rule);
+    let merge = match tree.held(&top) {
+        Some(Held::Merge(merge)) if top == *path => merge,
+        _ => Merge::Lww,
+    };
+    (tree.version(), merge)
 }
 
 fn check(conditions: &Preconditions, exists: bool, versions: &[Version]) -> Result<(), Refusal> {
