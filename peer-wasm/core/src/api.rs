@@ -195,6 +195,32 @@ pub enum Request {
         /// The space.
         space: SpaceRef,
     },
+    /// The policies of a space.
+    Policies {
+        /// The space.
+        space: SpaceRef,
+    },
+    /// The policy of one prefix.
+    Policy {
+        /// The space.
+        space: SpaceRef,
+        /// The prefix.
+        prefix: Path,
+    },
+    /// Set the policy of a prefix, or take it away. Answered like a write.
+    SetPolicy {
+        /// The space.
+        space: SpaceRef,
+        /// The prefix.
+        prefix: Path,
+        /// The policy; `None` takes it away.
+        policy: Option<crate::document::policy::Policy>,
+    },
+    /// Where values stand beside each other.
+    Conflicts {
+        /// The space.
+        space: SpaceRef,
+    },
     /// The value at a path.
     Get {
         /// The space.

@@ -25,10 +25,10 @@ mod row;
 pub use apply::{Applied, apply};
 pub use kind::Merge;
 pub use lay::member_paths;
-pub use listing::{Listing, list};
+pub use listing::{Listing, Rule, list};
 pub use ops::{Item, Leaf, MAX_OPS, MAX_WRITE_ID, Op, Opened, Ops};
 pub use plan::{MAX_VALUE, Planned, Wish, plan};
-pub use read::{Held, Located, MAX_TREE_ROWS, Tree, inside, locate, locate_members, merge_versions, tree};
+pub use read::{Held, Located, MAX_TREE_ROWS, Tree, body_of, inside, locate, locate_members, merge_versions, tree};
 pub use row::{Register, ViewRow, conflict_key, view_key, view_prefix, write_id_key};
 
 #[cfg(test)]

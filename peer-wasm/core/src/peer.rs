@@ -17,6 +17,7 @@ mod gone;
 mod ingest;
 mod join;
 mod links;
+mod policy;
 mod prepare;
 mod read;
 mod replay;
@@ -34,6 +35,7 @@ pub use events::{Config, Fault, Input, LinkId, LinkPath, LoadId, Output, Transac
 
 use crate::api::{Refusal, Reply, Request, RequestId, SubscriptionId};
 use crate::clock::{Clock, Hlc};
+use crate::document::kind::tag;
 use crate::entropy::Entropy;
 use crate::epoch::WrapKey;
 use crate::identity::{PublicKey, SecretKey};
@@ -71,6 +73,7 @@ enum Job {
     Seek(u32),
     Whole(u32),
     Fill(u32),
+    Renew(u32),
     Fork(LinkId, u32, PublicKey),
 }
 
@@ -271,6 +274,7 @@ impl Peer {
             Job::Seek(space) => self.seek(*space, lens),
             Job::Whole(space) => self.answer_whole(*space, lens),
             Job::Fill(space) => self.fill(*space, lens),
+            Job::Renew(space) => self.renew(*space, lens),
             Job::Fork(link, space, log) => self.search_fork(*link, *space, *log, lens),
         }
     }
@@ -279,7 +283,11 @@ impl Peer {
     fn space(&mut self, number: u32, lens: &Lens<'_>) -> Result<Option<&mut Space>, Miss> {
         if !self.spaces.contains_key(&number) {
             let Some(row) = self.space_rows.get(&number) else { return Ok(None) };
-            let space = Space::load(lens, number, row.clone())?;
+            let mut space = Space::load(lens, number, row.clone())?;
+            if space.unknown.iter().any(|tag| tag::is_known(*tag)) {
+                space.rebuilding = true;
+                self.start_later(Job::Renew(number));
+            }
             for log in &space.logs {
                 self.hlc.recall(Clock(log.clock));
             }
@@ -333,7 +341,7 @@ impl Peer {
             Job::Meet(link, _) | Job::Ingest(link, _) | Job::Serve(link, _) | Job::Fork(link, ..) => {
                 self.hang_up(link, "storage");
             }
-            Job::Replay(_) | Job::Collect(_) | Job::Seek(_) | Job::Whole(_) | Job::Fill(_) => {}
+            Job::Replay(_) | Job::Renew(_) | Job::Collect(_) | Job::Seek(_) | Job::Whole(_) | Job::Fill(_) => {}
         }
     }
 

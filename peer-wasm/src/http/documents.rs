@@ -73,6 +73,24 @@ pub(super) fn url_path(path: &Path) -> String {
     path.segments().iter().map(|name| percent_encode(name)).collect::<Vec<_>>().join("/")
 }
 
+/// A document of the peer with the places in it (`path`, `prefix`; lists of names) in URL form.
+pub(super) fn with_url_paths(mut document: Json) -> Json {
+    let place = |value: &mut Json| {
+        let Some(members) = value.as_object_mut() else { return };
+        for name in ["path", "prefix"] {
+            if let Some(place) = members.get_mut(name)
+                && let Json::Array(names) = place
+            {
+                let names = names.iter().map(|name| percent_encode(name.as_str().unwrap_or_default()));
+                *place = names.collect::<Vec<_>>().join("/").into();
+            }
+        }
+    };
+    place(&mut document);
+    document.get_mut("items").and_then(Json::as_array_mut).into_iter().flatten().for_each(place);
+    document
+}
+
 /// One JSON value per line.
 pub(super) fn lines(items: &[Json]) -> Vec<u8> {
     items.iter().flat_map(|item| format!("{item}\n").into_bytes()).collect()

@@ -41,6 +41,7 @@ pub use message::{HttpRequest, HttpResponse, status_text};
 pub use render::{Render, Rendered};
 
 use kith_core::api::Request;
+use kith_core::path::Path;
 use limits::MAX_BODY_BYTES;
 use message::{Fields, is_token};
 use problem::{Checked, Kind, Problem};
@@ -97,6 +98,8 @@ fn parse_checked(request: HttpRequest) -> Checked<Parsed> {
         (_, Route::Spaces) => write::create_space(&fields, &body)?,
         (_, Route::Join) => write::join(&fields, &body)?,
         (_, Route::Invites(space)) => write::invite(space, &url.origin, &fields, &body)?,
+        (method, Route::Policies(space)) => write::policy(method, space, Path::root(), &fields, &body)?,
+        (method, Route::Policy(space, prefix)) => write::policy(method, space, prefix, &fields, &body)?,
         (method, Route::Value(space, path)) => write::change(method, &url, space, path, &fields, body)?,
         (_, _) => {
             return Err(Problem::new(Kind::Internal, "This method was let through by mistake. Please report this."));

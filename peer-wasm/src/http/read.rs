@@ -30,6 +30,9 @@ pub(super) fn read(route: Route, head: bool, url: &Url, fields: &Fields) -> Chec
         Route::Spaces => (Request::Spaces, Shape::Document),
         Route::Invites(space) => (Request::Invites { space }, Shape::Document),
         Route::Members(space) => (Request::Members { space }, Shape::Document),
+        Route::Conflicts(space) => (Request::Conflicts { space }, Shape::Document),
+        Route::Policies(space) => (Request::Policies { space }, Shape::Document),
+        Route::Policy(space, prefix) => (Request::Policy { space, prefix }, Shape::Document),
         Route::Value(space, path) => {
             check_history(url)?;
             let wanted = wanted(url, fields)?;

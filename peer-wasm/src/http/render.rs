@@ -88,7 +88,7 @@ impl Render {
             (Shape::Options(route), _) => route.options(None),
             (_, Reply::Refused(refusal)) => Problem::refused(&refusal, &self.here).response(),
             (Shape::Document, Reply::Document(document)) => {
-                json_response(200, &document).with("Cache-Control", "no-store")
+                json_response(200, &documents::with_url_paths(document)).with("Cache-Control", "no-store")
             }
             (Shape::Value { conditions, range, wanted }, Reply::Value { body, version, sync, facts }) => {
                 match (rival(wanted.as_deref(), &facts), differs(wanted, &version)) {

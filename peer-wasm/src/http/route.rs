@@ -53,6 +53,12 @@ pub(super) enum Route {
     Members(SpaceRef),
     /// `/~/<space>/$changes`
     Changes(SpaceRef),
+    /// `/~/<space>/$conflicts`
+    Conflicts(SpaceRef),
+    /// `/~/<space>/$policy`: all of them; what is set here counts for the whole space
+    Policies(SpaceRef),
+    /// `/~/<space>/$policy/<prefix>`
+    Policy(SpaceRef, Path),
     /// `/~/<space>/<path>`
     Value(SpaceRef, Path),
     /// `/~/<space>/<prefix>/`
@@ -79,9 +85,15 @@ impl Route {
                     ("$invites", [], false) => Ok(Route::Invites(space)),
                     ("$members", [], false) => Ok(Route::Members(space)),
                     ("$changes", [], false) => Ok(Route::Changes(space)),
+                    ("$conflicts", [], false) => Ok(Route::Conflicts(space)),
+                    ("$policy", [], _) => Ok(Route::Policies(space)),
+                    ("$policy", prefix, false) => {
+                        let prefix = Path::new(prefix.iter().copied()).map_err(|error| wrong_path(&error))?;
+                        Ok(Route::Policy(space, prefix))
+                    }
                     _ => Err(no_such_place(
                         url,
-                        "Of the names that begin with $, this peer has $invites, $members and $changes, without a slash at the end.",
+                        "Of the names that begin with $, this peer has $invites, $members, $changes, $conflicts and $policy, without a slash at the end.",
                     )),
                 }
             }
@@ -96,7 +108,13 @@ impl Route {
     /// The methods that can be used here, as in `Allow`.
     pub(super) fn allow(&self) -> &'static str {
         match self {
-            Route::Info | Route::Peer | Route::Members(_) | Route::Changes(_) | Route::List(..) => "GET, HEAD, OPTIONS",
+            Route::Info
+            | Route::Peer
+            | Route::Members(_)
+            | Route::Changes(_)
+            | Route::Conflicts(_)
+            | Route::List(..) => "GET, HEAD, OPTIONS",
+            Route::Policies(_) | Route::Policy(..) => "GET, HEAD, PUT, DELETE, OPTIONS",
             Route::Ping | Route::Join => "POST, OPTIONS",
             Route::Spaces | Route::Invites(_) => "GET, HEAD, POST, OPTIONS",
             Route::Value(_, path) if path.is_empty() => "GET, HEAD, PUT, PATCH, OPTIONS",

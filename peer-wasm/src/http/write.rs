@@ -11,6 +11,7 @@ use super::route::{COUNTER_PATCH, SET_PATCH, accept_patch};
 use super::url::Url;
 use super::versions;
 use kith_core::api::{Body, Change, Manner, Merge, Request, Role, SpaceRef};
+use kith_core::document::policy::{Policy, PolicyError};
 use kith_core::path::Path;
 use serde_json::Value as Json;
 
@@ -227,7 +228,18 @@ pub(super) fn invite(space: SpaceRef, origin: &str, fields: &Fields, body: &[u8]
     Ok(Request::Invite { space, role, app: app.to_owned(), origin: origin.to_owned() })
 }
 
-/// The JSON object a `POST` carries.
+/// `PUT` and `DELETE` of `/~/<space>/$policy/<prefix>`
+pub(super) fn policy(method: &str, space: SpaceRef, prefix: Path, fields: &Fields, body: &[u8]) -> Checked<Request> {
+    let policy = if method == "DELETE" {
+        None
+    } else {
+        let read = Policy::read(&document(fields, body)?);
+        Some(read.map_err(|PolicyError(member, what)| Problem::member(member, what))?)
+    };
+    Ok(Request::SetPolicy { space, prefix, policy })
+}
+
+/// The JSON object a request carries.
 fn document(fields: &Fields, body: &[u8]) -> Checked<Json> {
     check_encoding(fields)?;
     let is_json = match Media::of(fields)? {

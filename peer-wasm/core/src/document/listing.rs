@@ -1,8 +1,8 @@
 //! Listings: the children of a place, in pages.
 
-use super::kind::{Merge, tag};
+use super::kind::{Merge, mv, tag};
 use super::ops::Leaf;
-use super::read::{MAX_TREE_ROWS, Tree, decode, frontier, ordered, tree};
+use super::read::{MAX_TREE_ROWS, Tree, decode, frontier, merge_versions, ordered, tree};
 use super::row::{ViewRow, view_key, view_prefix};
 use crate::api::{Body, Item, ListQuery};
 use crate::lens::{Lens, Miss};
@@ -24,11 +24,14 @@ pub struct Listing {
     pub version: Vec<Version>,
 }
 
+/// Which of several concurrent values is shown, and the write that says so.
+pub type Rule<'a> = &'a dyn Fn(&Path, &mv::Values) -> Option<(Version, Version)>;
+
 /// A child on its way into the page: its name, rows without content, and rows with.
 type Child = (String, Vec<(Path, ViewRow)>, Tree);
 
 /// The children of a place.
-pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery) -> Result<Listing, Miss> {
+pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery, rule: Rule<'_>) -> Result<Listing, Miss> {
     let base = view_key(space, prefix);
     let whole = KeyRange::prefix(&base);
     let bound = |name: &str| [base.as_slice(), name.as_bytes(), &[0]].concat();
@@ -54,7 +57,7 @@ pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery) -> Re
                 continue;
             }
             if child.as_ref().is_none_or(|(current, ..)| *current != name) {
-                if listing.close(child.take(), prefix, query) {
+                if listing.close(child.take(), prefix, query, rule) {
                     listing.next = Some(if query.reverse { listing.last_key() } else { name });
                     return Ok(listing.at(latest));
                 }
@@ -79,7 +82,7 @@ pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery) -> Re
             }
         }
         if !full {
-            listing.close(child.take(), prefix, query);
+            listing.close(child.take(), prefix, query, rule);
             return Ok(listing.at(latest));
         }
     }
@@ -139,9 +142,10 @@ fn child_name(key: &[u8], base: usize) -> Option<String> {
 
 impl Listing {
     /// Takes in a finished child, if there is anything to show. True when the page is full and more follows.
-    fn close(&mut self, child: Option<Child>, prefix: &Path, query: &ListQuery) -> bool {
+    fn close(&mut self, child: Option<Child>, prefix: &Path, query: &ListQuery, rule: Rule<'_>) -> bool {
         if let Some((name, rows, mut tree)) = child {
             let mut rows = rows;
+            tree.choose(rule);
             if query.reverse {
                 tree.rows.reverse();
                 rows.reverse();
@@ -153,7 +157,9 @@ impl Listing {
                     (true, Ok(top)) => tree.value(&top),
                     _ => None,
                 };
-                self.items.push(Item { version: frontier(all()), key: name, value, kind });
+                let rules: Vec<Version> = tree.chosen.values().map(|(_, rule)| *rule).collect();
+                let version = merge_versions([frontier(all()).as_slice(), &rules].into_iter());
+                self.items.push(Item { version, key: name, value, kind });
             }
         }
         self.items.len() >= query.limit

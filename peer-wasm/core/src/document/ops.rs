@@ -152,7 +152,7 @@ impl Op {
             Leaf::Object | Leaf::Deleted => true,
             Leaf::Kind { tag, body } => says_something(&path, *tag, body)?,
         };
-        if !fits {
+        if !fits || (path.policy_prefix().is_some() && !super::policy::fits(&leaf)) {
             return Err(CodecError::Tag);
         }
         reader.end()?;

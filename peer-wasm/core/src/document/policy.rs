@@ -1,20 +1,239 @@
-//! Policies: how values below a prefix are merged where their writers do not say.
+//! Policies: how values below a prefix are merged where their writers do not say, and which of several is shown.
+//!
+//! A policy is a value at a reserved place of the tree, one for each prefix, merged like any other: the last one set
+//! counts, and only owners can set one. It never changes what is stored of a value, so it can come, change and go at
+//! any time and in any order: the *kind* is looked at when a value is made, the *tie rule* when it is read.
 
-use super::kind::Merge;
+use super::kind::{Merge, mv};
+use super::ops::Leaf;
+use super::row::{ViewRow, view_prefix};
+use crate::api::Role;
+use crate::lens::{Lens, Miss};
 use crate::path::Path;
+use crate::rows::{KeyRange, Table};
+use crate::version::{Agent, Version};
+use serde_json::{Map, Value as Json, json};
 use std::collections::BTreeMap;
 
-/// The policies of a space.
+/// The media type of a policy as it is stored.
+pub const MEDIA: &str = "application/vnd.kith.policy+json";
+/// The most bytes of a stored policy.
+pub const MAX_POLICY: usize = 4096;
+/// The most policies of a space that count: those of the first prefixes in order.
+pub const MAX_POLICIES: usize = 1000;
+
+/// Which of several concurrent values is shown.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Tie {
+    /// The latest.
+    #[default]
+    Latest,
+    /// The earliest.
+    First,
+    /// That of the author with the greatest role; among equals the latest.
+    Role,
+}
+
+impl Tie {
+    /// The stable name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Tie::Latest => "latest",
+            Tie::First => "first",
+            Tie::Role => "role",
+        }
+    }
+}
+
+/// How long what was replaced is kept. Nothing said: for good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retention {
+    /// For so many days.
+    pub days: Option<u32>,
+    /// So many versions of each value.
+    pub versions: Option<u32>,
+}
+
+/// A policy.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    /// How new values are merged.
+    pub kind: Merge,
+    /// Which of several concurrent values is shown.
+    pub tie: Tie,
+    /// How long what was replaced is kept.
+    pub retention: Retention,
+}
+
+/// Why a document is no policy: the member, and how the sentence "The member X …" goes on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PolicyError(pub &'static str, pub &'static str);
+
+impl Policy {
+    /// Reads a policy as its writer sends it: nothing in it may be without meaning.
+    pub fn read(document: &Json) -> Result<Policy, PolicyError> {
+        let members = document.as_object().ok_or(PolicyError("kind", "is missing: a policy is a JSON object"))?;
+        if members.keys().any(|name| !["kind", "tie", "retention"].contains(&name.as_str())) {
+            return Err(PolicyError("kind", "may stand with \"tie\" and \"retention\", and nothing else may"));
+        }
+        Policy::read_known(members)
+    }
+
+    /// Reads a stored policy: what only a later release knows is passed over.
+    fn read_known(members: &Map<String, Json>) -> Result<Policy, PolicyError> {
+        let text = |name: &str| members.get(name).map(|value| value.as_str().unwrap_or_default());
+        let kind = match text("kind") {
+            None => Merge::default(),
+            Some(name) => Merge::from_name(name)
+                .ok_or(PolicyError("kind", "must be \"lww\", \"mv\", \"counter\", \"set\" or \"list\""))?,
+        };
+        let tie = match text("tie") {
+            None => Tie::default(),
+            Some(name) => [Tie::Latest, Tie::First, Tie::Role]
+                .into_iter()
+                .find(|tie| tie.name() == name)
+                .ok_or(PolicyError("tie", "must be \"latest\", \"first\" or \"role\""))?,
+        };
+        if tie != Tie::Latest && kind != Merge::Mv {
+            return Err(PolicyError(
+                "tie",
+                "can only be something else than \"latest\" with \"kind\":\"mv\": other kinds do not keep several values",
+            ));
+        }
+        Ok(Policy { kind, tie, retention: read_retention(members.get("retention"))? })
+    }
+
+    /// The document.
+    pub fn document(&self) -> Json {
+        let mut document = json!({ "kind": self.kind.name(), "tie": self.tie.name() });
+        let limits = [("days", self.retention.days), ("versions", self.retention.versions)];
+        let limits: Map<String, Json> =
+            limits.into_iter().filter_map(|(name, limit)| Some((name.to_owned(), limit?.into()))).collect();
+        if let (false, Some(members)) = (limits.is_empty(), document.as_object_mut()) {
+            members.insert("retention".to_owned(), Json::Object(limits));
+        }
+        document
+    }
+
+    /// What its register holds.
+    pub fn leaf(&self) -> Leaf {
+        Leaf::Bytes { media: MEDIA.to_owned(), bytes: self.document().to_string().into_bytes() }
+    }
+
+    fn of(leaf: &Leaf) -> Option<Policy> {
+        let Leaf::Bytes { bytes, .. } = leaf else { return None };
+        let document: Json = serde_json::from_slice(bytes).ok()?;
+        Policy::read_known(document.as_object()?).ok()
+    }
+}
+
+fn read_retention(retention: Option<&Json>) -> Result<Retention, PolicyError> {
+    const WRONG: PolicyError = PolicyError(
+        "retention",
+        "must be an object with \"days\" (1 to 36500), \"versions\" (1 to 1000000), or both; leave it out to keep everything",
+    );
+    let Some(retention) = retention else { return Ok(Retention::default()) };
+    let members = retention.as_object().filter(|members| !members.is_empty()).ok_or(WRONG)?;
+    if members.keys().any(|name| name != "days" && name != "versions") {
+        return Err(WRONG);
+    }
+    let limit = |name: &str, most: u64| match members.get(name) {
+        None => Ok(None),
+        Some(limit) => limit
+            .as_u64()
+            .filter(|limit| (1..=most).contains(limit))
+            .and_then(|limit| u32::try_from(limit).ok())
+            .map(Some)
+            .ok_or(WRONG),
+    };
+    Ok(Retention { days: limit("days", 36_500)?, versions: limit("versions", 1_000_000)? })
+}
+
+/// Whether this can be stored at the place of a policy.
+pub(super) fn fits(leaf: &Leaf) -> bool {
+    match leaf {
+        Leaf::Deleted => true,
+        Leaf::Bytes { media, bytes } => media == MEDIA && bytes.len() <= MAX_POLICY,
+        _ => false,
+    }
+}
+
+/// The policies of a space, by prefix, each with the write that set it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Policies(BTreeMap<Path, Merge>);
+pub struct Policies(BTreeMap<Path, (Policy, Version)>);
 
 impl Policies {
+    /// Reads them from the tree.
+    pub fn load(lens: &Lens<'_>, space: u32) -> Result<Policies, Miss> {
+        let range = KeyRange::prefix(&[&view_prefix(space)[..], b"$policy\0"].concat());
+        let mut policies = Policies::default();
+        for (key, value) in lens.scan(Table::View, &range, usize::MAX / 2, false)? {
+            policies.note(&key, &ViewRow::decode(&value).unwrap_or_default());
+        }
+        Ok(policies)
+    }
+
+    /// Takes in a row of the tree. Gives the prefix if it is about a policy.
+    pub fn note(&mut self, key: &[u8], row: &ViewRow) -> Option<Path> {
+        let prefix = Path::policy_from_key(key.get(super::row::PREFIX..)?)?.policy_prefix()?;
+        let register = row.register.as_ref()?;
+        match Policy::of(&register.leaf) {
+            Some(policy) => drop(self.0.insert(prefix.clone(), (policy, register.version()))),
+            None => drop(self.0.remove(&prefix)),
+        }
+        Some(prefix)
+    }
+
+    /// The policies with their prefixes and the writes that set them.
+    pub fn iter(&self) -> impl Iterator<Item = (&Path, &Policy, Version)> {
+        self.0.iter().take(MAX_POLICIES).map(|(prefix, (policy, version))| (prefix, policy, *version))
+    }
+
+    /// The policy for just this prefix.
+    pub fn get(&self, prefix: &Path) -> Option<(&Policy, Version)> {
+        self.0.get(prefix).map(|(policy, version)| (policy, *version))
+    }
+
+    /// The policy that counts at a place: that of the longest prefix.
+    pub fn at(&self, path: &Path) -> Option<(&Policy, Version)> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let mut place = Some(path.clone());
+        while let Some(at) = place {
+            if let Some(found) = self.get(&at) {
+                return Some(found);
+            }
+            place = at.parent();
+        }
+        None
+    }
+
     /// How a new value at this place is merged.
     pub fn kind_at(&self, path: &Path) -> Merge {
-        path.ancestors()
-            .chain([path.clone()])
-            .filter_map(|prefix| self.0.get(&prefix).copied())
-            .last()
-            .unwrap_or_default()
+        self.at(path).map(|(policy, _)| policy.kind).unwrap_or_default()
+    }
+
+    /// Whether any of them shows another value than the latest.
+    pub fn have_ties(&self) -> bool {
+        self.0.values().any(|(policy, _)| policy.tie != Tie::Latest)
+    }
+
+    /// Of values that stand beside each other, the one to be shown, and the write that set the rule; `None` leaves
+    /// it at the latest.
+    pub fn choose(
+        &self,
+        path: &Path,
+        values: &mv::Values,
+        role: &dyn Fn(Agent) -> Option<Role>,
+    ) -> Option<(Version, Version)> {
+        let (policy, rule) = self.at(path)?;
+        let time = |rival: &mv::Rival<'_>| (rival.clock, rival.version);
+        let chosen = match policy.tie {
+            Tie::Latest => return None,
+            Tie::First => values.rivals().min_by_key(time),
+            Tie::Role => values.rivals().max_by_key(|rival| (role(rival.version.agent), time(rival))),
+        };
+        Some((chosen?.version, rule))
     }
 }

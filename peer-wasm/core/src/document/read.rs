@@ -21,8 +21,8 @@ pub struct Tree {
     pub rows: Vec<(Path, ViewRow)>,
     /// Whether there is more than [`MAX_TREE_ROWS`].
     pub cut: bool,
-    /// Of values that stand beside each other, those to be shown other than the latest.
-    pub chosen: BTreeMap<Path, Version>,
+    /// Of values that stand beside each other, those to be shown by a policy, and the write that set it.
+    pub chosen: BTreeMap<Path, (Version, Version)>,
 }
 
 /// What a place is, seen as a whole.
@@ -108,8 +108,8 @@ impl Tree {
 
     /// Of values that stand beside each other, the one that is shown.
     pub fn winner<'a>(&self, path: &Path, values: &'a mv::Values) -> Option<mv::Rival<'a>> {
-        let chosen = self.chosen.get(path);
-        values.rivals().find(|rival| Some(&rival.version) == chosen).or_else(|| values.latest())
+        let chosen = self.chosen.get(path).map(|(chosen, _)| *chosen);
+        values.rivals().find(|rival| Some(rival.version) == chosen).or_else(|| values.latest())
     }
 
     /// The values that stand beside the one shown at the top, the latest first.
@@ -161,11 +161,25 @@ impl Tree {
 
     /// The versions that made the tree what it is: the latest of each author.
     pub fn version(&self) -> Vec<Version> {
-        frontier(self.rows.iter().map(|(_, row)| row))
+        let rules = self.chosen.values().map(|(_, rule)| *rule);
+        newest(self.rows.iter().flat_map(|(_, row)| row.versions()).chain(rules))
+    }
+
+    /// Decides by policy which of several concurrent values is shown.
+    pub fn choose(&mut self, rule: &dyn Fn(&Path, &mv::Values) -> Option<(Version, Version)>) {
+        for (path, row) in &self.rows {
+            if let Some(State::Mv(values)) = row.shown_state()
+                && values.is_in_conflict()
+                && let Some(chosen) = rule(path, values)
+            {
+                self.chosen.insert(path.clone(), chosen);
+            }
+        }
     }
 }
 
-fn body_of(content: &mv::Content) -> Body {
+/// A value that stands beside others, as programs see it.
+pub fn body_of(content: &mv::Content) -> Body {
     match content {
         mv::Content::Json(text) => Body::Json(parse(text)),
         mv::Content::Bytes { media, bytes } => Body::Bytes { media: media.clone(), bytes: bytes.clone() },
@@ -341,6 +355,20 @@ fn reach(lens: &Lens<'_>, space: u32, path: &Path) -> Result<Option<Located>, Mi
 }
 
 impl Located {
+    /// Decides by policy which of several concurrent values is shown.
+    pub fn choose(&mut self, rule: &dyn Fn(&Path, &mv::Values) -> Option<(Version, Version)>) {
+        match self {
+            Located::Place(tree) | Located::Member { tree, .. } => tree.choose(rule),
+            Located::Inside { leaf, value, version, tree, .. } => {
+                tree.choose(rule);
+                if let (false, Some(Body::Json(json))) = (tree.chosen.is_empty(), tree.value(leaf)) {
+                    (*value, *version) = (json, tree.version());
+                }
+            }
+            Located::Blocked { .. } => {}
+        }
+    }
+
     /// What was read, and the place that writes there are about.
     pub fn tree(&self, path: &Path) -> Option<(&Tree, Path)> {
         match self {

@@ -194,7 +194,7 @@ fn listings_page_forwards_and_backwards() {
             reverse,
             values: true,
         };
-        let listing = shelf.run(|lens| list(lens, 1, &path("l"), &query));
+        let listing = shelf.run(|lens| list(lens, 1, &path("l"), &query, &|_, _| None));
         (listing.items.iter().map(|item| item.key.clone()).collect::<Vec<_>>(), listing.next)
     };
     assert_eq!(page(None, None, false), (vec!["k0".into(), "k1".into(), "k2".into(), "k4".into()], Some("k5".into())));

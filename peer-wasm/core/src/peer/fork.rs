@@ -253,21 +253,7 @@ impl Peer {
             rebuild |= cut_log(&mut space, &mut draft, orphan, Tip::EMPTY);
         }
         if rebuild {
-            for top in [document::view_key(number, &Path::root()), document::conflict_key(number, &Path::root())] {
-                draft.batch.delete_ranges.push((Table::View, KeyRange::prefix(&top)));
-            }
-            for (number, log) in space.logs.iter_mut().enumerate() {
-                let announced = space.announced.entry(number as u32).or_insert(0);
-                *announced = log.applied.max(*announced).min(log.tip.len);
-                log.applied = 0;
-            }
-            let announced: Vec<rows::Run> =
-                space.announced.iter().map(|(log, count)| rows::Run { log: *log, from: 0, count: *count }).collect();
-            for log in 0..space.logs.len() as u32 {
-                draft.head(&space, log);
-            }
-            draft.batch.puts.push((Table::Head, rows::rebuild_key(number), rows::encode_arrival(&announced)));
-            space.rebuilding = true;
+            make_anew(&mut space, &mut draft);
         }
         draft.batch.durability = Durability::Strict;
         let key = space.row.key;
@@ -290,6 +276,26 @@ impl Peer {
 fn half_end(seq: u64, len: u64) -> u64 {
     let end = (seq..seq + SIGNED_EVERY).find(|seq| ends_block(*seq)).unwrap_or(seq);
     end.min(len.saturating_sub(1))
+}
+
+/// Empties the tree, so that it is made anew from the logs.
+pub(super) fn make_anew(space: &mut Space, draft: &mut Draft) {
+    for top in [document::view_key(space.number, &Path::root()), document::conflict_key(space.number, &Path::root())] {
+        draft.batch.delete_ranges.push((Table::View, KeyRange::prefix(&top)));
+    }
+    for (number, log) in space.logs.iter_mut().enumerate() {
+        let announced = space.announced.entry(number as u32).or_insert(0);
+        *announced = log.applied.max(*announced).min(log.tip.len);
+        log.applied = 0;
+    }
+    let announced: Vec<rows::Run> =
+        space.announced.iter().map(|(log, count)| rows::Run { log: *log, from: 0, count: *count }).collect();
+    for log in 0..space.logs.len() as u32 {
+        draft.head(space, log);
+    }
+    draft.batch.puts.push((Table::Head, rows::rebuild_key(space.number), rows::encode_arrival(&announced)));
+    space.rebuilding = true;
+    space.policies = Default::default();
 }
 
 /// Shortens a log. True if anything was taken away.

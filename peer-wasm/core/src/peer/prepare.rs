@@ -214,7 +214,9 @@ impl Peer {
             problem = Some((why, then));
         }
         let authority = scratch.as_ref().unwrap_or(&space.authority);
-        let welcome = log == space.row.key || authority.role(&log).is_some();
+        let role = authority.role(&log);
+        let welcome = log == space.row.key || role.is_some();
+        super::policy::allowed(&mut items, role);
         if !welcome {
             entries.clear();
         }

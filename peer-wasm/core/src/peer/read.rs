@@ -20,25 +20,26 @@ pub(super) const NOW: &str = "now";
 /// The value at a path with its versions and what else is known of it.
 pub(super) type Found = Result<(Option<Body>, Vec<Version>, Facts), Refusal>;
 
-/// Reads the value at a path.
-pub(super) fn value(lens: &Lens<'_>, space: u32, path: &Path) -> Result<Found, Miss> {
-    let located = document::locate(lens, space, path)?;
-    let (_, version) = write::current(path, &located);
-    Ok(match &located {
-        Located::Place(tree) if tree.cut => Err(Refusal::TooLarge {
-            what: "What is stored at this path (in places)".to_owned(),
-            limit: document::MAX_TREE_ROWS as u64,
-            listing: Some(path.to_string()),
-        }),
-        Located::Place(tree) if matches!(tree.held(path), Some(Held::Newer(_))) => {
-            let Some(Held::Newer(tag)) = tree.held(path) else { return Ok(Err(Refusal::NotFound)) };
-            Err(Refusal::NewerKind { tag })
-        }
-        _ => Ok((write::body(path, &located), version, write::facts(path, &located))),
-    })
-}
-
 impl Peer {
+    /// Reads the value at a path.
+    pub(super) fn value(&self, space: u32, path: &Path, lens: &Lens<'_>) -> Result<Found, Miss> {
+        let mut located = document::locate(lens, space, path)?;
+        located.choose(&self.rule(space));
+        let (_, version) = write::current(path, &located);
+        Ok(match &located {
+            Located::Place(tree) if tree.cut => Err(Refusal::TooLarge {
+                what: "What is stored at this path (in places)".to_owned(),
+                limit: document::MAX_TREE_ROWS as u64,
+                listing: Some(path.to_string()),
+            }),
+            Located::Place(tree) if matches!(tree.held(path), Some(Held::Newer(_))) => {
+                let Some(Held::Newer(tag)) = tree.held(path) else { return Ok(Err(Refusal::NotFound)) };
+                Err(Refusal::NewerKind { tag })
+            }
+            _ => Ok((write::body(path, &located), version, write::facts(path, &located))),
+        })
+    }
+
     pub(super) fn read_value(
         &mut self,
         number: u32,
@@ -49,7 +50,7 @@ impl Peer {
         if let Some(refusal) = self.unknown(number, parents) {
             return Ok(Reply::Refused(refusal));
         }
-        Ok(match value(lens, number, path)? {
+        Ok(match self.value(number, path, lens)? {
             Ok((Some(body), version, facts)) => {
                 let sync = self.sync_status(number, &version);
                 Reply::Value { body, version, sync, facts }
@@ -73,7 +74,7 @@ impl Peer {
         query: &ListQuery,
         lens: &Lens<'_>,
     ) -> Result<Reply, Miss> {
-        let listing = document::list(lens, number, prefix, query)?;
+        let listing = document::list(lens, number, prefix, query, &self.rule(number))?;
         Ok(Reply::List { items: listing.items, next: listing.next, version: listing.version })
     }
 

@@ -2,11 +2,12 @@
 
 use super::boot::Draft;
 use super::commit::{Effect, Unit};
+use super::fork::make_anew;
 use super::gone::Books;
 use super::read::open_ops;
 use super::space::{READ_RUN, read_entries};
 use super::{Done, Job, Peer, rows};
-use crate::document;
+use crate::document::{self, kind::tag};
 use crate::entry::Kind;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
@@ -14,6 +15,24 @@ use crate::rows::{Batch, Table};
 use crate::version::Agent;
 
 impl Peer {
+    /// Makes the tree anew where this release knows kinds that the one before could only keep.
+    pub(super) fn renew(&mut self, number: u32, lens: &Lens<'_>) -> Result<Done, Miss> {
+        if self.space(number, lens)?.is_none() {
+            return Ok(Done::Nothing);
+        }
+        let Some(mut space) = self.spaces.remove(&number) else { return Ok(Done::Nothing) };
+        let mut draft = Draft::default();
+        make_anew(&mut space, &mut draft);
+        for known in space.unknown.iter().filter(|tag| tag::is_known(**tag)) {
+            draft.batch.deletes.push((Table::Head, rows::unknown_key(number, *known)));
+        }
+        space.unknown.retain(|tag| !tag::is_known(*tag));
+        let batch = draft.finish(&mut space);
+        self.spaces.insert(number, space);
+        let effects = vec![Effect::Changed(number, vec![Path::root()]), Effect::Start(Job::Replay(number))];
+        Ok(Done::Write(Unit { batch, effects }))
+    }
+
     pub(super) fn replay(&mut self, number: u32, lens: &Lens<'_>) -> Result<Done, Miss> {
         if self.space(number, lens)?.is_none() {
             return Ok(Done::Nothing);
@@ -47,6 +66,7 @@ impl Peer {
             if opened == 0 {
                 continue;
             }
+            super::policy::allowed(&mut items, space.authority.role(&state.key));
             let applied = document::apply(lens, number, &items);
             let mut books = Books::new(lens, number);
             books.want(targets.iter().map(|target| (target.log, target.seq)))?;

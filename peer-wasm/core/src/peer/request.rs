@@ -50,6 +50,21 @@ impl Peer {
                 Ok(number) => Reply::Document(self.members(number)),
                 Err(refusal) => Reply::Refused(refusal),
             },
+            Request::SetPolicy { space, prefix, policy } => {
+                return self.set_policy(id, space, prefix, policy.as_ref(), lens);
+            }
+            Request::Policies { space } => match self.readable(space, lens)? {
+                Ok(number) => Reply::Document(self.policies(number)),
+                Err(refusal) => Reply::Refused(refusal),
+            },
+            Request::Policy { space, prefix } => match self.readable(space, lens)? {
+                Ok(number) => self.policy(number, prefix),
+                Err(refusal) => Reply::Refused(refusal),
+            },
+            Request::Conflicts { space } => match self.readable(space, lens)? {
+                Ok(number) => Reply::Document(self.conflicts(number, lens)?),
+                Err(refusal) => Reply::Refused(refusal),
+            },
             Request::Get { space, path, parents } => match self.readable(space, lens)? {
                 Ok(number) => self.read_value(number, path, parents, lens)?,
                 Err(refusal) => Reply::Refused(refusal),
@@ -103,9 +118,10 @@ impl Peer {
         }
         if space.rebuilding {
             return Err(Refusal::Unavailable {
-                detail: "One device's history in this space turned out to be forged or copied; the space is being put \
-                         together again without it. Try again in a moment."
-                    .to_owned(),
+                detail:
+                    "The space is being put together again from its history, because one device's turned out to be \
+                         forged or copied or because this release can read more. Try again in a moment."
+                        .to_owned(),
                 retry_after: 1,
             });
         }

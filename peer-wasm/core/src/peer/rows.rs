@@ -10,6 +10,7 @@
 //!          space (4) ‖ 3 ‖ peer[32]         how much of the own log that peer has stored
 //!          space (4) ‖ 4 ‖ log[32]          fork proof
 //!          space (4) ‖ 5                    present while the tree is made anew
+//!          space (4) ‖ 6 ‖ tag              an op of a kind that this release did not know is in the tree
 //! tail     space (4) ‖ log (4) ‖ seq (8)    one entry
 //! segment  space (4) ‖ log (4) ‖ last (8)   entries, each with its length, the last at seq `last`
 //! arrival  space (4) ‖ number (8)           (log (4), from, count)*
@@ -151,6 +152,7 @@ pub(super) enum HeadKey {
     Ack(PublicKey),
     Fork(PublicKey),
     Rebuilding,
+    Unknown(u8),
 }
 
 pub(super) fn head_prefix(space: u32) -> KeyRange {
@@ -181,6 +183,10 @@ pub(super) fn rebuild_key(space: u32) -> Vec<u8> {
     [&space.to_be_bytes()[..], &[5]].concat()
 }
 
+pub(super) fn unknown_key(space: u32, tag: u8) -> Vec<u8> {
+    [&space.to_be_bytes()[..], &[6, tag]].concat()
+}
+
 pub(super) fn read_head_key(key: &[u8]) -> Option<HeadKey> {
     let (tag, rest) = key.get(4..)?.split_first()?;
     Some(match tag {
@@ -193,6 +199,7 @@ pub(super) fn read_head_key(key: &[u8]) -> Option<HeadKey> {
         3 => HeadKey::Ack(PublicKey(rest.try_into().ok()?)),
         4 => HeadKey::Fork(PublicKey(rest.try_into().ok()?)),
         5 => HeadKey::Rebuilding,
+        6 => HeadKey::Unknown(*rest.first()?),
         _ => return None,
     })
 }

@@ -3,6 +3,7 @@
 use super::boot::Draft;
 use super::gone::Gone;
 use super::rows::{self, HeadKey, HeadRow, IssuedRow, SpaceRow};
+use crate::api::Role;
 use crate::authority::{Authority, Record};
 use crate::codec::Reader;
 use crate::document::Applied;
@@ -15,7 +16,7 @@ use crate::path::Path;
 use crate::ranges::LogSet;
 use crate::rows::{KeyRange, Table};
 use crate::version::{Agent, Version};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Entries of one log read in one go.
 pub(super) const READ_RUN: u64 = 256;
@@ -68,6 +69,8 @@ pub(super) struct Space {
     pub(super) policies: Policies,
     /// What is to be redacted, and what is missing.
     pub(super) gone: Gone,
+    /// Kinds in the tree that only a later release knows.
+    pub(super) unknown: BTreeSet<u8>,
 }
 
 impl Space {
@@ -89,6 +92,7 @@ impl Space {
             announced: BTreeMap::new(),
             policies: Policies::default(),
             gone: Gone::default(),
+            unknown: BTreeSet::new(),
         }
     }
 
@@ -97,8 +101,11 @@ impl Space {
         let heads = lens.scan(Table::Head, &rows::head_prefix(number), usize::MAX / 2, false);
         let arrivals = KeyRange::prefix(&number.to_be_bytes());
         let gone = Gone::load(lens, number);
-        let last = lens.scan(Table::Arrival, &arrivals, 1, true)?;
+        let last = lens.scan(Table::Arrival, &arrivals, 1, true);
+        let policies = Policies::load(lens, number);
+        let last = last?;
         let mut space = Space::new(number, row);
+        space.policies = policies?;
         space.arrivals =
             last.first().and_then(|(key, _)| Some(u64::from_be_bytes(key.get(4..)?.try_into().ok()?) + 1)).unwrap_or(0);
         space.gone = gone?;
@@ -146,6 +153,7 @@ impl Space {
                     space.announced =
                         rows::decode_arrival(&value).into_iter().map(|run| (run.log, run.count)).collect();
                 }
+                Some(HeadKey::Unknown(tag)) => drop(space.unknown.insert(tag)),
                 None => {}
             }
         }
@@ -175,7 +183,26 @@ impl Space {
     /// Takes in what ops have changed in the tree. Gives the places that changed.
     pub(super) fn merged(&mut self, applied: Applied, draft: &mut Draft) -> Vec<Path> {
         applied.store(&mut draft.batch);
-        applied.changed
+        for tag in applied.unknown {
+            if self.unknown.insert(tag) {
+                draft.batch.puts.push((Table::Head, rows::unknown_key(self.number, tag), Vec::new()));
+            }
+        }
+        let mut changed = applied.changed;
+        let policies = applied.rows.iter().filter_map(|(key, row)| self.policies.note(key, row));
+        changed.extend(policies);
+        changed
+    }
+
+    /// The role of the device with this agent.
+    pub(super) fn role_of(&self, agent: Agent) -> Option<Role> {
+        self.authority.members().find(|(log, ..)| Agent::of(&log.0) == agent).map(|(.., role)| role)
+    }
+
+    /// Who writes as this agent, as did:key text; the agent itself if its device is not known.
+    pub(super) fn author(&self, agent: Agent) -> String {
+        let device = self.authority.members().find(|(log, ..)| Agent::of(&log.0) == agent);
+        device.map_or_else(|| agent.to_string(), |(_, device, _)| device.identity.did())
     }
 
     pub(super) fn log(&self, key: &PublicKey) -> Option<(u32, &Log)> {

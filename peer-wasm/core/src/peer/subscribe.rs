@@ -2,7 +2,7 @@
 
 use super::commit::{Effect, Unit};
 use super::read::NOW;
-use super::{Done, Job, MAX_SUBSCRIPTIONS, Peer, read};
+use super::{Done, Job, MAX_SUBSCRIPTIONS, Peer};
 use crate::api::Role;
 use crate::api::{Item, Refusal, Reply, RequestId, SpaceRef, SubscriptionId, Target, Update};
 use crate::document;
@@ -193,7 +193,7 @@ impl Peer {
                     _ => Some((Update::Document(document.clone()), Seen::Document(document, self.now))),
                 }
             }
-            Target::Value { path, .. } => match read::value(lens, space, path)? {
+            Target::Value { path, .. } => match self.value(space, path, lens)? {
                 Err(refusal) => {
                     self.end_subscription(id, refusal);
                     return Ok(Done::Nothing);
@@ -206,7 +206,7 @@ impl Peer {
                 }
             },
             Target::List { prefix, query, .. } => {
-                let listing = document::list(lens, space, prefix, query)?;
+                let listing = document::list(lens, space, prefix, query, &self.rule(space))?;
                 items_update(listing.items, listing.version, &seen)
             }
             Target::Changes { .. } => {

@@ -7,12 +7,13 @@ use super::{Done, Job, Peer};
 use crate::api::{
     Body, Change, Facts, Manner, Merge, Preconditions, Refusal, Reply, RequestId, Role, SpaceRef, SyncStatus,
 };
-use crate::document::{self, Held, Located, MAX_WRITE_ID, Ops, Planned, Wish};
+use crate::document::{self, Held, Located, MAX_WRITE_ID, Op, Ops, Planned, Wish};
 use crate::entry::MAX_BODY;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{Batch, Durability, Table};
 use crate::version::{Agent, Version, etag};
+use std::collections::BTreeMap;
 
 impl Peer {
     #[allow(clippy::too_many_arguments, reason = "the fields of one request")]
@@ -39,13 +40,14 @@ impl Peer {
         if write_id.is_some_and(|id| id.len() > MAX_WRITE_ID) {
             return refuse(Refusal::Malformed(format!("A version id may have at most {MAX_WRITE_ID} bytes.")));
         }
-        let located = match change {
+        let mut located = match change {
             Change::Set { add, remove } => {
                 let members = document::member_paths(path, add.iter().chain(remove));
                 document::locate_members(lens, number, path, &members)?
             }
             _ => document::locate(lens, number, path)?,
         };
+        located.choose(&self.rule(number));
         let (exists, before) = current(path, &located);
         let held = facts(path, &located).merge;
         if let Some(write_id) = write_id
@@ -72,6 +74,28 @@ impl Peer {
             return Ok(Done::Write(Unit::reply(id, reply)));
         }
 
+        let Planned { ops, existed, deleted } = planned;
+        let purged = purge.then(|| purged(path, &located).clone());
+        self.put_ops(id, number, ops, write_id, purged.as_ref(), lens, |peer, applied, version| {
+            let (after, merge) = after(path, &located, applied, version, number, &peer.rule(number));
+            peer.written(number, !existed, deleted, after, merge)
+        })
+    }
+
+    /// Writes ops into this device's log and the tree, and answers once that is durable. What was written at and below
+    /// the place to purge before goes.
+    #[allow(clippy::too_many_arguments, reason = "one write")]
+    pub(super) fn put_ops(
+        &mut self,
+        id: RequestId,
+        number: u32,
+        list: Vec<Op>,
+        write_id: Option<&str>,
+        purge: Option<&Path>,
+        lens: &Lens<'_>,
+        answer: impl FnOnce(&Peer, &document::Applied, Version) -> Reply,
+    ) -> Result<Done, Miss> {
+        let refuse = |refusal| Ok(Done::Write(Unit::reply(id, Reply::Refused(refusal))));
         let (Some(space), Some(device)) = (self.spaces.get(&number), self.device()) else {
             return refuse(Refusal::NoSuchSpace);
         };
@@ -81,7 +105,7 @@ impl Peer {
         let seq = log.tip.len;
         let version = Version { agent: Agent::of(&device.0), seq };
         let mut hlc = self.hlc.clone();
-        let ops = Ops { clock: hlc.now(self.now).0, id: write_id.unwrap_or_default().to_owned(), list: planned.ops };
+        let ops = Ops { clock: hlc.now(self.now).0, id: write_id.unwrap_or_default().to_owned(), list };
         // The value fits, but its paths are part of the entry too.
         if ops.weight() > MAX_BODY {
             let what = "The change with the paths it touches".to_owned();
@@ -91,11 +115,13 @@ impl Peer {
         let applied = document::apply(lens, number, &items)?;
 
         // From here on nothing can be missing.
-        if purge && !self.spaces.get_mut(&number).is_some_and(|space| space.purge(purged(path, &located), ops.clock)) {
+        if let (Some(place), Some(space)) = (purge, self.spaces.get_mut(&number))
+            && !space.purge(place, ops.clock)
+        {
             return refuse(too_many_purges());
         }
         self.hlc = hlc;
-        let (after, merge) = after(path, &located, &applied, version, number);
+        let reply = answer(self, &applied, version);
         let Some(mut space) = self.spaces.remove(&number) else { return refuse(Refusal::NoSuchSpace) };
         let mut draft = Draft::default();
         self.author_ops(&mut space, &mut draft, own, &epoch, &ops);
@@ -106,15 +132,14 @@ impl Peer {
         if let Some(write_id) = write_id {
             draft.batch.puts.push((Table::View, document::write_id_key(number, write_id), seq.to_be_bytes().to_vec()));
         }
-        if purge {
+        if purge.is_some() {
             space.gone.store(number, &mut draft.batch);
         }
         draft.batch.durability = Durability::Strict;
         let batch = draft.finish(&mut space);
         self.spaces.insert(number, space);
-        let reply = self.written(number, !planned.existed, planned.deleted, after, merge);
         let mut effects = vec![Effect::Changed(number, changed), Effect::Reply(id, reply)];
-        if purge {
+        if purge.is_some() {
             effects.push(Effect::Start(Job::Collect(number)));
         }
         Ok(Done::Write(Unit { batch, effects }))
@@ -141,7 +166,14 @@ impl Peer {
         Done::Write(Unit { batch, effects })
     }
 
-    fn written(&self, space: u32, created: bool, deleted: bool, version: Vec<Version>, merge: Merge) -> Reply {
+    pub(super) fn written(
+        &self,
+        space: u32,
+        created: bool,
+        deleted: bool,
+        version: Vec<Version>,
+        merge: Merge,
+    ) -> Reply {
         let sync = self.sync_status(space, &version);
         Reply::Written { created, deleted, version, sync, merge }
     }
@@ -234,19 +266,22 @@ fn after(
     applied: &document::Applied,
     version: Version,
     space: u32,
+    rule: document::Rule<'_>,
 ) -> (Vec<Version>, Merge) {
     let Some((tree, top)) = located.tree(path) else { return (vec![version], Merge::Lww) };
     let prefix = document::view_key(space, &top);
-    let kept = tree
-        .rows
-        .iter()
-        .filter(|(place, _)| top.contains(place) && !applied.rows.contains_key(&document::view_key(space, place)));
+    let base = document::view_prefix(space).len();
+    let kept = tree.rows.iter().filter(|(place, _)| top.contains(place));
+    let mut rows: BTreeMap<Path, document::ViewRow> = kept.cloned().collect();
     let new = applied.rows.iter().filter(|(key, _)| key.starts_with(&prefix));
-    let rows = kept.map(|(_, row)| row).chain(new.map(|(_, row)| row));
-    let versions: Vec<Version> = rows.flat_map(document::ViewRow::versions).collect();
-    let row = applied.rows.get(&prefix).or_else(|| tree.top(&top));
-    let shown = row.and_then(document::ViewRow::shown_tag).and_then(Merge::of_tag);
-    (document::merge_versions([versions.as_slice()].into_iter()), shown.unwrap_or_default())
+    rows.extend(new.filter_map(|(key, row)| Some((Path::from_key(key.get(base..)?)?, row.clone()))));
+    let mut tree = document::Tree { rows: rows.into_iter().collect(), ..document::Tree::default() };
+    tree.choose(rule);
+    let merge = match tree.held(&top) {
+        Some(Held::Merge(merge)) if top == *path => merge,
+        _ => Merge::Lww,
+    };
+    (tree.version(), merge)
 }
 
 fn check(conditions: &Preconditions, exists: bool, versions: &[Version]) -> Result<(), Refusal> {

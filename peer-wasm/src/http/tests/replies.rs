@@ -257,3 +257,10 @@ fn kinds_that_do_not_go_with_a_request_are_problems() {
     assert_eq!((newer.status, &document(&newer)["tag"]), (501, &json!(77)));
     assert!(text(&newer).contains("urn:kith:problem:newer-kind"));
 }
+
+#[test]
+fn places_in_documents_are_in_url_form() {
+    let reply = Reply::Document(json!({"items": [{"path": ["a/b", "é"], "winner": "x"}, {"prefix": []}]}));
+    let response = whole(ask("GET", "/~/me/$conflicts", &[], None).1, reply);
+    assert_eq!(text(&response), "{\"items\":[{\"path\":\"a%2Fb/%C3%A9\",\"winner\":\"x\"},{\"prefix\":\"\"}]}");
+}

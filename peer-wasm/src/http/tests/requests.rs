@@ -169,6 +169,26 @@ fn what_came_before_is_purged_if_the_query_says_so() {
 }
 
 #[test]
+fn policies_and_conflicts() {
+    let json = [("Content-Type", "application/json")];
+    let body = "{\"kind\":\"mv\",\"tie\":\"role\",\"retention\":{\"days\":30}}";
+    let Request::SetPolicy { prefix, policy: Some(policy), .. } =
+        asked("PUT", "/~/me/$policy/a%2Fb/c", &json, Some(body))
+    else {
+        panic!("no policy")
+    };
+    assert_eq!(
+        (prefix.segments().join("|").as_str(), policy.kind, policy.retention.days),
+        ("a/b|c", Merge::Mv, Some(30))
+    );
+    let gone = Request::SetPolicy { space: SpaceRef::Me, prefix: Path::root(), policy: None };
+    assert_eq!(asked("DELETE", "/~/me/$policy", &[], None), gone);
+    assert_eq!(asked("GET", "/~/me/$policy/", &[], None), Request::Policies { space: SpaceRef::Me });
+    assert_eq!(asked("GET", "/~/me/$policy/a", &[], None), Request::Policy { space: SpaceRef::Me, prefix: path("a") });
+    assert_eq!(asked("GET", "/~/me/$conflicts", &[], None), Request::Conflicts { space: SpaceRef::Me });
+}
+
+#[test]
 fn listings_and_feeds() {
     let list = |text: &str| match asked("GET", text, &[], None) {
         Request::List { query, prefix, .. } => (prefix, query),
@@ -238,6 +258,9 @@ fn options_everywhere() {
         ("/~/me/$invites", "GET, HEAD, POST, OPTIONS"),
         ("/~/me/$members", "GET, HEAD, OPTIONS"),
         ("/~/me/$changes", "GET, HEAD, OPTIONS"),
+        ("/~/me/$conflicts", "GET, HEAD, OPTIONS"),
+        ("/~/me/$policy", "GET, HEAD, PUT, DELETE, OPTIONS"),
+        ("/~/me/$policy/a/b", "GET, HEAD, PUT, DELETE, OPTIONS"),
         ("/~/me/a/", "GET, HEAD, OPTIONS"),
         ("/~/me", "GET, HEAD, PUT, PATCH, OPTIONS"),
         ("/~/me/a", "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"),

@@ -283,7 +283,7 @@ fn listings_tell_kinds_and_number_the_elements_of_lists() {
     let list = |at: &str, start: Option<&str>, limit, reverse| {
         let start = start.map(str::to_owned);
         let query = crate::api::ListQuery { start, end: None, limit, reverse, values: true };
-        let listing = pair.one.run(|lens| list(lens, 1, &super::path(at), &query));
+        let listing = pair.one.run(|lens| list(lens, 1, &super::path(at), &query, &|_, _| None));
         let items: Vec<_> = listing
             .items
             .into_iter()
