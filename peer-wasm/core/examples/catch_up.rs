@@ -52,12 +52,12 @@ fn main() {
             frame.push(entry.raw().to_vec());
             total += 1;
             if bytes >= FRAME {
-                frames.push(Frame::Entries(story.space, std::mem::take(&mut frame)));
+                frames.push(Frame::entries(story.space, std::mem::take(&mut frame)));
                 bytes = 0;
             }
         }
     }
-    frames.push(Frame::Entries(story.space, frame));
+    frames.push(Frame::entries(story.space, frame));
 
     member.greet(&mut story.world, 0);
     let start = Instant::now();

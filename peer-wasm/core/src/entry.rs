@@ -42,7 +42,7 @@ pub enum Kind {
 }
 
 impl Kind {
-    const fn tag(self) -> u8 {
+    pub(crate) const fn tag(self) -> u8 {
         match self {
             Kind::Genesis => 0,
             Kind::Device => 1,
@@ -52,7 +52,7 @@ impl Kind {
         }
     }
 
-    fn from_tag(tag: u8) -> Result<Kind, EntryError> {
+    pub(crate) fn from_tag(tag: u8) -> Result<Kind, EntryError> {
         Ok(match tag {
             0 => Kind::Genesis,
             1 => Kind::Device,
@@ -188,6 +188,11 @@ impl std::ops::Deref for Verified {
 }
 
 impl Verified {
+    /// The entry without the proof that it was checked.
+    pub(crate) fn into_entry(self) -> Entry {
+        self.0
+    }
+
     /// An entry this peer stored after checking it.
     pub(crate) fn from_store(raw: &[u8]) -> Result<Verified, EntryError> {
         Entry::decode(raw).map(Verified)
@@ -287,6 +292,21 @@ impl Entry {
 
     fn op_body(&self) -> Option<&[u8]> {
         (self.header.kind == Kind::Op).then(|| self.body())
+    }
+
+    /// An entry put together again from its parts. The header must tell of this body.
+    pub(crate) fn from_parts(header: Header, signature: &[u8; 64], body: &[u8]) -> Entry {
+        let mut raw = header.encode();
+        let header_len = raw.len();
+        raw.extend_from_slice(signature);
+        let hash = hash_of(&raw);
+        raw.extend_from_slice(body);
+        Entry { header, raw, header_len, hash }
+    }
+
+    /// The signature's bytes.
+    pub(crate) fn signature(&self) -> &[u8] {
+        self.raw.get(self.header_len..self.header_len + 64).unwrap_or_default()
     }
 
     /// The whole entry's bytes.

@@ -5,7 +5,7 @@
 //! hello   = 1 ‖ space[32] ‖ count ‖ entry (bytes)*               the sender's right to be there: its device and grant
 //! have    = 2 ‖ space[32] ‖ count ‖ (log[32] ‖ len ‖ hash[32])*  durable here
 //! want    = 3 ‖ space[32] ‖ count ‖ (log[32] ‖ from)*            please send
-//! entries = 4 ‖ space[32] ‖ count ‖ entry (bytes)*               runs of logs, one after the other
+//! entries = 4 ‖ space[32] ‖ count ‖ run*                         runs of logs, see `runs`
 //! fork    = 5 ‖ space[32] ‖ proof                                two histories of one log
 //! ask     = 6 ‖ space[32] ‖ log[32] ‖ count ‖ seq*               which entries do you have there?
 //! tell    = 7 ‖ space[32] ‖ log[32] ‖ count ‖ (seq ‖ header and signature (bytes))*
@@ -27,7 +27,10 @@ use crate::entry::{ForkProof, MAX_BODY, MAX_DEPS};
 use crate::identity::PublicKey;
 use crate::ranges::{Prefix, Salt, ShortSum};
 
+mod runs;
 mod sets;
+
+pub use runs::Piece;
 
 /// The most bytes of one frame.
 pub const MAX_FRAME: usize = 3 << 19;
@@ -86,7 +89,7 @@ pub enum Frame {
     /// What the sender lacks: log, from where.
     Want(PublicKey, Vec<(PublicKey, u64)>),
     /// Entries.
-    Entries(PublicKey, Vec<Vec<u8>>),
+    Entries(PublicKey, Vec<Piece>),
     /// Proof that a log forks.
     Fork(PublicKey, Box<ForkProof>),
     /// A question about places in a log.
@@ -108,6 +111,11 @@ pub enum Frame {
 }
 
 impl Frame {
+    /// A frame of entries from their bytes, or of what else there is.
+    pub fn entries(space: PublicKey, raw: impl IntoIterator<Item = Vec<u8>>) -> Frame {
+        Frame::Entries(space, raw.into_iter().map(Piece::from).collect())
+    }
+
     /// The space the frame is about.
     pub fn space(&self) -> Option<PublicKey> {
         Some(match self {
@@ -146,7 +154,7 @@ impl Frame {
                     writer.fixed(&log.0).number(*from);
                 }
             }
-            Frame::Entries(space, entries) => list(writer.u8(4).fixed(&space.0), entries),
+            Frame::Entries(space, pieces) => runs::write_pieces(writer.u8(4).fixed(&space.0), space, pieces),
             Frame::Fork(space, proof) => proof.encode(writer.u8(5).fixed(&space.0)),
             Frame::Ask(space, log, places) => {
                 writer.u8(6).fixed(&space.0).fixed(&log.0).number(places.len() as u64);
@@ -203,7 +211,7 @@ impl Frame {
             1 => Frame::Hello(space, many(&mut reader, MAX_CREDENTIALS, raw)?),
             2 => Frame::Have(space, sets::read_heads(&mut reader, MAX_ITEMS)?),
             3 => Frame::Want(space, many(&mut reader, MAX_ITEMS, |reader| Ok((key(reader)?, reader.number()?)))?),
-            4 => Frame::Entries(space, many(&mut reader, MAX_ENTRIES, raw)?),
+            4 => Frame::Entries(space, runs::read_pieces(&mut reader, &space)?),
             5 => {
                 let proof = ForkProof::decode(space, &mut reader)?.ok_or(CodecError::Tag)?;
                 Frame::Fork(space, Box::new(proof))
@@ -345,7 +353,7 @@ mod tests {
             Frame::Hello(space, vec![vec![1, 2]]),
             Frame::Have(space, vec![(log, 3, [4; 32])]),
             Frame::Want(space, vec![(log, 9)]),
-            Frame::Entries(space, vec![vec![5; 300]]),
+            Frame::entries(space, [vec![5; 300]]),
             Frame::Ask(space, log, vec![1, 2, 3]),
             Frame::Tell(space, log, vec![(1, vec![7; 100])]),
             Frame::Refused(space, log, 7, "wrong-prev".into()),

@@ -37,8 +37,8 @@ fn bring(story: &mut Story, member: &Hostile, node: usize, entries: &[Verified])
     // Who begins a log shows its right to be here with it.
     let logs: Vec<&[Verified]> = entries.chunk_by(|a, b| a.header.log == b.header.log).collect();
     for part in logs.chunks(60).map(|logs| logs.concat()) {
-        let raw = part.iter().map(|entry| entry.raw().to_vec()).collect();
-        member.say(&mut story.world, node, &Frame::Entries(story.space, raw));
+        let raw = part.iter().map(|entry| entry.raw().to_vec());
+        member.say(&mut story.world, node, &Frame::entries(story.space, raw));
         story.world.run(200);
     }
     story.world.run(1_000);

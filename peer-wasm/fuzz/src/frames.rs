@@ -1,6 +1,7 @@
 //! What peers say over links, and what invites carry.
 
 use crate::laws::{magnitude, mark, same};
+use crate::records;
 use kith_core::api::Role;
 use kith_core::identity::PublicKey;
 use kith_core::invite::Ticket;
@@ -26,7 +27,8 @@ pub(crate) fn frame_seeds() -> Vec<Vec<u8>> {
         Frame::Hello(space, vec![vec![1, 2], vec![3]]),
         Frame::Have(space, vec![(log, 300, [4; 32])]),
         Frame::Want(space, vec![(log, 9), (space, 0)]),
-        Frame::Entries(space, vec![vec![5; 40], vec![]]),
+        Frame::entries(space, [vec![5; 40], vec![]]),
+        Frame::entries(records::space(), records::entry_seeds()),
         Frame::Ask(space, log, vec![1, 200, 3]),
         Frame::Tell(space, log, vec![(1, vec![7; 30])]),
         Frame::Refused(space, log, 7, "wrong-prev".into()),

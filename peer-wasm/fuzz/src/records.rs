@@ -18,7 +18,7 @@ fn key(seed: u8) -> SecretKey {
     SecretKey::from_seed(&[seed; 32])
 }
 
-fn space() -> PublicKey {
+pub(crate) fn space() -> PublicKey {
     key(SPACE[0]).public()
 }
 

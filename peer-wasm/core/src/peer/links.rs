@@ -11,7 +11,7 @@ use super::{Done, Job, LinkId, LinkPath, MAX_LINKS, Output, Peer};
 use crate::entry::{Entry, EntryError, Kind};
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
-use crate::wire::{self, Frame, Token};
+use crate::wire::{self, Frame, Piece, Token};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 /// Bytes of entries waiting to be taken in, per session; the sender's window keeps honest ones below.
@@ -270,7 +270,7 @@ impl Peer {
                 session.credentials = entries;
                 self.credentials(id, number);
             }
-            Frame::Entries(_, entries) => self.entries(id, number, &entries),
+            Frame::Entries(_, entries) => self.entries(id, number, entries),
             Frame::Have(_, items) => self.have(id, number, items),
             Frame::Want(_, items) => self.want(id, number, items),
             Frame::Sum(_, salt, sum) => self.sum_told(id, number, salt, sum),
@@ -324,22 +324,25 @@ impl Peer {
         let Some(link) = self.links.get(&id) else { return };
         let Some(session) = link.sessions.get(&number) else { return };
         if !session.member && !session.credentials.is_empty() {
-            let entries = session.credentials.clone();
-            self.entries(id, number, &entries);
+            let entries = session.credentials.iter().cloned().map(Piece::from).collect();
+            self.entries(id, number, entries);
         }
     }
 
-    /// Puts entries in the inbox. They are decoded here, so that damage is known by its sender.
-    fn entries(&mut self, id: LinkId, number: u32, raw: &[Vec<u8>]) {
-        let mut entries = Vec::with_capacity(raw.len());
-        for bytes in raw {
-            match Entry::decode(bytes) {
-                Ok(entry) => entries.push(entry),
-                Err(error @ (EntryError::KindNotSupported(_) | EntryError::VersionNotSupported(_))) => {
-                    self.strike(id, error.name());
-                    break;
-                }
-                Err(error) => return self.offence(id, error.name()),
+    /// Puts entries in the inbox. They are decoded already, so that damage is known by its sender.
+    fn entries(&mut self, id: LinkId, number: u32, pieces: Vec<Piece>) {
+        let mut entries = Vec::with_capacity(pieces.len());
+        for piece in pieces {
+            match piece {
+                Piece::Entry(entry) => entries.push(entry),
+                Piece::Other(raw) => match Entry::decode(&raw) {
+                    Ok(entry) => entries.push(entry),
+                    Err(error @ (EntryError::KindNotSupported(_) | EntryError::VersionNotSupported(_))) => {
+                        self.strike(id, error.name());
+                        break;
+                    }
+                    Err(error) => return self.offence(id, error.name()),
+                },
             }
         }
         let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) else { return };

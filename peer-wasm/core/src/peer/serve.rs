@@ -5,7 +5,7 @@ use super::{Done, Job, LinkId, Peer};
 use crate::entry::{Verified, ends_block};
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
-use crate::wire::{Frame, MAX_ENTRIES, MAX_FRAME};
+use crate::wire::{Frame, MAX_ENTRIES, MAX_FRAME, Piece};
 
 /// A frame is sent once it has this many bytes.
 const FRAME: usize = 128 << 10;
@@ -50,7 +50,7 @@ impl Peer {
             return Ok(Done::Nothing);
         };
         let key = space.row.key;
-        let mut frame: Vec<Vec<u8>> = Vec::new();
+        let mut frame: Vec<Piece> = Vec::new();
         let mut bytes = 0;
         let mut progress: Vec<(PublicKey, u64)> = Vec::new();
         let mut missing = false;
@@ -79,7 +79,7 @@ impl Peer {
             }
             bytes += size;
             let next = from + run.len() as u64;
-            frame.extend(run.iter().map(|entry| entry.raw().to_vec()));
+            frame.extend(run.into_iter().map(|entry| Piece::Entry(entry.into_entry())));
             progress.push((*log, if next >= end { u64::MAX } else { next }));
             if bytes >= FRAME {
                 break;

@@ -156,7 +156,9 @@ fn describe(bytes: &[u8]) -> String {
         }
         Ok(Frame::Want(_, items)) => format!("want {items:?}"),
         Ok(Frame::Hello(_, entries)) => format!("hello {}", places(&entries)),
-        Ok(Frame::Entries(_, entries)) => format!("entries {}", places(&entries)),
+        Ok(Frame::Entries(_, entries)) => {
+            format!("entries {}", places(&entries.iter().map(|piece| piece.raw().to_vec()).collect::<Vec<_>>()))
+        }
         Ok(Frame::Fork(_, proof)) => format!("fork {:?} at {}", proof.log, proof.seq),
         Ok(Frame::Ask(_, log, places)) => format!("ask {log:?} {places:?}"),
         Ok(Frame::Tell(_, log, found)) => format!("tell {log:?} {}", found.len()),

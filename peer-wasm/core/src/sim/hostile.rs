@@ -139,8 +139,8 @@ impl Hostile {
 
     /// Sends entries, says what it claims to have, and lets a moment pass.
     pub fn push(&self, world: &mut World, victim: NodeId, entries: &[&[u8]]) {
-        let entries = entries.iter().map(|raw| raw.to_vec()).collect();
-        self.say(world, victim, &Frame::Entries(self.space, entries));
+        let entries = entries.iter().map(|raw| raw.to_vec());
+        self.say(world, victim, &Frame::entries(self.space, entries));
         world.run(1_000);
     }
 

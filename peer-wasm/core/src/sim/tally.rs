@@ -2,9 +2,8 @@
 //! entries that came more than once.
 
 use super::world::{NodeId, World};
-use crate::entry::Entry;
 use crate::identity::PublicKey;
-use crate::wire::Frame;
+use crate::wire::{Frame, Piece};
 use std::collections::BTreeMap;
 
 /// What two peers have said to each other.
@@ -77,12 +76,12 @@ impl World {
         }
         let Some(arrivals) = self.arrivals.get_mut(&to) else { return };
         let Ok(Frame::Entries(_, entries)) = Frame::decode(bytes) else { return };
-        for raw in entries {
-            let Ok(entry) = Entry::decode(&raw) else { continue };
+        for piece in entries {
+            let Piece::Entry(entry) = piece else { continue };
             let times = arrivals.seen.entry((entry.header.log, entry.header.seq)).or_insert(0);
             *times += 1;
-            arrivals.bytes += raw.len() as u64;
-            arrivals.again += if *times > 1 { raw.len() as u64 } else { 0 };
+            arrivals.bytes += entry.raw().len() as u64;
+            arrivals.again += if *times > 1 { entry.raw().len() as u64 } else { 0 };
         }
     }
 }
