@@ -39,6 +39,8 @@ pub enum Kind {
     Epoch,
     /// Changes values. The body is sealed.
     Op,
+    /// Says up to where everything is settled, so that what was deleted before can be forgotten.
+    Checkpoint,
 }
 
 impl Kind {
@@ -49,6 +51,7 @@ impl Kind {
             Kind::Grant => 2,
             Kind::Epoch => 3,
             Kind::Op => 4,
+            Kind::Checkpoint => 14,
         }
     }
 
@@ -59,6 +62,7 @@ impl Kind {
             2 => Kind::Grant,
             3 => Kind::Epoch,
             4 => Kind::Op,
+            14 => Kind::Checkpoint,
             _ => return Err(EntryError::KindNotSupported(later_kind(tag))),
         })
     }
@@ -76,7 +80,6 @@ const fn later_kind(tag: u8) -> &'static str {
         11 => "join",
         12 => "owner-change",
         13 => "attest",
-        14 => "checkpoint",
         15 => "blob",
         _ => "unknown",
     }

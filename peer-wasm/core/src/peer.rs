@@ -24,6 +24,7 @@ mod rows;
 mod seek;
 mod serve;
 mod space;
+mod stable;
 mod status;
 mod subscribe;
 mod sweep;

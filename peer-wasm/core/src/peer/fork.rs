@@ -253,19 +253,7 @@ impl Peer {
             rebuild |= cut_log(&mut space, &mut draft, orphan, Tip::EMPTY);
         }
         if rebuild {
-            draft.batch.delete_ranges.push((Table::View, KeyRange::prefix(&document::view_key(number, &Path::root()))));
-            for (number, log) in space.logs.iter_mut().enumerate() {
-                let announced = space.announced.entry(number as u32).or_insert(0);
-                *announced = log.applied.max(*announced).min(log.tip.len);
-                log.applied = 0;
-            }
-            let announced: Vec<rows::Run> =
-                space.announced.iter().map(|(log, count)| rows::Run { log: *log, from: 0, count: *count }).collect();
-            for log in 0..space.logs.len() as u32 {
-                draft.head(&space, log);
-            }
-            draft.batch.puts.push((Table::Head, rows::rebuild_key(number), rows::encode_arrival(&announced)));
-            space.rebuilding = true;
+            make_anew(&mut space, &mut draft);
         }
         draft.batch.durability = Durability::Strict;
         let key = space.row.key;
@@ -282,6 +270,29 @@ impl Peer {
         effects.push(Effect::Start(Job::Replay(number)));
         Done::Write(Unit { batch, effects })
     }
+}
+
+/// Empties the tree, to be made anew from what is stored.
+pub(super) fn make_anew(space: &mut Space, draft: &mut Draft) {
+    let root = document::view_key(space.number, &Path::root());
+    draft.batch.delete_ranges.push((Table::View, KeyRange::prefix(&root)));
+    for (number, log) in space.logs.iter_mut().enumerate() {
+        let announced = space.announced.entry(number as u32).or_insert(0);
+        *announced = log.applied.max(*announced).min(log.tip.len);
+        log.applied = 0;
+        log.clock = 0;
+    }
+    let announced: Vec<rows::Run> =
+        space.announced.iter().map(|(log, count)| rows::Run { log: *log, from: 0, count: *count }).collect();
+    for log in 0..space.logs.len() as u32 {
+        draft.head(space, log);
+    }
+    draft.batch.puts.push((Table::Head, rows::rebuild_key(space.number), rows::encode_arrival(&announced)));
+    space.rebuilding = true;
+    // What was settled has to be settled again.
+    space.gone.pass = None;
+    space.gone.settled = 0;
+    space.gone.store(space.number, &mut draft.batch);
 }
 
 /// Where half a proof that begins at `seq` ends: with an entry whose signature is known to hold.

@@ -54,6 +54,10 @@ pub(super) struct Gone {
     pub(super) found: Vec<Target>,
     /// Up to where the list of what is to be done has been gone through this time.
     pub(super) cursor: Option<Vec<u8>>,
+    /// Up to when what was deleted has been forgotten, and how many checkpoints were looked at for what does not count.
+    pub(super) settled: u64,
+    pub(super) checked: u64,
+    pub(super) pass: Option<super::stable::Pass>,
     /// When missing parts are asked for again, in milliseconds, and from where on.
     pub(super) seek_at: u64,
     pub(super) sought: Option<Vec<u8>>,
@@ -73,6 +77,7 @@ impl Gone {
         for (log, upto) in &self.swept {
             writer.number(u64::from(*log)).number(*upto);
         }
+        writer.fixed(&self.settled.to_be_bytes()).number(self.checked);
         writer.finish()
     }
 
@@ -93,6 +98,8 @@ impl Gone {
             gone.swept.insert(log, reader.number()?);
         }
         gone.looked = gone.swept.clone();
+        gone.settled = u64::from_be_bytes(reader.fixed()?);
+        gone.checked = reader.number()?;
         Ok(gone)
     }
 
@@ -354,6 +361,8 @@ mod tests {
             missing: 1,
             rules: vec![Rule { prefix: Path::new(["a", "b"]).unwrap(), clock: 77 }],
             searching: true,
+            settled: 5,
+            checked: 2,
             swept: [(0, 5), (9, 300)].into(),
             looked: [(0, 5), (9, 300)].into(),
             ..Gone::default()

@@ -6,6 +6,7 @@ use super::gone::Books;
 use super::read::open_ops;
 use super::space::{READ_RUN, read_entries};
 use super::{Done, Job, Peer, rows};
+use crate::clock::Clock;
 use crate::document;
 use crate::entry::Kind;
 use crate::lens::{Lens, Miss};
@@ -32,14 +33,24 @@ impl Peer {
             let mut items = Vec::new();
             let mut targets = Vec::new();
             let mut opened = 0;
+            let mut clock = state.clock;
             for entry in &entries {
                 let key_is_missing =
                     entry.header.kind == Kind::Op && space.epoch(&entry.header.epoch.unwrap_or_default()).is_none();
                 if key_is_missing {
                     break;
                 }
+                let ops = open_ops(space, entry);
+                if let Some(ops) = &ops {
+                    if ops.clock <= clock {
+                        // It would have been refused, had its key been here when it came: the log says no more.
+                        break;
+                    }
+                    clock = ops.clock;
+                }
                 opened += 1;
-                if let Some(mut ops) = open_ops(space, entry) {
+                let counts = |ops: &document::Opened| space.counts(&state.key, entry.header.seq, ops.clock);
+                if let Some(mut ops) = ops.filter(counts) {
                     targets.append(&mut ops.redactions);
                     items.extend(ops.into_items(Agent::of(&state.key.0), entry.header.seq));
                 }
@@ -59,7 +70,9 @@ impl Peer {
             let mut draft = Draft::default();
             if let Some(log) = space.log_mut(log) {
                 log.applied += opened;
+                log.clock = clock;
             }
+            self.hlc.recall(Clock(clock));
             draft.head(&space, log);
             // What was in the feed before the tree was made anew does not come again.
             let from = entries.first().map_or(0, |first| first.header.seq);

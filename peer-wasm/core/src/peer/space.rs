@@ -2,12 +2,14 @@
 
 use super::gone::Gone;
 use super::rows::{self, HeadKey, HeadRow, IssuedRow, SpaceRow};
+use crate::api::Role;
 use crate::authority::{Authority, Record};
 use crate::codec::Reader;
 use crate::entry::{ForkProof, Tip, Verified};
 use crate::epoch::{EpochId, EpochKey};
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
+use crate::records::Checkpoint;
 use crate::rows::{KeyRange, Table};
 use crate::version::{Agent, Version};
 use std::collections::BTreeMap;
@@ -59,6 +61,8 @@ pub(super) struct Space {
     pub(super) announced: BTreeMap<u32, u64>,
     /// What is to be redacted, and what is missing.
     pub(super) gone: Gone,
+    /// The checkpoints of owners: an op counts if all of them admit it.
+    pub(super) checkpoints: Vec<Checkpoint>,
 }
 
 impl Space {
@@ -78,6 +82,7 @@ impl Space {
             rebuilding: false,
             announced: BTreeMap::new(),
             gone: Gone::default(),
+            checkpoints: Vec::new(),
         }
     }
 
@@ -155,9 +160,23 @@ impl Space {
             let before = open.len();
             open.retain(|(log, seq, record)| self.authority.admit_trusted(log, *seq, record).is_err());
             if open.len() == before || open.is_empty() {
-                return;
+                break;
             }
         }
+        let owns = |log: &u32| {
+            let log = self.logs.get(*log as usize);
+            log.is_some_and(|log| self.authority.role(&log.key) == Some(Role::Owner))
+        };
+        let checkpoint = |(place, record): (&(u32, u64), &Record)| match record {
+            Record::Checkpoint(checkpoint) if owns(&place.0) => Some(checkpoint.clone()),
+            _ => None,
+        };
+        self.checkpoints = self.records.iter().filter_map(checkpoint).collect();
+    }
+
+    /// Whether an op at `seq` of `log`, written at `clock`, counts: every checkpoint admits it.
+    pub(super) fn counts(&self, log: &PublicKey, seq: u64, clock: u64) -> bool {
+        self.checkpoints.iter().all(|checkpoint| checkpoint.admits(log, seq, clock))
     }
 
     pub(super) fn log(&self, key: &PublicKey) -> Option<(u32, &Log)> {

@@ -25,7 +25,7 @@ const ENOUGH: usize = 512;
 impl Space {
     /// Whether there is anything to be redacted or looked for.
     pub(super) fn has_to_collect(&self) -> bool {
-        self.gone.work > 0 || !self.gone.found.is_empty() || self.is_sweeping()
+        self.gone.work > 0 || !self.gone.found.is_empty() || self.is_sweeping() || self.is_unsettled()
     }
 
     /// Whether logs have to be looked through for what was purged from this device.
@@ -132,7 +132,10 @@ impl Peer {
                 space.gone.store(number, &mut batch);
                 self.status_changed();
             }
-            return Ok(Done::Write(Unit { batch, effects: Vec::new() }));
+            if !batch.is_empty() {
+                return Ok(Done::WriteAndAgain(Unit { batch, effects: Vec::new() }));
+            }
+            return self.settle_checkpoints(number, lens);
         }
         if self.may(number, Role::Writer).is_err() {
             return Ok(Done::Nothing);
