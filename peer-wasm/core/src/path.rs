@@ -7,6 +7,9 @@ pub const MAX_SEGMENTS: usize = 32;
 /// The most bytes a path may have, segments and separators together.
 pub const MAX_PATH_BYTES: usize = 1024;
 
+/// The reserved name below which policies are kept.
+const POLICY: &str = "$policy";
+
 /// A place in a space's tree: the names from the top down. Empty is the whole space.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Path(Vec<String>);
@@ -37,6 +40,32 @@ impl Path {
     /// Where a space's name is kept: below a reserved name, so no request can reach it.
     pub(crate) fn space_name() -> Path {
         Path(vec!["$space".to_owned(), "name".to_owned()])
+    }
+
+    /// Where the policy for what is below `prefix` is kept: below a reserved name, the prefix in one segment.
+    pub(crate) fn policy_of(prefix: &Path) -> Option<Path> {
+        let escape = |name: &String| name.replace('%', "%25").replace('/', "%2F");
+        let name = format!("/{}", prefix.0.iter().map(escape).collect::<Vec<_>>().join("/"));
+        let path = Path(vec![POLICY.to_owned(), name]);
+        (path.to_key().len() <= MAX_PATH_BYTES).then_some(path)
+    }
+
+    /// Whose policy is kept at this place.
+    pub(crate) fn policy_prefix(&self) -> Option<Path> {
+        let [top, name] = self.0.as_slice() else { return None };
+        let names = name.strip_prefix('/').filter(|_| top == POLICY)?;
+        let unescape = |name: &str| name.replace("%2F", "/").replace("%25", "%");
+        let names: Vec<String> = if names.is_empty() { Vec::new() } else { names.split('/').map(unescape).collect() };
+        let prefix = Path::new(names).ok()?;
+        // One form only: another name for the same prefix would be another place.
+        (Path::policy_of(&prefix).as_ref() == Some(self)).then_some(prefix)
+    }
+
+    /// The place of a policy with this key, if it is one.
+    pub(crate) fn policy_from_key(key: &[u8]) -> Option<Path> {
+        let name = key.strip_prefix(POLICY.as_bytes())?.strip_prefix(&[0])?.strip_suffix(&[0])?;
+        let path = Path(vec![POLICY.to_owned(), String::from_utf8(name.to_vec()).ok()?]);
+        path.policy_prefix().is_some().then_some(path)
     }
 
     /// Whether this is a place programs cannot reach.

@@ -20,6 +20,7 @@ mod prepare;
 mod read;
 mod replay;
 mod request;
+mod retention;
 mod rows;
 mod seek;
 mod serve;

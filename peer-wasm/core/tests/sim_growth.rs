@@ -6,9 +6,11 @@ mod common;
 
 use common::for_each_seed;
 use kith_core::api::{Change, Preconditions, Reply, Request, Role};
-use kith_core::document::ViewRow;
+use kith_core::clock::Clock;
+use kith_core::codec::Writer;
+use kith_core::document::{Leaf, Op, Ops, ViewRow};
 use kith_core::path::Path;
-use kith_core::sim::{NodeId, Story};
+use kith_core::sim::{Hostile, NodeId, Story};
 use serde_json::json;
 
 const SETTLE: u64 = 900_000;
@@ -139,5 +141,70 @@ fn a_device_that_first_writes_from_long_ago_brings_nothing_back() {
         story.settle(SETTLE)?;
         let (tree, _) = story.tree(1)?;
         if tree["list"]["4"]["deep"] == "from now" { Ok(()) } else { Err(format!("not written: {tree}")) }
+    });
+}
+
+/// Has the founder's device write a policy, with its own keys.
+fn set_policy(story: &mut Story, prefix: &str, policy: &serde_json::Value) -> Result<(), String> {
+    let names = format!("/{prefix}");
+    let key = [b"$policy\0".as_slice(), names.as_bytes(), &[0]].concat();
+    let leaf = Leaf::Bytes { media: "application/json".to_owned(), bytes: policy.to_string().into_bytes() };
+    let mut part = Writer::new();
+    leaf.encode(part.bytes(&key));
+    let op = Op::decode(&part.finish()).map_err(|error| error.to_string())?;
+    let mut owner = Hostile::possess(story, 2).ok_or("no keys")?;
+    let ops = Ops { clock: Clock::new(story.world.now() + 1, 0).0, id: String::new(), list: vec![op] };
+    let entry = owner.ops(owner.tip(), &ops, &[]);
+    story.members.retain(|(node, _)| *node != 2);
+    owner.greet(&mut story.world, 0);
+    owner.push(&mut story.world, 0, &[entry.raw()]);
+    story.settle(SETTLE)
+}
+
+#[test]
+fn policies_say_how_long_what_was_replaced_is_kept_and_what_expires() {
+    for_each_seed(3, 100, |seed| {
+        let mut story = Story::joined(seed, 4)?;
+        let policy = json!({ "kind": "lww", "retention": { "history": "2d", "expire": "30d" } });
+        set_policy(&mut story, "diary", &policy)?;
+        let says = |turn: u64| format!("what I thought at {turn}");
+        for turn in 0..6 {
+            story.write(1, "diary/today", json!(says(turn)), false);
+            story.write(3, "letters/today", json!(format!("{} in a letter", says(turn))), false);
+            story.settle(SETTLE)?;
+        }
+        story.world.run(3_600_000);
+        let holds = |story: &Story, node: NodeId, text: &str| !story.find_bytes(node, text.as_bytes()).is_empty();
+        if !holds(&story, 0, &format!("\"{}\"", says(0))) {
+            return Err("gone before its time".to_owned());
+        }
+        sleep(&mut story, 3);
+        story.world.crash(2);
+        story.settle(SETTLE)?;
+        story.world.run(2 * 3_600_000);
+        story.collect_all(SETTLE)?;
+        for node in [0, 1, 3] {
+            for turn in 0..5 {
+                if holds(&story, node, &format!("\"{}\"", says(turn))) {
+                    return Err(format!("peer {node} keeps what was replaced"));
+                }
+            }
+            let kept = holds(&story, node, &format!("\"{}\"", says(5))) && holds(&story, node, "at 1 in a letter");
+            if !kept {
+                return Err(format!("peer {node} has lost more"));
+            }
+        }
+        sleep(&mut story, 28);
+        story.world.crash(2);
+        story.settle(SETTLE)?;
+        story.world.run(2 * 3_600_000);
+        story.settle(SETTLE)?;
+        let (tree, _) = story.tree(3)?;
+        let letter = tree["letters"]["today"].as_str().unwrap_or_default();
+        if tree["diary"].get("today").is_none() && letter.starts_with(&says(5)) {
+            Ok(())
+        } else {
+            Err(format!("not as the policy says: {tree}"))
+        }
     });
 }

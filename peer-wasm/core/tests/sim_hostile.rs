@@ -327,7 +327,7 @@ fn a_device_cannot_claim_an_identity_that_did_not_sign_for_it() {
 
 #[test]
 fn kinds_that_are_not_in_use_are_refused() {
-    for kind in [5u8, 8, 15, 15, 200] {
+    for kind in [5u8, 8, 13, 15, 200] {
         attack("kind-not-supported", Role::Writer, move |story, hostile| {
             let mut raw = evil_op(story, hostile).raw().to_vec();
             raw[1] = kind;

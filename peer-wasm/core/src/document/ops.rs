@@ -111,6 +111,7 @@ impl Op {
         let mut reader = Reader::new(part);
         let key = reader.bytes(MAX_PATH_BYTES)?;
         let path = if key == NAME_KEY { Some(Path::space_name()) } else { Path::from_key(key) };
+        let path = path.or_else(|| Path::policy_from_key(key));
         let path = path.ok_or(CodecError::Tag)?;
         let leaf = Leaf::decode(&mut reader)?;
         let fits = match &leaf {

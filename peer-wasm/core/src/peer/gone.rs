@@ -58,6 +58,9 @@ pub(super) struct Gone {
     pub(super) settled: u64,
     pub(super) checked: u64,
     pub(super) pass: Option<super::stable::Pass>,
+    /// Going through everything for what policies do not keep, and when that is done again, in milliseconds.
+    pub(super) keep: Option<super::retention::Keep>,
+    pub(super) keep_at: u64,
     /// When missing parts are asked for again, in milliseconds, and from where on.
     pub(super) seek_at: u64,
     pub(super) sought: Option<Vec<u8>>,

@@ -106,7 +106,7 @@ impl Peer {
             return self.pass(number, lens);
         }
         self.make_checkpoint(number);
-        Ok(Done::Nothing)
+        self.keep_policies(number, lens)
     }
 
     /// One step through the tree, from its end, so that what is below a place comes before the place itself.
