@@ -16,6 +16,7 @@ mod gone;
 mod ingest;
 mod join;
 mod links;
+mod mend;
 mod prepare;
 mod read;
 mod replay;
@@ -72,6 +73,7 @@ enum Job {
     Seek(u32),
     Whole(u32),
     Fill(u32),
+    Mend(u32),
     Fork(LinkId, u32, PublicKey),
 }
 
@@ -130,6 +132,7 @@ pub struct Peer {
     /// Proofs that came in, each with a job of its own.
     proofs: Vec<(u32, crate::entry::ForkProof)>,
     seeking: seek::Seeking,
+    suspects: mend::Suspects,
     wake_at: Option<u64>,
 }
 
@@ -165,6 +168,7 @@ impl Peer {
             asked_about: Vec::new(),
             proofs: Vec::new(),
             seeking: seek::Seeking::default(),
+            suspects: mend::Suspects::default(),
             wake_at: None,
         };
         peer.start(Job::Boot);
@@ -272,6 +276,7 @@ impl Peer {
             Job::Seek(space) => self.seek(*space, lens),
             Job::Whole(space) => self.answer_whole(*space, lens),
             Job::Fill(space) => self.fill(*space, lens),
+            Job::Mend(space) => self.mend(*space, lens),
             Job::Fork(link, space, log) => self.search_fork(*link, *space, *log, lens),
         }
     }
@@ -334,7 +339,7 @@ impl Peer {
             Job::Meet(link, _) | Job::Ingest(link, _) | Job::Serve(link, _) | Job::Fork(link, ..) => {
                 self.hang_up(link, "storage");
             }
-            Job::Replay(_) | Job::Collect(_) | Job::Seek(_) | Job::Whole(_) | Job::Fill(_) => {}
+            Job::Replay(_) | Job::Collect(_) | Job::Seek(_) | Job::Whole(_) | Job::Fill(_) | Job::Mend(_) => {}
         }
     }
 

@@ -206,6 +206,7 @@ impl Peer {
         self.asked_about.clear();
         self.proofs.clear();
         self.seeking.clear();
+        self.suspects.clear();
         self.space_rows.clear();
         self.keys = None;
         self.booted = false;

@@ -23,6 +23,7 @@ impl Peer {
             return Ok(Done::Nothing);
         }
         let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
+        let mut damaged: Vec<(u32, u64)> = Vec::new();
         for (log, state) in space.logs.iter().enumerate() {
             if state.applied >= state.tip.len {
                 continue;
@@ -30,6 +31,9 @@ impl Peer {
             let log = log as u32;
             let count = READ_RUN.min(state.tip.len - state.applied);
             let entries = read_entries(lens, number, log, state.applied, count)?;
+            if entries.is_empty() {
+                damaged.push((log, state.applied));
+            }
             let mut items = Vec::new();
             let mut targets = Vec::new();
             let mut opened = 0;
@@ -91,7 +95,12 @@ impl Peer {
             self.spaces.insert(number, space);
             return Ok(Done::WriteAndAgain(Unit { batch, effects }));
         }
-        if space.rebuilding {
+        let unreadable = !damaged.is_empty();
+        let rebuilding = space.rebuilding;
+        for (log, seq) in damaged {
+            self.suspect_damage(number, log, seq);
+        }
+        if rebuilding && !unreadable {
             if let Some(space) = self.spaces.get_mut(&number) {
                 space.rebuilding = false;
                 space.announced.clear();

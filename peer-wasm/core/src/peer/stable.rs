@@ -119,8 +119,12 @@ impl Peer {
         }
         let rows = lens.scan(Table::View, &range, ROWS, true)?;
         let mut batch = Batch::default();
+        let mut damaged = false;
         for (key, value) in &rows {
-            let Some(row) = ViewRow::decode(value) else { continue };
+            let Some(row) = ViewRow::decode(value) else {
+                damaged = true;
+                break;
+            };
             let below = pass.kept.iter().chain(&pass.fresh).any(|kept| kept.len() > key.len() && kept.starts_with(key));
             match settled(&row, below, pass.stable) {
                 None => {
@@ -132,6 +136,10 @@ impl Peer {
             }
             pass.kept = Some(key.clone());
         }
+        if damaged {
+            // A row of the tree that cannot be read: all of it is in the entries.
+            return Ok(self.rebuild(number));
+        }
         pass.before = rows.last().map(|(key, _)| key.clone());
         let Some(space) = self.spaces.get_mut(&number) else { return Ok(Done::Nothing) };
         if rows.len() < ROWS {
@@ -142,6 +150,16 @@ impl Peer {
             space.gone.pass = Some(pass);
         }
         Ok(Done::WriteAndAgain(Unit { batch, effects: Vec::new() }))
+    }
+
+    /// Makes the tree anew from the entries.
+    pub(super) fn rebuild(&mut self, number: u32) -> Done {
+        let Some(mut space) = self.spaces.remove(&number) else { return Done::Nothing };
+        let mut draft = Draft::default();
+        make_anew(&mut space, &mut draft);
+        let batch = draft.finish(&mut space);
+        self.spaces.insert(number, space);
+        Done::Write(Unit { batch, effects: vec![Effect::Start(Job::Replay(number))] })
     }
 
     /// Makes a checkpoint, if this is an owner's device and it is time for one.
