@@ -8,7 +8,7 @@ use crate::api::Role;
 use crate::codec::CodecError;
 use crate::entry::{Entry, Kind};
 use crate::identity::PublicKey;
-use crate::records::{Device, Epoch, Genesis, Grant, Subject};
+use crate::records::{Checkpoint, Device, Epoch, Genesis, Grant, Subject};
 use std::collections::BTreeMap;
 
 /// Why an entry does not count. One variant per rule.
@@ -59,6 +59,8 @@ pub enum Record {
     Grant(Grant),
     /// See [`Epoch`].
     Epoch(Epoch),
+    /// See [`Checkpoint`].
+    Checkpoint(Checkpoint),
 }
 
 impl Record {
@@ -74,6 +76,7 @@ impl Record {
             Kind::Device => Record::Device(Device::decode(body)?),
             Kind::Grant => Record::Grant(Grant::decode(body)?),
             Kind::Epoch => Record::Epoch(Epoch::decode(body)?),
+            Kind::Checkpoint => Record::Checkpoint(Checkpoint::decode(body)?),
             Kind::Op => return Ok(None),
         }))
     }
@@ -194,7 +197,7 @@ impl Authority {
                 *held = (*held).max(*role);
                 Ok(true)
             }
-            Record::Epoch(_) => {
+            Record::Epoch(_) | Record::Checkpoint(_) => {
                 self.require(log, Role::Owner)?;
                 Ok(false)
             }

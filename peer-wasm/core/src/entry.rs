@@ -39,6 +39,8 @@ pub enum Kind {
     Epoch,
     /// Changes values. The body is sealed.
     Op,
+    /// Says up to where everything is settled, so that what was deleted before can be forgotten.
+    Checkpoint,
 }
 
 impl Kind {
@@ -49,6 +51,7 @@ impl Kind {
             Kind::Grant => 2,
             Kind::Epoch => 3,
             Kind::Op => 4,
+            Kind::Checkpoint => 14,
         }
     }
 
@@ -59,6 +62,7 @@ impl Kind {
             2 => Kind::Grant,
             3 => Kind::Epoch,
             4 => Kind::Op,
+            14 => Kind::Checkpoint,
             _ => return Err(EntryError::KindNotSupported(later_kind(tag))),
         })
     }
@@ -76,7 +80,6 @@ const fn later_kind(tag: u8) -> &'static str {
         11 => "join",
         12 => "owner-change",
         13 => "attest",
-        14 => "checkpoint",
         15 => "blob",
         _ => "unknown",
     }
@@ -295,13 +298,13 @@ impl Entry {
     }
 
     /// An entry put together again from its parts. The header must tell of this body.
-    pub(crate) fn from_parts(header: Header, signature: &[u8; 64], body: &[u8]) -> Entry {
+    pub(crate) fn from_parts(header: Header, signature: &[u8; 64], body: &[u8], is_hollow: bool) -> Entry {
         let mut raw = header.encode();
         let header_len = raw.len();
         raw.extend_from_slice(signature);
         let hash = hash_of(&raw);
         raw.extend_from_slice(body);
-        Entry { header, raw, header_len, hash }
+        Entry { header, raw, header_len, hash, is_hollow }
     }
 
     /// The signature's bytes.
@@ -342,7 +345,7 @@ fn signature_holds(log: &PublicKey, signed: &[u8], header_len: usize) -> bool {
 }
 
 /// The length and hash of a body as signed, and whether parts of it are gone.
-fn body_hash(kind: Kind, bytes: &[u8]) -> Result<(usize, [u8; 32], bool), CodecError> {
+pub(crate) fn body_hash(kind: Kind, bytes: &[u8]) -> Result<(usize, [u8; 32], bool), CodecError> {
     if kind != Kind::Op {
         return Ok((bytes.len(), *blake3::hash(bytes).as_bytes(), false));
     }

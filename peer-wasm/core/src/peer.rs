@@ -17,15 +17,18 @@ mod gone;
 mod ingest;
 mod join;
 mod links;
+mod mend;
 mod policy;
 mod prepare;
 mod read;
 mod replay;
 mod request;
+mod retention;
 mod rows;
 mod seek;
 mod serve;
 mod space;
+mod stable;
 mod status;
 mod subscribe;
 mod sweep;
@@ -74,6 +77,7 @@ enum Job {
     Whole(u32),
     Fill(u32),
     Renew(u32),
+    Mend(u32),
     Fork(LinkId, u32, PublicKey),
 }
 
@@ -132,6 +136,7 @@ pub struct Peer {
     /// Proofs that came in, each with a job of its own.
     proofs: Vec<(u32, crate::entry::ForkProof)>,
     seeking: seek::Seeking,
+    suspects: mend::Suspects,
     wake_at: Option<u64>,
 }
 
@@ -167,6 +172,7 @@ impl Peer {
             asked_about: Vec::new(),
             proofs: Vec::new(),
             seeking: seek::Seeking::default(),
+            suspects: mend::Suspects::default(),
             wake_at: None,
         };
         peer.start(Job::Boot);
@@ -275,6 +281,7 @@ impl Peer {
             Job::Whole(space) => self.answer_whole(*space, lens),
             Job::Fill(space) => self.fill(*space, lens),
             Job::Renew(space) => self.renew(*space, lens),
+            Job::Mend(space) => self.mend(*space, lens),
             Job::Fork(link, space, log) => self.search_fork(*link, *space, *log, lens),
         }
     }
@@ -341,7 +348,13 @@ impl Peer {
             Job::Meet(link, _) | Job::Ingest(link, _) | Job::Serve(link, _) | Job::Fork(link, ..) => {
                 self.hang_up(link, "storage");
             }
-            Job::Replay(_) | Job::Renew(_) | Job::Collect(_) | Job::Seek(_) | Job::Whole(_) | Job::Fill(_) => {}
+            Job::Replay(_)
+            | Job::Renew(_)
+            | Job::Mend(_)
+            | Job::Collect(_)
+            | Job::Seek(_)
+            | Job::Whole(_)
+            | Job::Fill(_) => {}
         }
     }
 

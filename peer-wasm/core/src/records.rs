@@ -6,6 +6,7 @@ use crate::api::Role;
 use crate::codec::{CodecError, Reader, Writer};
 use crate::epoch::{MAX_WRAPS, Wrap};
 use crate::identity::{PublicKey, SecretKey};
+use std::collections::BTreeMap;
 
 /// The most relay addresses a device names.
 pub const MAX_RELAYS: usize = 4;
@@ -13,6 +14,9 @@ pub const MAX_RELAYS: usize = 4;
 pub const MAX_RELAY: usize = 256;
 /// The most owners a genesis names.
 pub const MAX_OWNERS: usize = 16;
+
+/// The most logs a checkpoint names.
+pub const MAX_FRONTIER: usize = 10_000;
 
 const VERSION: u8 = 1;
 const DEVICE_DOMAIN: &str = "kith/device/v1";
@@ -226,6 +230,48 @@ impl Epoch {
         }
         reader.end()?;
         Ok(Epoch { commit, wraps })
+    }
+}
+
+/// Says that every write up to a time is known: whoever writes later than that, or is within the frontier, counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Checkpoint {
+    /// The time, as the clocks of ops are.
+    pub stable: u64,
+    /// How much of each log the author had, in the order of their keys.
+    pub frontier: BTreeMap<PublicKey, u64>,
+}
+
+impl Checkpoint {
+    /// The body.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut writer = Writer::new();
+        writer.u8(VERSION).fixed(&self.stable.to_be_bytes()).number(self.frontier.len() as u64);
+        for (log, len) in &self.frontier {
+            writer.fixed(&log.0).number(*len);
+        }
+        writer.finish()
+    }
+
+    /// Reads a body.
+    pub fn decode(body: &[u8]) -> Result<Checkpoint, CodecError> {
+        let mut reader = versioned(body)?;
+        let stable = u64::from_be_bytes(reader.fixed()?);
+        let mut frontier = BTreeMap::new();
+        for _ in 0..reader.size(MAX_FRONTIER)? {
+            let log = PublicKey(reader.fixed()?);
+            if frontier.last_key_value().is_some_and(|(last, _)| *last >= log) {
+                return Err(CodecError::Tag);
+            }
+            frontier.insert(log, reader.number()?);
+        }
+        reader.end()?;
+        Ok(Checkpoint { stable, frontier })
+    }
+
+    /// Whether an op at `seq` of `log`, written at `clock`, counts.
+    pub fn admits(&self, log: &PublicKey, seq: u64, clock: u64) -> bool {
+        clock > self.stable || self.frontier.get(log).is_some_and(|len| seq < *len)
     }
 }
 

@@ -5,8 +5,10 @@
 mod common;
 
 use common::for_each_seed;
-use kith_core::api::{Refusal, Reply, Request};
+use kith_core::api::{Refusal, Reply, Request, Role};
+use kith_core::entry::Entry;
 use kith_core::path::Path;
+use kith_core::rows::{Batch, KeyRange, Read, Table};
 use kith_core::sim::{Outcome, Story};
 
 #[test]
@@ -54,5 +56,91 @@ fn a_full_disk_refuses_writes_and_catches_up_when_there_is_room() {
         story.write_own(1);
         story.settle(300_000)?;
         story.check()
+    });
+}
+
+/// Spoils every third row of a table on a peer's disk. Gives how many.
+fn spoil(story: &mut Story, node: usize, table: Table) -> usize {
+    let all = KeyRange { start: Vec::new(), end: vec![0xff; 8] };
+    let disk = &mut story.world.nodes[node].disk;
+    let rows = disk.read(&Read::Scan { table, range: all, limit: usize::MAX, reverse: false });
+    let mut puts = Vec::new();
+    for (key, mut value) in rows.into_iter().step_by(3) {
+        let middle = value.len() / 2;
+        value[middle] ^= 0x55;
+        puts.push((table, key, value));
+    }
+    let count = puts.len();
+    disk.commit(&Batch { puts, ..Batch::default() });
+    count
+}
+
+/// Entries on a peer's disk that cannot be read.
+fn unreadable(story: &Story, node: usize) -> usize {
+    let all = KeyRange { start: Vec::new(), end: vec![0xff; 8] };
+    let rows = story.world.nodes[node].disk.read(&Read::Scan {
+        table: Table::Tail,
+        range: all,
+        limit: usize::MAX,
+        reverse: false,
+    });
+    rows.iter().filter(|(_, value)| Entry::decode(value).is_err()).count()
+}
+
+#[test]
+fn entries_that_cannot_be_read_any_more_are_asked_for_again() {
+    for_each_seed(4, 200, |seed| {
+        let mut story = Story::joined(seed, 3)?;
+        for turn in 0..40 {
+            story.write_own(turn % 3);
+            if turn % 7 == 0 {
+                story.world.run(3_000);
+            }
+        }
+        story.settle(300_000)?;
+        let late = story.world.add();
+        story.crash(1);
+        if spoil(&mut story, 1, Table::Tail) < 10 || spoil(&mut story, 1, Table::Segment) > 100 {
+            return Err("there was nothing to spoil".to_owned());
+        }
+        story.world.start(1);
+        // A newcomer asks the damaged one for everything: that is when it is noticed.
+        story.world.divide(|node| if node == 1 || node == late { 1 } else { 0 });
+        story.ask_to_join(late, Role::Writer);
+        for _ in 0..12 {
+            story.world.connect(1, late);
+            story.world.run(10_000);
+        }
+        story.world.unite();
+        story.settle(900_000)?;
+        for _ in 0..60 {
+            story.world.run(60_000);
+            if story.status_of_space(1, "damaged") == Some(0) {
+                break;
+            }
+        }
+        story.write_own(1);
+        story.settle(300_000)?;
+        story.check()?;
+        // Another one who knows only the mended one gets everything.
+        let last = story.world.add();
+        story.world.divide(|node| if node == 1 || node == last { 1 } else { 0 });
+        story.ask_to_join(last, Role::Writer);
+        for _ in 0..30 {
+            story.world.connect(1, last);
+            story.world.run(20_000);
+            if story.alike().is_ok() {
+                break;
+            }
+        }
+        story.world.unite();
+        story.settle(900_000)?;
+        match story.status_of_space(1, "damaged") {
+            Some(0) => {}
+            damaged => return Err(format!("{damaged:?} entries are lost still")),
+        }
+        let left = unreadable(&story, 1);
+        // The private space has nobody to be asked.
+        if left > 4 { Err(format!("{left} rows cannot be read")) } else { story.check() }
     });
 }

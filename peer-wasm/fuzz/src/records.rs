@@ -9,7 +9,7 @@ use kith_core::entropy::Entropy;
 use kith_core::entry::{Dep, Entry, ForkProof, Kind, Tip, verify_run};
 use kith_core::epoch::{EpochKey, Wrap, WrapKey};
 use kith_core::identity::{PublicKey, SecretKey};
-use kith_core::records::{Device, Epoch, Genesis, Grant};
+use kith_core::records::{Checkpoint, Device, Epoch, Genesis, Grant};
 use kith_core::sealed;
 
 const SPACE: [u8; 32] = [9; 32];
@@ -99,7 +99,7 @@ pub(crate) fn entry_seeds() -> Vec<Vec<u8>> {
 /// The first byte chooses the kind.
 pub(crate) fn record(data: &[u8]) -> u64 {
     let Some((kind, body)) = data.split_first() else { return 0 };
-    let kinds = [Kind::Genesis, Kind::Device, Kind::Grant, Kind::Epoch, Kind::Op];
+    let kinds = [Kind::Genesis, Kind::Device, Kind::Grant, Kind::Epoch, Kind::Op, Kind::Checkpoint];
     let Some(kind) = kinds.get(usize::from(*kind) % kinds.len()) else { return 0 };
     let record = Record::decode(*kind, body);
     let encoded = match &record {
@@ -119,6 +119,7 @@ pub(crate) fn record(data: &[u8]) -> u64 {
             }
             epoch.encode()
         }
+        Ok(Some(Record::Checkpoint(checkpoint))) => checkpoint.encode(),
         Ok(None) | Err(_) => return mark(&(kind, record.err())),
     };
     same("a record has one encoding", &encoded.as_slice(), &body);
@@ -136,6 +137,10 @@ fn record_bodies() -> Vec<(Kind, Vec<u8>)> {
         (Kind::Device, Device::new(&key(2), &space(), &key(1).public(), receiver.public(), relays).encode()),
         (Kind::Grant, Grant::invite(Role::Writer, key(3).public()).encode()),
         (Kind::Grant, Grant::join(Role::Writer, key(2).public(), &key(3), &space()).encode()),
+        (
+            Kind::Checkpoint,
+            Checkpoint { stable: 1 << 56, frontier: [(key(1).public(), 4), (space(), 1)].into() }.encode(),
+        ),
         (Kind::Epoch, Epoch { commit: epoch_key.commit(), wraps }.encode()),
     ]
 }
@@ -147,6 +152,7 @@ pub(crate) fn record_seeds() -> Vec<Vec<u8>> {
         Kind::Grant => 2,
         Kind::Epoch => 3,
         Kind::Op => 4,
+        Kind::Checkpoint => 5,
     };
     record_bodies().into_iter().map(|(kind, body)| [vec![tag(kind)], body].concat()).collect()
 }

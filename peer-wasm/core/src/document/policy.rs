@@ -45,13 +45,13 @@ impl Tie {
     }
 }
 
-/// How long what was replaced is kept. Nothing said: for good.
+/// How long things are kept, in days. Nothing said: for good.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Retention {
-    /// For so many days.
-    pub days: Option<u32>,
-    /// So many versions of each value.
-    pub versions: Option<u32>,
+    /// What was replaced or deleted; 0: not at all.
+    pub history: Option<u32>,
+    /// Values nobody has written since.
+    pub expire: Option<u32>,
 }
 
 /// A policy.
@@ -106,11 +106,12 @@ impl Policy {
     /// The document.
     pub fn document(&self) -> Json {
         let mut document = json!({ "kind": self.kind.name(), "tie": self.tie.name() });
-        let limits = [("days", self.retention.days), ("versions", self.retention.versions)];
-        let limits: Map<String, Json> =
-            limits.into_iter().filter_map(|(name, limit)| Some((name.to_owned(), limit?.into()))).collect();
-        if let (false, Some(members)) = (limits.is_empty(), document.as_object_mut()) {
-            members.insert("retention".to_owned(), Json::Object(limits));
+        let days = |days: u32| if days == 0 { "none".to_owned() } else { format!("{days}d") };
+        let terms = [("history", self.retention.history), ("expire", self.retention.expire)];
+        let terms: Map<String, Json> =
+            terms.into_iter().filter_map(|(name, term)| Some((name.to_owned(), days(term?).into()))).collect();
+        if let (false, Some(members)) = (terms.is_empty(), document.as_object_mut()) {
+            members.insert("retention".to_owned(), Json::Object(terms));
         }
         document
     }
@@ -130,23 +131,27 @@ impl Policy {
 fn read_retention(retention: Option<&Json>) -> Result<Retention, PolicyError> {
     const WRONG: PolicyError = PolicyError(
         "retention",
-        "must be an object with \"days\" (1 to 36500), \"versions\" (1 to 1000000), or both; leave it out to keep everything",
+        "must be an object with \"history\" (\"all\", \"none\" or days as \"30d\"), \"expire\" (days as \"30d\"), or both; leave it out to keep everything",
     );
     let Some(retention) = retention else { return Ok(Retention::default()) };
     let members = retention.as_object().filter(|members| !members.is_empty()).ok_or(WRONG)?;
-    if members.keys().any(|name| name != "days" && name != "versions") {
+    if members.keys().any(|name| name != "history" && name != "expire") {
         return Err(WRONG);
     }
-    let limit = |name: &str, most: u64| match members.get(name) {
-        None => Ok(None),
-        Some(limit) => limit
-            .as_u64()
-            .filter(|limit| (1..=most).contains(limit))
-            .and_then(|limit| u32::try_from(limit).ok())
-            .map(Some)
-            .ok_or(WRONG),
+    let text = |name: &str| members.get(name).map(|term| term.as_str().ok_or(WRONG)).transpose();
+    let history = match text("history")? {
+        None | Some("all") => None,
+        Some("none") => Some(0),
+        Some(term) => Some(days(term).ok_or(WRONG)?),
     };
-    Ok(Retention { days: limit("days", 36_500)?, versions: limit("versions", 1_000_000)? })
+    let expire = text("expire")?.map(|term| days(term).ok_or(WRONG)).transpose()?;
+    Ok(Retention { history, expire })
+}
+
+/// A number of days as text: 1 to 36500, like `30d`.
+fn days(text: &str) -> Option<u32> {
+    let number = text.strip_suffix('d').filter(|number| number.bytes().all(|byte| byte.is_ascii_digit()))?;
+    number.parse().ok().filter(|days| (1..=36_500).contains(days))
 }
 
 /// Whether this can be stored at the place of a policy.
@@ -235,5 +240,26 @@ impl Policies {
             Tie::Role => values.rivals().max_by_key(|rival| (role(rival.version.agent), time(rival))),
         };
         Some((chosen?.version, rule))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retention_is_read_strictly_and_comes_back() {
+        let read = |retention: Json| Policy::read(&json!({ "kind": "lww", "retention": retention }));
+        let kept = |history, expire| Ok(Policy { retention: Retention { history, expire }, ..Policy::default() });
+        assert_eq!(read(json!({ "history": "all" })), kept(None, None));
+        assert_eq!(read(json!({ "history": "none" })), kept(Some(0), None));
+        let both = json!({ "history": "2d", "expire": "30d" });
+        assert_eq!(read(both.clone()), kept(Some(2), Some(30)));
+        assert_eq!(read(both.clone()).map(|policy| policy.document()["retention"].clone()), Ok(both));
+        for wrong in
+            [json!("2d"), json!({}), json!({ "history": 2 }), json!({ "history": "2" }), json!({ "expire": "-1d" })]
+        {
+            assert!(read(wrong.clone()).is_err(), "{wrong}");
+        }
     }
 }

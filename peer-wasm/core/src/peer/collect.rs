@@ -21,6 +21,9 @@ const ENTRIES_PER_STEP: usize = 64;
 /// How long what cannot be done yet waits before it is tried again, in milliseconds.
 pub(super) const RETRY: u64 = 30_000;
 
+/// How long it is looked for something to be done where there is nothing, in milliseconds.
+const IDLE: u64 = 3_600_000;
+
 /// What a frame of entries means for what is redacted.
 pub(super) struct Settled<'a, 'b> {
     pub(super) books: Books<'a, 'b>,
@@ -175,8 +178,8 @@ impl Peer {
         let now = self.now;
         let mut due = Vec::new();
         for (number, space) in &mut self.spaces {
-            if now >= space.gone.retry_at && space.has_to_collect() {
-                space.gone.retry_at = now + RETRY;
+            if now >= space.gone.retry_at && !space.rebuilding {
+                space.gone.retry_at = now + if space.has_to_collect() { RETRY } else { IDLE };
                 due.push(*number);
             }
         }

@@ -79,6 +79,9 @@ impl Peer {
             }
             return;
         }
+        for space in self.spaces.values_mut() {
+            space.note_fresh(&unit.batch);
+        }
         self.commits.units += 1;
         self.overlay.push(self.commits.units, &unit.batch);
         self.commits.waiting.push_back((self.commits.units, unit));
@@ -204,6 +207,7 @@ impl Peer {
         self.asked_about.clear();
         self.proofs.clear();
         self.seeking.clear();
+        self.suspects.clear();
         self.space_rows.clear();
         self.keys = None;
         self.booted = false;

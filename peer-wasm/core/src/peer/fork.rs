@@ -287,6 +287,7 @@ pub(super) fn make_anew(space: &mut Space, draft: &mut Draft) {
         let announced = space.announced.entry(number as u32).or_insert(0);
         *announced = log.applied.max(*announced).min(log.tip.len);
         log.applied = 0;
+        log.clock = 0;
     }
     let announced: Vec<rows::Run> =
         space.announced.iter().map(|(log, count)| rows::Run { log: *log, from: 0, count: *count }).collect();
@@ -296,6 +297,10 @@ pub(super) fn make_anew(space: &mut Space, draft: &mut Draft) {
     draft.batch.puts.push((Table::Head, rows::rebuild_key(space.number), rows::encode_arrival(&announced)));
     space.rebuilding = true;
     space.policies = Default::default();
+    // What was settled has to be settled again.
+    space.gone.pass = None;
+    space.gone.settled = 0;
+    space.gone.store(space.number, &mut draft.batch);
 }
 
 /// Shortens a log. True if anything was taken away.

@@ -5,6 +5,7 @@
 //!       space (4) ‖ 0x11 ‖ log[32] ‖ seq (8)   empty                         some of those are still to be done
 //!       space (4) ‖ 0x12 ‖ log[32] ‖ seq (8)   1 ‖ count ‖ part*             parts that came without bytes and are named by no list
 //!       space (4) ‖ 0x13                       see Gone
+//!       space (4) ‖ 0x14 ‖ log[32] ‖ seq (8)   empty                         the entry was stored and cannot be read any more
 //! state = 0 to be done | 1 gone | 2 cannot go
 //! ```
 
@@ -21,6 +22,7 @@ const NAMED: u8 = 0x10;
 const WORK: u8 = 0x11;
 const MISSING: u8 = 0x12;
 const STATE: u8 = 0x13;
+const HOLE: u8 = 0x14;
 
 /// The most places of a space this device watches over, so that what was written there earlier goes when it comes.
 pub(super) const MAX_RULES: usize = 256;
@@ -42,6 +44,8 @@ pub(super) struct Gone {
     pub(super) work: u64,
     /// Entries with parts that are missing.
     pub(super) missing: u64,
+    /// Entries that were stored and cannot be read any more.
+    pub(super) holes: u64,
     /// What was purged from this device.
     pub(super) rules: Vec<Rule>,
     /// Whether what came before the newest rule has not been looked through to its end yet.
@@ -54,6 +58,13 @@ pub(super) struct Gone {
     pub(super) found: Vec<Target>,
     /// Up to where the list of what is to be done has been gone through this time.
     pub(super) cursor: Option<Vec<u8>>,
+    /// Up to when what was deleted has been forgotten, and how many checkpoints were looked at for what does not count.
+    pub(super) settled: u64,
+    pub(super) checked: u64,
+    pub(super) pass: Option<super::stable::Pass>,
+    /// Going through everything for what policies do not keep, and when that is done again, in milliseconds.
+    pub(super) keep: Option<super::retention::Keep>,
+    pub(super) keep_at: u64,
     /// When missing parts are asked for again, in milliseconds, and from where on.
     pub(super) seek_at: u64,
     pub(super) sought: Option<Vec<u8>>,
@@ -73,6 +84,7 @@ impl Gone {
         for (log, upto) in &self.swept {
             writer.number(u64::from(*log)).number(*upto);
         }
+        writer.fixed(&self.settled.to_be_bytes()).number(self.checked).number(self.holes);
         writer.finish()
     }
 
@@ -93,6 +105,9 @@ impl Gone {
             gone.swept.insert(log, reader.number()?);
         }
         gone.looked = gone.swept.clone();
+        gone.settled = u64::from_be_bytes(reader.fixed()?);
+        gone.checked = reader.number()?;
+        gone.holes = reader.number()?;
         Ok(gone)
     }
 
@@ -127,6 +142,26 @@ fn key(space: u32, tag: u8, (log, seq): Place) -> Vec<u8> {
 fn place_of(key: &[u8]) -> Option<Place> {
     let (log, seq) = key.get(5..)?.split_first_chunk::<32>()?;
     Some((PublicKey(*log), u64::from_be_bytes(seq.try_into().ok()?)))
+}
+
+/// Whether the entry at a place is lost.
+pub(super) fn is_hole(lens: &Lens<'_>, space: u32, place: Place) -> Result<bool, Miss> {
+    Ok(lens.get(Table::View, &key(space, HOLE, place))?.is_some())
+}
+
+pub(super) fn put_hole(space: u32, place: Place, batch: &mut Batch) {
+    batch.puts.push((Table::View, key(space, HOLE, place), Vec::new()));
+}
+
+pub(super) fn delete_hole(space: u32, place: Place, batch: &mut Batch) {
+    batch.deletes.push((Table::View, key(space, HOLE, place)));
+}
+
+/// The last places where entries are lost, from the end: each can be checked by the one after it.
+pub(super) fn last_holes(lens: &Lens<'_>, space: u32, limit: usize) -> Result<Vec<Place>, Miss> {
+    let range = KeyRange::prefix(&[&space.to_be_bytes()[..], &[HOLE]].concat());
+    let rows = lens.scan(Table::View, &range, limit, true)?;
+    Ok(rows.iter().filter_map(|(key, _)| place_of(key)).collect())
 }
 
 /// The entries of one log between two places that have parts to be done.
@@ -354,6 +389,9 @@ mod tests {
             missing: 1,
             rules: vec![Rule { prefix: Path::new(["a", "b"]).unwrap(), clock: 77 }],
             searching: true,
+            settled: 5,
+            checked: 2,
+            holes: 9,
             swept: [(0, 5), (9, 300)].into(),
             looked: [(0, 5), (9, 300)].into(),
             ..Gone::default()

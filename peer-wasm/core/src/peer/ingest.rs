@@ -154,7 +154,7 @@ impl Peer {
         if authority_changed || keys_changed {
             effects.push(Effect::Authority(number));
         }
-        if has_work {
+        if has_work || self.spaces.get(&number).is_some_and(Space::is_unsettled) {
             effects.push(Effect::Start(Job::Collect(number)));
         }
         if behind && keys_changed {

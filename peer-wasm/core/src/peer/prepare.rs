@@ -136,6 +136,12 @@ impl Peer {
         let mut stop: Option<(usize, &'static str, Then)> = None;
         for (index, entry) in entries.iter().enumerate() {
             let judged = judge(scratch.as_ref().unwrap_or(&space.authority), &log, entry);
+            if let Ok(Some(Record::Checkpoint(checkpoint))) = &judged
+                && Clock(checkpoint.stable).millis() > self.now
+            {
+                stop = Some((index, "future-clock", Then::Hold));
+                break;
+            }
             match judged {
                 Ok(None) => {}
                 Ok(Some(record)) => {
@@ -164,7 +170,8 @@ impl Peer {
         let mut items = Vec::new();
         let mut redactions = Vec::new();
         let mut opened = 0;
-        let mut clock = 0;
+        // Times only rise within a log. Where a key is missing they are looked at once it comes.
+        let mut clock = known.map_or(0, |log| log.clock);
         let contiguous = known.is_none_or(|log| log.applied == log.tip.len);
         let mut open = contiguous;
         let judged = stop.as_ref().map_or(entries.len(), |(index, ..)| *index);
@@ -182,8 +189,14 @@ impl Peer {
                         stop = Some((index, "future-clock", Then::Hold));
                         break;
                     }
-                    clock = clock.max(ops.clock);
                     if open {
+                        if ops.clock <= clock {
+                            stop = Some((index, "clock-runs-back", Then::Hold));
+                            break;
+                        }
+                        clock = ops.clock;
+                    }
+                    if open && space.counts(&log, entry.header.seq, ops.clock) {
                         if !ops.redactions.is_empty() {
                             redactions.push((entry.header.seq, std::mem::take(&mut ops.redactions)));
                         }

@@ -7,6 +7,7 @@ use super::gone::Books;
 use super::read::open_ops;
 use super::space::{READ_RUN, read_entries};
 use super::{Done, Job, Peer, rows};
+use crate::clock::Clock;
 use crate::document::{self, kind::tag};
 use crate::entry::Kind;
 use crate::lens::{Lens, Miss};
@@ -41,6 +42,7 @@ impl Peer {
             return Ok(Done::Nothing);
         }
         let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
+        let mut damaged: Vec<(u32, u64)> = Vec::new();
         for (log, state) in space.logs.iter().enumerate() {
             if state.applied >= state.tip.len {
                 continue;
@@ -48,17 +50,30 @@ impl Peer {
             let log = log as u32;
             let count = READ_RUN.min(state.tip.len - state.applied);
             let entries = read_entries(lens, number, log, state.applied, count)?;
+            if entries.is_empty() {
+                damaged.push((log, state.applied));
+            }
             let mut items = Vec::new();
             let mut targets = Vec::new();
             let mut opened = 0;
+            let mut clock = state.clock;
             for entry in &entries {
                 let key_is_missing =
                     entry.header.kind == Kind::Op && space.epoch(&entry.header.epoch.unwrap_or_default()).is_none();
                 if key_is_missing {
                     break;
                 }
+                let ops = open_ops(space, entry);
+                if let Some(ops) = &ops {
+                    if ops.clock <= clock {
+                        // It would have been refused, had its key been here when it came: the log says no more.
+                        break;
+                    }
+                    clock = ops.clock;
+                }
                 opened += 1;
-                if let Some(mut ops) = open_ops(space, entry) {
+                let counts = |ops: &document::Opened| space.counts(&state.key, entry.header.seq, ops.clock);
+                if let Some(mut ops) = ops.filter(counts) {
                     targets.append(&mut ops.redactions);
                     items.extend(ops.into_items(Agent::of(&state.key.0), entry.header.seq));
                 }
@@ -79,7 +94,9 @@ impl Peer {
             let mut draft = Draft::default();
             if let Some(log) = space.log_mut(log) {
                 log.applied += opened;
+                log.clock = clock;
             }
+            self.hlc.recall(Clock(clock));
             draft.head(&space, log);
             // What was in the feed before the tree was made anew does not come again.
             let from = entries.first().map_or(0, |first| first.header.seq);
@@ -96,7 +113,12 @@ impl Peer {
             self.spaces.insert(number, space);
             return Ok(Done::WriteAndAgain(Unit { batch, effects }));
         }
-        if space.rebuilding {
+        let unreadable = !damaged.is_empty();
+        let rebuilding = space.rebuilding;
+        for (log, seq) in damaged {
+            self.suspect_damage(number, log, seq);
+        }
+        if rebuilding && !unreadable {
             if let Some(space) = self.spaces.get_mut(&number) {
                 space.rebuilding = false;
                 space.announced.clear();

@@ -212,7 +212,9 @@ pub(super) fn encode_record(kind: Kind, body: &[u8]) -> Vec<u8> {
 
 pub(super) fn decode_record(bytes: &[u8]) -> Option<Record> {
     let (kind, body) = bytes.split_first()?;
-    let kind = [Kind::Genesis, Kind::Device, Kind::Grant, Kind::Epoch].into_iter().find(|k| *k as u8 == *kind)?;
+    let kind = [Kind::Genesis, Kind::Device, Kind::Grant, Kind::Epoch, Kind::Checkpoint]
+        .into_iter()
+        .find(|k| *k as u8 == *kind)?;
     Record::decode(kind, body).ok()?
 }
 

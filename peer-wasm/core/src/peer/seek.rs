@@ -43,7 +43,7 @@ impl Peer {
         let now = self.now;
         let mut due = Vec::new();
         for (number, space) in &mut self.spaces {
-            if space.gone.missing > 0 && now >= space.gone.seek_at {
+            if space.gone.missing + space.gone.holes > 0 && now >= space.gone.seek_at {
                 space.gone.seek_at = now + AGAIN;
                 due.push(*number);
             }
@@ -66,15 +66,26 @@ impl Peer {
 
     /// Asks every member we are linked with.
     pub(super) fn seek(&mut self, number: u32, lens: &Lens<'_>) -> Result<Done, Miss> {
-        if self.space(number, lens)?.is_none() || self.is_behind(number) {
+        if self.space(number, lens)?.is_none() {
             return Ok(Done::Nothing);
         }
+        let is_behind = self.is_behind(number);
         let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
-        let missing = gone::missing_after(lens, number, space.gone.sought.as_deref(), MAX_ASKED)?;
+        let holes = if space.gone.holes > 0 { gone::last_holes(lens, number, MAX_ASKED) } else { Ok(Vec::new()) };
+        let looks = space.gone.missing > 0 && !is_behind;
+        let sought = space.gone.sought.as_deref();
+        let missing = if looks { gone::missing_after(lens, number, sought, MAX_ASKED)? } else { Vec::new() };
+        let holes = holes?;
         let key = space.row.key;
         let mut wanted: BTreeMap<PublicKey, Vec<u64>> = BTreeMap::new();
-        for (_, (log, seq)) in &missing {
-            wanted.entry(*log).or_default().push(*seq);
+        for (log, seq) in missing.iter().map(|(_, place)| place).chain(&holes) {
+            let places = wanted.entry(*log).or_default();
+            if places.len() < MAX_ASKED && !places.contains(seq) {
+                places.push(*seq);
+            }
+        }
+        for places in wanted.values_mut() {
+            places.sort_unstable();
         }
         if let Some(space) = self.spaces.get_mut(&number) {
             space.gone.sought = missing.last().map(|(key, _)| key.clone());
@@ -158,11 +169,20 @@ impl Peer {
         if self.space(number, lens)?.is_none() {
             return Ok(Done::Nothing);
         }
-        let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
-        let Some(at) = self.seeking.came.iter().position(|(of, _)| *of == number) else { return Ok(Done::Nothing) };
+        // The latest first: an entry that was lost is known by the one after it.
+        let came = self.seeking.came.iter().enumerate().filter(|(_, (of, _))| *of == number);
+        let latest = came.max_by_key(|(_, (_, entry))| (entry.header.log, entry.header.seq));
+        let Some(at) = latest.map(|(at, _)| at) else { return Ok(Done::Nothing) };
         let Some((_, entry)) = self.seeking.came.get(at).cloned() else { return Ok(Done::Nothing) };
         let place = (entry.header.log, entry.header.seq);
         let mut books = Books::new(lens, number);
+        let named = books.named(place)?.clone();
+        if let Some(unit) = self.fill_hole(number, &entry, &named, lens)? {
+            self.seeking.came.swap_remove(at);
+            self.status_changed();
+            return Ok(Done::WriteAndAgain(unit));
+        }
+        let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
         let missing = books.missing(place)?.clone();
         let found = find(lens, space, std::iter::once(place))?;
         let stored = found.entries.get(&place).filter(|_| !missing.is_empty());

@@ -54,6 +54,7 @@ impl Peer {
         let mut bytes = 0;
         let mut progress: Vec<(PublicKey, u64)> = Vec::new();
         let mut missing = false;
+        let mut damaged: Vec<(u32, u64)> = Vec::new();
         for (log, from) in session.serving.iter().take(LOGS_AT_ONCE) {
             let Some((log_number, state)) = space.log(log) else {
                 progress.push((*log, u64::MAX));
@@ -69,6 +70,9 @@ impl Peer {
                 missing = true;
                 continue;
             };
+            if entries.is_empty() {
+                damaged.push((log_number, *from));
+            }
             let run = cut_run(entries, state.tip.len, space.cut(log), FRAME.saturating_sub(bytes));
             if run.is_empty() || frame.len() + run.len() > MAX_ENTRIES {
                 break;
@@ -87,6 +91,9 @@ impl Peer {
         }
         if missing {
             return Err(Miss);
+        }
+        for (log, seq) in damaged {
+            self.suspect_damage(number, log, seq);
         }
         let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) else {
             return Ok(Done::Nothing);

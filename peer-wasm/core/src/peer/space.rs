@@ -14,6 +14,7 @@ use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::ranges::LogSet;
+use crate::records::Checkpoint;
 use crate::rows::{KeyRange, Table};
 use crate::version::{Agent, Version};
 use std::collections::{BTreeMap, BTreeSet};
@@ -71,6 +72,8 @@ pub(super) struct Space {
     pub(super) gone: Gone,
     /// Kinds in the tree that only a later release knows.
     pub(super) unknown: BTreeSet<u8>,
+    /// The checkpoints of owners: an op counts if all of them admit it.
+    pub(super) checkpoints: Vec<Checkpoint>,
 }
 
 impl Space {
@@ -93,6 +96,7 @@ impl Space {
             policies: Policies::default(),
             gone: Gone::default(),
             unknown: BTreeSet::new(),
+            checkpoints: Vec::new(),
         }
     }
 
@@ -175,9 +179,23 @@ impl Space {
             let before = open.len();
             open.retain(|(log, seq, record)| self.authority.admit_trusted(log, *seq, record).is_err());
             if open.len() == before || open.is_empty() {
-                return;
+                break;
             }
         }
+        let owns = |log: &u32| {
+            let log = self.logs.get(*log as usize);
+            log.is_some_and(|log| self.authority.role(&log.key) == Some(Role::Owner))
+        };
+        let checkpoint = |(place, record): (&(u32, u64), &Record)| match record {
+            Record::Checkpoint(checkpoint) if owns(&place.0) => Some(checkpoint.clone()),
+            _ => None,
+        };
+        self.checkpoints = self.records.iter().filter_map(checkpoint).collect();
+    }
+
+    /// Whether an op at `seq` of `log`, written at `clock`, counts: every checkpoint admits it.
+    pub(super) fn counts(&self, log: &PublicKey, seq: u64, clock: u64) -> bool {
+        self.checkpoints.iter().all(|checkpoint| checkpoint.admits(log, seq, clock))
     }
 
     /// Takes in what ops have changed in the tree. Gives the places that changed.

@@ -70,6 +70,7 @@ impl Peer {
                     let pending = own.map_or(0, |log| log.tip.len.saturating_sub(stored));
                     members.insert("collecting".into(), space.collecting().into());
                     members.insert("missing".into(), space.gone.missing.into());
+                    members.insert("damaged".into(), space.gone.holes.into());
                     members.insert("entries".into(), space.entries().into());
                     members.insert("members".into(), (others + 1).into());
                     members.insert("pending".into(), if others == 0 { 0 } else { pending }.into());

@@ -25,7 +25,7 @@ const ENOUGH: usize = 512;
 impl Space {
     /// Whether there is anything to be redacted or looked for.
     pub(super) fn has_to_collect(&self) -> bool {
-        self.gone.work > 0 || !self.gone.found.is_empty() || self.is_sweeping()
+        self.gone.work > 0 || !self.gone.found.is_empty() || self.is_sweeping() || self.is_unsettled()
     }
 
     /// Whether logs have to be looked through for what was purged from this device.
@@ -54,14 +54,19 @@ impl Space {
         true
     }
 
-    /// The parts of an entry that the rules are after, as far as they may go.
-    fn purged(&self, lens: &Lens<'_>, opened: &Opened, version: Version) -> Result<Vec<usize>, Miss> {
+    /// The parts of an entry that may go and are not wanted.
+    pub(super) fn unwanted(
+        &self,
+        lens: &Lens<'_>,
+        opened: &Opened,
+        version: Version,
+        is_unwanted: &dyn Fn(&Path, u64) -> bool,
+    ) -> Result<Vec<usize>, Miss> {
         let mut parts = Vec::new();
         let mut missing = Ok(());
         for (part, op) in opened.list.iter().enumerate() {
             let Some(op) = op else { continue };
-            let meant = |rule: &Rule| opened.clock < rule.clock && rule.prefix.contains(&op.path);
-            if op.path.is_reserved() || !self.gone.rules.iter().any(meant) {
+            if op.path.is_reserved() || !is_unwanted(&op.path, opened.clock) {
                 continue;
             }
             match lens.get(Table::View, &view_key(self.number, &op.path)) {
@@ -83,37 +88,19 @@ impl Peer {
         let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
         let next = space.logs.iter().enumerate().find_map(|(log, state)| {
             let log = log as u32;
-            space.gone.is_unswept(log, state.applied).then_some((log, state.key, state.applied))
+            space.gone.is_unswept(log, state.applied).then_some((log, state.applied))
         });
-        let Some((log, key, end)) = next else { return self.ask_to_redact(number, lens) };
+        let Some((log, end)) = next else { return self.ask_to_redact(number, lens) };
         if space.gone.found.len() >= ENOUGH {
             return self.ask_to_redact(number, lens);
         }
         let from = space.gone.looked.get(&log).copied().unwrap_or(0);
-        let entries = read_entries(lens, number, log, from, READ_RUN.min(end - from))?;
-        let mut found = Vec::new();
-        let mut missing = Ok(());
-        for entry in entries.iter().filter(|entry| entry.header.kind == Kind::Op) {
-            let Some(opened) = open_ops(space, entry) else { continue };
-            let seq = entry.header.seq;
-            match space.purged(lens, &opened, Version { agent: Agent::of(&key.0), seq }) {
-                Ok(parts) if parts.is_empty() => {}
-                Ok(parts) => found.push(Target { log: key, seq, parts }),
-                Err(Miss) => missing = Err(Miss),
-            }
-        }
-        missing?;
-        // What a list names already needs no other one.
-        let mut books = Books::new(lens, number);
-        books.want(found.iter().map(|target| (target.log, target.seq)))?;
-        for target in &mut found {
-            let named = books.named((target.log, target.seq))?;
-            target.parts.retain(|part| !named.contains_key(part));
-        }
-        found.retain(|target| !target.parts.is_empty());
+        let purged = |path: &Path, clock: u64| {
+            let mut rules = space.gone.rules.iter();
+            rules.any(|rule| clock < rule.clock && rule.prefix.contains(path))
+        };
+        let (read, mut found) = look(lens, space, log, from, end, &purged)?;
         if let Some(space) = self.spaces.get_mut(&number) {
-            // An entry that cannot be read is passed over: it can be looked at again once it can.
-            let read = entries.last().map_or(end, |last| last.header.seq + 1);
             space.gone.looked.insert(log, read);
             space.gone.found.append(&mut found);
         }
@@ -132,7 +119,10 @@ impl Peer {
                 space.gone.store(number, &mut batch);
                 self.status_changed();
             }
-            return Ok(Done::Write(Unit { batch, effects: Vec::new() }));
+            if !batch.is_empty() {
+                return Ok(Done::WriteAndAgain(Unit { batch, effects: Vec::new() }));
+            }
+            return self.settle_checkpoints(number, lens);
         }
         if self.may(number, Role::Writer).is_err() {
             return Ok(Done::Nothing);
@@ -170,6 +160,42 @@ impl Peer {
         self.spaces.insert(number, space);
         Ok(Done::Write(Unit { batch, effects: vec![Effect::Start(Job::Collect(number))] }))
     }
+}
+
+/// Looks through some entries of a log from `from` on for parts that may go and are not wanted. Gives the place up to
+/// which it has looked, and what it found that no list names already.
+pub(super) fn look(
+    lens: &Lens<'_>,
+    space: &Space,
+    log: u32,
+    from: u64,
+    end: u64,
+    is_unwanted: &dyn Fn(&Path, u64) -> bool,
+) -> Result<(u64, Vec<Target>), Miss> {
+    let Some(key) = space.logs.get(log as usize).map(|log| log.key) else { return Ok((end, Vec::new())) };
+    let entries = read_entries(lens, space.number, log, from, READ_RUN.min(end - from))?;
+    let mut found = Vec::new();
+    let mut missing = Ok(());
+    for entry in entries.iter().filter(|entry| entry.header.kind == Kind::Op) {
+        let Some(opened) = open_ops(space, entry) else { continue };
+        let seq = entry.header.seq;
+        match space.unwanted(lens, &opened, Version { agent: Agent::of(&key.0), seq }, is_unwanted) {
+            Ok(parts) if parts.is_empty() => {}
+            Ok(parts) => found.push(Target { log: key, seq, parts }),
+            Err(Miss) => missing = Err(Miss),
+        }
+    }
+    missing?;
+    // What a list names already needs no other one.
+    let mut books = Books::new(lens, space.number);
+    books.want(found.iter().map(|target| (target.log, target.seq)))?;
+    for target in &mut found {
+        let named = books.named((target.log, target.seq))?;
+        target.parts.retain(|part| !named.contains_key(part));
+    }
+    found.retain(|target| !target.parts.is_empty());
+    // An entry that cannot be read is passed over.
+    Ok((entries.last().map_or(end, |last| last.header.seq + 1), found))
 }
 
 /// Targets in lists, one for each part, the parts for one entry each.

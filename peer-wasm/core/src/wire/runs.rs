@@ -185,9 +185,9 @@ fn read_item(reader: &mut Reader<'_>, space: PublicKey, next: &End) -> Result<En
     let signature = reader.fixed()?;
     let body = reader.bytes(MAX_BODY)?;
     let (log, Tip { len: seq, hash: prev }) = (next.log, next.tip);
-    let body_hash = *blake3::hash(body).as_bytes();
-    let header = Header { space, log, seq, prev, kind, epoch, deps, body_len: body.len(), body_hash };
-    Ok(Entry::from_parts(header, &signature, body))
+    let (body_len, body_hash, is_hollow) = crate::entry::body_hash(kind, body).map_err(|_| CodecError::Tag)?;
+    let header = Header { space, log, seq, prev, kind, epoch, deps, body_len, body_hash };
+    Ok(Entry::from_parts(header, &signature, body, is_hollow))
 }
 
 #[cfg(test)]

@@ -171,14 +171,14 @@ fn what_came_before_is_purged_if_the_query_says_so() {
 #[test]
 fn policies_and_conflicts() {
     let json = [("Content-Type", "application/json")];
-    let body = "{\"kind\":\"mv\",\"tie\":\"role\",\"retention\":{\"days\":30}}";
+    let body = "{\"kind\":\"mv\",\"tie\":\"role\",\"retention\":{\"history\":\"30d\"}}";
     let Request::SetPolicy { prefix, policy: Some(policy), .. } =
         asked("PUT", "/~/me/$policy/a%2Fb/c", &json, Some(body))
     else {
         panic!("no policy")
     };
     assert_eq!(
-        (prefix.segments().join("|").as_str(), policy.kind, policy.retention.days),
+        (prefix.segments().join("|").as_str(), policy.kind, policy.retention.history),
         ("a/b|c", Merge::Mv, Some(30))
     );
     let gone = Request::SetPolicy { space: SpaceRef::Me, prefix: Path::root(), policy: None };

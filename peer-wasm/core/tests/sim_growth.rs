@@ -1,0 +1,210 @@
+//! What was deleted is forgotten in the end, on every peer alike, and nothing brings it back.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+mod common;
+
+use common::for_each_seed;
+use kith_core::api::{Change, Preconditions, Reply, Request, Role};
+use kith_core::clock::Clock;
+use kith_core::codec::Writer;
+use kith_core::document::{Leaf, Op, Ops, ViewRow};
+use kith_core::path::Path;
+use kith_core::sim::{Hostile, NodeId, Story};
+use serde_json::json;
+
+const SETTLE: u64 = 900_000;
+const DAY: u64 = 24 * 3_600_000;
+
+fn delete(story: &mut Story, node: NodeId, path: &str) -> Result<(), String> {
+    let request = Request::Write {
+        space: story.space_ref(),
+        path: Path::new(path.split('/')).unwrap(),
+        change: Change::Delete,
+        conditions: Preconditions::default(),
+        id: None,
+        purge: false,
+    };
+    match story.world.ask_for(node, request, 60_000) {
+        Some(Reply::Written { .. }) => Ok(()),
+        other => Err(format!("not deleted: {other:?}")),
+    }
+}
+
+/// Everybody sleeps for some days.
+fn sleep(story: &mut Story, days: u64) {
+    let all: Vec<NodeId> = (0..story.world.nodes.len()).collect();
+    for node in &all {
+        story.crash(*node);
+    }
+    story.world.run(days * DAY);
+    for node in &all {
+        story.world.start(*node);
+    }
+}
+
+/// Rows that show nothing.
+fn empty_rows(story: &Story, node: NodeId) -> usize {
+    let rows = story.rows(node);
+    let row = |value: &[u8]| ViewRow::decode(value).unwrap();
+    rows.iter().filter(|(_, value)| row(value).register.is_some_and(|register| !register.is_live())).count()
+}
+
+/// A group that wrote and deleted, and has gone on writing some days later.
+fn after_some_days(seed: u64, peers: usize, writers: usize) -> Result<Story, String> {
+    let mut story = Story::joined(seed, peers)?;
+    for turn in 0..20 {
+        let node = turn % writers;
+        story.write_own(node);
+        story.write(node, &format!("list/{turn}/deep"), json!(turn), false);
+        story.write_shared(node);
+    }
+    story.settle(SETTLE)?;
+    for turn in 0..20 {
+        let what = if turn % 2 == 0 { format!("list/{turn}") } else { format!("list/{turn}/deep") };
+        delete(&mut story, turn % writers, &what)?;
+    }
+    story.settle(SETTLE)?;
+    if empty_rows(&story, 0) < 20 {
+        return Err("deletion left no trace to begin with".to_owned());
+    }
+    Ok(story)
+}
+
+fn go_on(story: &mut Story, writers: usize) -> Result<(), String> {
+    story.settle(SETTLE)?;
+    for node in 0..writers {
+        story.write_own(node);
+    }
+    story.settle(SETTLE)?;
+    story.world.run(2 * 3_600_000);
+    story.settle(SETTLE)
+}
+
+#[test]
+fn what_was_deleted_is_forgotten_once_all_have_gone_on() {
+    for_each_seed(3, 100, |seed| {
+        let mut story = after_some_days(seed, 4, 3)?;
+        sleep(&mut story, 9);
+        // One writer has not gone on: nothing is forgotten for its sake.
+        go_on(&mut story, 2)?;
+        if empty_rows(&story, 1) < 20 {
+            return Err("forgotten although one may still write before".to_owned());
+        }
+        go_on(&mut story, 3)?;
+        for node in 0..4 {
+            let left = empty_rows(&story, node);
+            if left > 0 {
+                return Err(format!("{left} deleted places are not forgotten by peer {node}"));
+            }
+        }
+        let late = story.world.add();
+        story.ask_to_join(late, Role::Writer);
+        story.settle(SETTLE)?;
+        story.world.run(60_000);
+        story.check()?;
+        // Deleted places can be used again.
+        story.write(late, "list/3/deep", json!("again"), false);
+        story.settle(SETTLE)?;
+        let (tree, _) = story.tree(0)?;
+        if tree["list"]["3"]["deep"] == "again" { story.check() } else { Err(format!("not written: {tree}")) }
+    });
+}
+
+#[test]
+fn a_device_that_first_writes_from_long_ago_brings_nothing_back() {
+    for_each_seed(3, 100, |seed| {
+        let mut story = after_some_days(seed, 4, 3)?;
+        // The fourth, that has never written, writes where something was deleted, and nobody hears of it.
+        story.world.divide(|node| u64::from(node == 3));
+        story.write(3, "list/4/deep", json!("from long ago"), false);
+        story.world.run(5_000);
+        sleep(&mut story, 9);
+        story.world.crash(3);
+        story.members.retain(|(node, _)| *node != 3);
+        go_on(&mut story, 3)?;
+        if empty_rows(&story, 0) > 0 {
+            return Err("a device that never wrote held it up".to_owned());
+        }
+        story.world.start(3);
+        story.members.push((3, Role::Writer));
+        story.world.unite();
+        story.settle(SETTLE)?;
+        story.world.run(60_000);
+        story.settle(SETTLE)?;
+        let (tree, _) = story.tree(0)?;
+        if tree["list"].get("4").is_some() {
+            return Err(format!("brought back: {tree}"));
+        }
+        // From now on its writes count.
+        story.write(3, "list/4/deep", json!("from now"), false);
+        story.settle(SETTLE)?;
+        let (tree, _) = story.tree(1)?;
+        if tree["list"]["4"]["deep"] == "from now" { Ok(()) } else { Err(format!("not written: {tree}")) }
+    });
+}
+
+/// Has the founder's device write a policy, with its own keys.
+fn set_policy(story: &mut Story, prefix: &str, policy: &serde_json::Value) -> Result<(), String> {
+    let names = format!("/{prefix}");
+    let key = [b"$policy\0".as_slice(), names.as_bytes(), &[0]].concat();
+    let leaf = Leaf::Bytes { media: "application/json".to_owned(), bytes: policy.to_string().into_bytes() };
+    let mut part = Writer::new();
+    leaf.encode(part.bytes(&key));
+    let op = Op::decode(&part.finish()).map_err(|error| error.to_string())?;
+    let mut owner = Hostile::possess(story, 2).ok_or("no keys")?;
+    let ops = Ops { clock: Clock::new(story.world.now() + 1, 0).0, id: String::new(), list: vec![op] };
+    let entry = owner.ops(owner.tip(), &ops, &[]);
+    story.members.retain(|(node, _)| *node != 2);
+    owner.greet(&mut story.world, 0);
+    owner.push(&mut story.world, 0, &[entry.raw()]);
+    story.settle(SETTLE)
+}
+
+#[test]
+fn policies_say_how_long_what_was_replaced_is_kept_and_what_expires() {
+    for_each_seed(3, 100, |seed| {
+        let mut story = Story::joined(seed, 4)?;
+        let policy = json!({ "kind": "lww", "retention": { "history": "2d", "expire": "30d" } });
+        set_policy(&mut story, "diary", &policy)?;
+        let says = |turn: u64| format!("what I thought at {turn}");
+        for turn in 0..6 {
+            story.write(1, "diary/today", json!(says(turn)), false);
+            story.write(3, "letters/today", json!(format!("{} in a letter", says(turn))), false);
+            story.settle(SETTLE)?;
+        }
+        story.world.run(3_600_000);
+        let holds = |story: &Story, node: NodeId, text: &str| !story.find_bytes(node, text.as_bytes()).is_empty();
+        if !holds(&story, 0, &format!("\"{}\"", says(0))) {
+            return Err("gone before its time".to_owned());
+        }
+        sleep(&mut story, 3);
+        story.world.crash(2);
+        story.settle(SETTLE)?;
+        story.world.run(2 * 3_600_000);
+        story.collect_all(SETTLE)?;
+        for node in [0, 1, 3] {
+            for turn in 0..5 {
+                if holds(&story, node, &format!("\"{}\"", says(turn))) {
+                    return Err(format!("peer {node} keeps what was replaced"));
+                }
+            }
+            let kept = holds(&story, node, &format!("\"{}\"", says(5))) && holds(&story, node, "at 1 in a letter");
+            if !kept {
+                return Err(format!("peer {node} has lost more"));
+            }
+        }
+        sleep(&mut story, 28);
+        story.world.crash(2);
+        story.settle(SETTLE)?;
+        story.world.run(2 * 3_600_000);
+        story.settle(SETTLE)?;
+        let (tree, _) = story.tree(3)?;
+        let letter = tree["letters"]["today"].as_str().unwrap_or_default();
+        if tree["diary"].get("today").is_none() && letter.starts_with(&says(5)) {
+            Ok(())
+        } else {
+            Err(format!("not as the policy says: {tree}"))
+        }
+    });
+}
