@@ -14,6 +14,7 @@ function declaration(text, head) {
 export async function declarations(src) {
   const api = await readFile(join(src, 'page', 'api.ts'), 'utf8')
   const problem = await readFile(join(src, 'shared', 'problem.ts'), 'utf8')
+  const kinds = await readFile(join(src, 'page', 'api-kinds.ts'), 'utf8')
   const types = api.slice(api.indexOf('/** Anything JSON can say. */'))
   // The class without its constructor's body: programs catch these errors, they do not make them.
   const error = declaration(problem, 'export class KithError').replace(/\n  constructor\([\s\S]*?\n  }\n/, '\n  private constructor()\n').replace('export class', 'export declare class')
@@ -22,6 +23,7 @@ export async function declarations(src) {
 ${declaration(problem, 'export interface Problem')}
 ${error}
 ${types}
+${kinds.slice(kinds.indexOf('/** How writes made at the same time'))}
 /**
  * Connects this page to the peer in this browser. There is one connection per page: later calls return the first one.
  * @example const kith = connect({ relay: 'https://relay.example.org' })

@@ -1,5 +1,6 @@
 /** The SDK's public types: shipped as `kith.d.ts`. */
 import type { KithError } from '../shared/problem.ts'
+import type { KindCalls, MergeType } from './api-kinds.ts'
 
 /** Anything JSON can say. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
@@ -67,6 +68,8 @@ export interface WriteOptions {
   ifMatch?: string
   /** `'*'`: only if nothing is there; fails with 412 otherwise. */
   ifNoneMatch?: string
+  /** How the value is merged from now on. Default: as it is; where nothing is, `lww` or what the space's policy says. */
+  kind?: MergeType
   /** The media type of a `Blob`, bytes or text. Default: the `Blob`'s own, else `application/octet-stream`. */
   contentType?: string
   /** Gives up waiting. The write may still happen. */
@@ -81,6 +84,8 @@ export interface Item<T = Json> {
   version: string[]
   /** The value, if it was asked for. */
   value?: T
+  /** Its merge type, if that is not `lww`; `newer` for one that only a later release knows. */
+  kind?: string
 }
 
 /** One page of a listing, in key order. */
@@ -111,6 +116,8 @@ export interface Change {
   cursor: string
   path: string
   kind: 'put' | 'delete'
+  /** The merge type it went by, if that is not `lww`. */
+  merge?: string
   version: string
   /** Who made it, as did:key. */
   author: string
@@ -122,19 +129,10 @@ export interface Change {
 export type Role = 'owner' | 'writer' | 'reader'
 
 /** A member of a space. */
-export interface Member {
-  id: string
-  role: Role
-  [more: string]: unknown
-}
+export type Member = { id: string; role: Role; [more: string]: unknown }
 
 /** A space in a list. */
-export interface SpaceInfo {
-  id: string
-  name: string
-  role: Role
-  [more: string]: unknown
-}
+export type SpaceInfo = { id: string; name: string; role: Role; [more: string]: unknown }
 
 /** What an invite led to. */
 export interface Joined {
@@ -157,7 +155,7 @@ export interface Status {
 }
 
 /** A shared tree of values. */
-export interface Space {
+export interface Space extends KindCalls {
   /** `me`, or the space's id. */
   readonly id: string
   /** The URL of a place, for `fetch`, `<img>`, `EventSource`. */

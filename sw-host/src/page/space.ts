@@ -2,6 +2,7 @@
 import { isJson } from '../shared/media.ts'
 import { readVersions, writeVersions } from '../shared/multiresponse.ts'
 import type { Json, Item, Listing, ListOptions, Member, Path, Space, Update, Value, WriteOptions, Written } from './api.ts'
+import type { Conflict } from './api-kinds.ts'
 import { askJson, askPeer, jsonBody, peerFetch } from './peer-fetch.ts'
 import type { Connection } from './peer-fetch.ts'
 import { KithError, problemOf } from '../shared/problem.ts'
@@ -39,6 +40,7 @@ const writeName = (): string => writeVersions([`${crypto.randomUUID()}-0`])
 function writeHeaders(options: WriteOptions): Record<string, string> {
   return {
     version: writeName(),
+    ...(options.kind ? { 'merge-type': options.kind } : {}),
     ...(options.ifMatch ? { 'if-match': options.ifMatch } : {}),
     ...(options.ifNoneMatch ? { 'if-none-match': options.ifNoneMatch } : {}),
   }
@@ -85,6 +87,9 @@ export function openSpace(id: string, connection: Connection): Space {
       ? (followList(connection, url(path), options.signal) as AsyncIterable<Update<T>>)
       : followValue<T>(connection, url(path), options.signal)
 
+  const patch = async (path: Path, type: string, change: Json, options: WriteOptions = {}): Promise<Written> =>
+    written(await write('PATCH', path, { body: JSON.stringify(change), headers: { 'content-type': type } }, options))
+
   return {
     id,
     url,
@@ -94,10 +99,13 @@ export function openSpace(id: string, connection: Connection): Space {
       const { body, type } = putBody(value, options.contentType)
       return written(await write('PUT', path, { body, headers: { 'content-type': type } }, options))
     },
-    patch: async (path, change, options = {}) => {
-      const type = Array.isArray(change) ? 'application/json-patch+json' : 'application/merge-patch+json'
-      return written(await write('PATCH', path, { body: JSON.stringify(change), headers: { 'content-type': type } }, options))
-    },
+    patch: (path, change, options) =>
+      patch(path, Array.isArray(change) ? 'application/json-patch+json' : 'application/merge-patch+json', change, options),
+    increment: (path, by = 1, options) => patch(path, 'application/vnd.kith.counter+json', by, options),
+    add: (path, ...add) => patch(path, 'application/vnd.kith.set+json', { add }),
+    remove: (path, ...remove) => patch(path, 'application/vnd.kith.set+json', { remove }),
+    conflicts: async <T = Json>(options: { signal?: AbortSignal } = {}) =>
+      (await askJson<{ items: Conflict<T>[] }>(connection, `${root}$conflicts`, withSignal(options.signal))).items,
     delete: async (path, options = {}) => {
       await write('DELETE', path, {}, options)
     },

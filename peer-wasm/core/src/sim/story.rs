@@ -309,10 +309,11 @@ impl Story {
         let of_space = |value: &[u8]| value.get(1..33) == Some(&self.space.0[..]);
         let spaces = scan(Table::Meta, b"space/");
         let Some((key, _)) = spaces.iter().find(|(_, value)| of_space(value)) else { return Rows::new() };
-        let mut prefix = key.get(6..).unwrap_or_default().to_vec();
-        prefix.push(1);
-        let own = |(key, value): (Vec<u8>, Vec<u8>)| (key.get(prefix.len()..).unwrap_or_default().to_vec(), value);
-        scan(Table::View, &prefix).into_iter().map(own).collect()
+        let space = key.get(6..).unwrap_or_default();
+        let own = |(key, value): (Vec<u8>, Vec<u8>)| (key.get(space.len()..).unwrap_or_default().to_vec(), value);
+        // The places, and where values stand beside each other.
+        let of = |part: u8| scan(Table::View, &[space, &[part]].concat()).into_iter().map(own);
+        of(1).chain(of(3)).collect()
     }
 
     /// How often each path appears in a peer's feed of changes.
