@@ -7,8 +7,6 @@
 use crate::codec::{CodecError, Reader, Writer};
 use crate::entropy::Entropy;
 use crate::identity::PublicKey;
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use hpke::{Deserializable, Kem as _, OpModeR, OpModeS, Serializable};
 use zeroize::Zeroizing;
 
@@ -17,7 +15,6 @@ type Kdf = hpke::kdf::HkdfSha256;
 type Suite = hpke::aead::ChaCha20Poly1305;
 
 const INFO: &[u8] = b"kith/epoch/v1";
-const NONCE: usize = 24;
 /// The most wraps one epoch entry carries.
 pub const MAX_WRAPS: usize = 1024;
 
@@ -63,26 +60,22 @@ impl EpochKey {
         blake3::derive_key("kith 2026 epoch commit v1", self.0.as_slice())
     }
 
-    fn cipher(&self, log: &PublicKey, seq: u64) -> XChaCha20Poly1305 {
+    fn entry_key(&self, log: &PublicKey, seq: u64) -> Zeroizing<[u8; 32]> {
         let mut hasher = blake3::Hasher::new_derive_key("kith 2026 entry key v1");
         hasher.update(self.0.as_slice()).update(&log.0).update(&seq.to_be_bytes());
-        XChaCha20Poly1305::new(hasher.finalize().as_bytes().into())
+        Zeroizing::new(*hasher.finalize().as_bytes())
     }
 
     /// Seals the body of the op at `seq` of `log`.
     pub fn seal(&self, space: &PublicKey, log: &PublicKey, seq: u64, body: &[u8], entropy: &mut Entropy) -> Vec<u8> {
-        let nonce: [u8; NONCE] = entropy.array();
         let aad = associated(space, log, seq);
-        let sealed =
-            self.cipher(log, seq).encrypt(&XNonce::from(nonce), Payload { msg: body, aad: &aad }).unwrap_or_default(); // fails only past 256 GiB
-        [nonce.as_slice(), &sealed].concat()
+        // Fails only past 256 GiB.
+        kith_seal::seal(&self.entry_key(log, seq), &entropy.array(), &aad, body).unwrap_or_default()
     }
 
     /// Opens the body of the op at `seq` of `log`; `None` if it was not sealed so.
     pub fn open(&self, space: &PublicKey, log: &PublicKey, seq: u64, sealed: &[u8]) -> Option<Vec<u8>> {
-        let (nonce, sealed) = sealed.split_first_chunk::<NONCE>()?;
-        let aad = associated(space, log, seq);
-        self.cipher(log, seq).decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad: &aad }).ok()
+        kith_seal::open(&self.entry_key(log, seq), &associated(space, log, seq), sealed)
     }
 }
 
