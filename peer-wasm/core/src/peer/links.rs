@@ -11,7 +11,8 @@ use crate::entry::{Entry, EntryError, Kind};
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
 use crate::wire::{self, Frame, Token};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use kith_map::{BTreeMap, BTreeSet};
+use std::collections::VecDeque;
 
 /// Bytes of entries waiting to be taken in, per session; the sender's window keeps honest ones below.
 const MAX_INBOX: usize = 12 << 20;

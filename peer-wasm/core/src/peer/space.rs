@@ -9,7 +9,7 @@ use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
 use crate::rows::{KeyRange, Table};
 use crate::version::{Agent, Version};
-use std::collections::BTreeMap;
+use kith_map::BTreeMap;
 
 /// Entries of one log read in one go.
 pub(super) const READ_RUN: u64 = 256;

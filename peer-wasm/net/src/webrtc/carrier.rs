@@ -5,7 +5,8 @@ use crate::limits::{
     CARRIER_MISSES, CHANNEL_UNREAD, MAX_CANDIDATE, MAX_CHANNELS, MAX_MESSAGE, MAX_PC_EVENTS, MAX_PEER_CONNECTIONS,
     MAX_SDP,
 };
-use std::collections::{BTreeMap, VecDeque};
+use kith_map::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
