@@ -9,8 +9,9 @@ use crate::wire::{Frame, MAX_ENTRIES, MAX_FRAME};
 
 /// A frame is sent once it has this many bytes.
 const FRAME: usize = 128 << 10;
-/// At most this many bytes wait in the network's queue of a link …
-const QUEUE: usize = 512 << 10;
+/// Once this many bytes wait in the network's queue of a link no more are added: room for one frame of the longest
+/// value to leave while the next one is read …
+const QUEUE: usize = 2 << 20;
 /// … and this many are sent before the other peer says what it has stored.
 const WINDOW: usize = 4 << 20;
 /// Logs looked at together.
