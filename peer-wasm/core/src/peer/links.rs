@@ -59,6 +59,8 @@ pub(super) struct Session {
     /// Bytes sent since it last said what it has.
     pub(super) unconfirmed: usize,
     pub(super) is_serving: bool,
+    /// How many entries of a log are read for the next frame.
+    pub(super) reading: u64,
     /// Entries that came in, with their bytes.
     pub(super) inbox: VecDeque<(Vec<Entry>, usize)>,
     inbox_bytes: usize,
