@@ -1,6 +1,7 @@
 //! `kith-bindgen IN.wasm OUT_DIR NAME KIND`: writes the JavaScript glue and the finished wasm.
 //!
-//! KIND is `web` (an ES module) or `no-modules` (a classic script that sets `wasm_bindgen`).
+//! KIND is `web` (an ES module) or `no-modules` (a classic script that sets `wasm_bindgen`). With `KITH_NAMES` in the
+//! environment the functions keep their names, for profilers; releases are made without.
 
 use std::process::ExitCode;
 use wasm_bindgen_cli_support::Bindgen;
@@ -16,7 +17,7 @@ fn main() -> ExitCode {
         .input_path(wasm)
         .out_name(name)
         .typescript(kind == "web")
-        .remove_name_section(true)
+        .remove_name_section(std::env::var_os("KITH_NAMES").is_none())
         .remove_producers_section(true)
         .omit_default_module_path(true);
     let chosen = match kind.as_str() {

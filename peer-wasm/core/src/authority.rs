@@ -9,7 +9,7 @@ use crate::codec::CodecError;
 use crate::entry::{Entry, Kind};
 use crate::identity::PublicKey;
 use crate::records::{Checkpoint, Device, Epoch, Genesis, Grant, Subject};
-use std::collections::BTreeMap;
+use kith_map::BTreeMap;
 
 /// Why an entry does not count. One variant per rule.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]

@@ -45,9 +45,10 @@ use crate::identity::{PublicKey, SecretKey};
 use crate::lens::{Answers, Lens, Miss, Overlay};
 use crate::rows::{Read, Rows};
 use commit::{Commits, Effect, Unit};
+use kith_map::BTreeMap;
 use links::Link;
 use space::Space;
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{HashMap, VecDeque};
 
 /// The most requests that may be open at once.
 pub const MAX_REQUESTS: usize = 10_000;

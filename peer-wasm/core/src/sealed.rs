@@ -19,10 +19,6 @@ use crate::entropy::Entropy;
 use crate::entry::MAX_BODY;
 use crate::epoch::EpochKey;
 use crate::identity::PublicKey;
-use chacha20::XChaCha20;
-use chacha20::cipher::{KeyIvInit, StreamCipher, StreamCipherSeek};
-use chacha20poly1305::aead::{Aead, KeyInit, Payload};
-use chacha20poly1305::{XChaCha20Poly1305, XNonce};
 use zeroize::Zeroizing;
 
 /// The most parts of one body.
@@ -229,18 +225,12 @@ impl EntryKeys {
         EntryKeys(keys)
     }
 
-    fn half(&self, second: bool) -> [u8; 32] {
-        let mut key = [0; 32];
-        key.iter_mut().zip(self.0.iter().skip(if second { 32 } else { 0 })).for_each(|(to, from)| *to = *from);
-        key
+    fn head(&self) -> &[u8; 32] {
+        self.0.first_chunk().unwrap_or(&[0; 32]) // there are 64
     }
 
-    fn head(&self) -> XChaCha20Poly1305 {
-        XChaCha20Poly1305::new(&self.half(false).into())
-    }
-
-    fn parts(&self, nonce: &[u8; NONCE]) -> XChaCha20 {
-        XChaCha20::new(&self.half(true).into(), &(*nonce).into())
+    fn parts(&self) -> &[u8; 32] {
+        self.0.last_chunk().unwrap_or(&[0; 32])
     }
 }
 
@@ -261,14 +251,15 @@ pub fn seal(
     let nonce: [u8; NONCE] = entropy.array();
     let keys = EntryKeys::new(epoch, log, seq);
     let aad = associated(space, log, seq);
-    let message = Payload { msg: head, aad: &aad };
-    let head = keys.head().encrypt(&XNonce::from(head_nonce(&nonce)), message).unwrap_or_default(); // fails only past 256 GiB
-    let mut stream = keys.parts(&nonce);
+    let head = kith_seal::seal_detached(keys.head(), &head_nonce(&nonce), &aad, head).unwrap_or_default(); // fails only past 256 GiB
+    let mut at = 0u64;
     let mut writer = Writer::new();
     writer.fixed(&nonce).bytes(&head);
     for part in parts {
         let mut part = part.clone();
-        stream.apply_keystream(&mut part);
+        // Fails only past 256 GiB, and an entry is no longer than its limit.
+        let _ = kith_seal::stream(keys.parts(), &nonce, at, &mut part);
+        at += part.len() as u64;
         writer.u8(0).bytes(&part);
     }
     writer.finish()
@@ -279,17 +270,14 @@ pub fn open(epoch: &EpochKey, space: &PublicKey, log: &PublicKey, seq: u64, body
     let body = Body::decode(body).ok()?;
     let keys = EntryKeys::new(epoch, log, seq);
     let aad = associated(space, log, seq);
-    let message = Payload { msg: body.head, aad: &aad };
-    let head = keys.head().decrypt(&XNonce::from(body.head_nonce()), message).ok()?;
-    let mut stream = keys.parts(&body.start);
+    let head = kith_seal::open_detached(keys.head(), &body.head_nonce(), &aad, body.head)?;
     let mut at = 0u64;
     let mut parts = Vec::with_capacity(body.parts.len());
     for part in &body.parts {
         parts.push(match part {
             Part::Whole(bytes) => {
                 let mut bytes = bytes.to_vec();
-                stream.try_seek(at).ok()?;
-                stream.try_apply_keystream(&mut bytes).ok()?;
+                kith_seal::stream(keys.parts(), &body.start, at, &mut bytes)?;
                 Some(bytes)
             }
             Part::Redacted { .. } => None,

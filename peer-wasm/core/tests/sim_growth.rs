@@ -22,6 +22,7 @@ fn delete(story: &mut Story, node: NodeId, path: &str) -> Result<(), String> {
         path: Path::new(path.split('/')).unwrap(),
         change: Change::Delete,
         conditions: Preconditions::default(),
+        manner: Default::default(),
         id: None,
         purge: false,
     };

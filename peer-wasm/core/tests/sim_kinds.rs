@@ -44,7 +44,7 @@ impl Kinds {
         let path = Path::new(path.split('/')).unwrap();
         let manner = Manner { merge, seen: None };
         let conditions = Preconditions::default();
-        self.story.world.ask(node, Request::Write { space, path, change, conditions, manner, id })
+        self.story.world.ask(node, Request::Write { space, path, change, conditions, manner, id, purge: false })
     }
 
     /// Something that only adds: to a counter, a set or a list that nothing else disturbs.

@@ -144,3 +144,22 @@ fn entries_that_cannot_be_read_any_more_are_asked_for_again() {
         if left > 4 { Err(format!("{left} rows cannot be read")) } else { story.check() }
     });
 }
+
+/// Long values once cost reading all that follow for each that was sent: the square of their number.
+#[test]
+fn sending_long_values_reads_each_about_once() {
+    let mut story = Story::joined(7, 2).unwrap();
+    story.world.divide(|node| node as u64);
+    let (count, size) = (40, 100 << 10);
+    for n in 0..count {
+        story.write(0, &format!("long{n}"), "x".repeat(size).into(), true);
+        story.world.run(200);
+    }
+    let before = story.world.nodes[0].read_bytes.get();
+    story.world.unite();
+    story.settle(300_000).unwrap();
+    let read = story.world.nodes[0].read_bytes.get() - before;
+    assert!(read >= count * size, "all of it was sent");
+    assert!(read < 4 * count * size, "{read} bytes were read to send {}", count * size);
+    story.check().unwrap();
+}

@@ -3,8 +3,8 @@
 use crate::address::towards;
 use crate::backoff::Backoff;
 use crate::limits::{MAX_HINTS, MAX_REDIALS, MAX_WANTED, REDIAL_FIRST, REDIAL_MAX};
+use kith_map::BTreeMap;
 use libp2p::{Multiaddr, PeerId};
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// The wanted peers.

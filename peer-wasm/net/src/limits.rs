@@ -80,6 +80,8 @@ pub const MAX_PEER_CONNECTIONS: usize = 16;
 pub const MAX_CHANNELS: usize = 64;
 /// Longest message on a data channel, as the libp2p specification says.
 pub const MAX_MESSAGE: usize = 16 << 10;
+/// Bytes of data channel messages handed between worker and page at once, each way. A batch is never split.
+pub const MAX_BATCH: usize = 8 * MAX_MESSAGE;
 /// Bytes posted to the page for one channel and not yet taken by the browser.
 pub const CHANNEL_CREDIT: usize = 512 << 10;
 /// Bytes received on one channel and not yet read; more end the channel. Greater than [`LINK_WINDOW`].

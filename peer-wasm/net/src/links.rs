@@ -7,7 +7,7 @@
 
 use crate::limits::{MAX_LINKS, MAX_OPEN_TRIES};
 use crate::{LinkId, LinkPath};
-use std::collections::BTreeMap;
+use kith_map::BTreeMap;
 
 /// Something to be done.
 #[derive(Debug, PartialEq, Eq)]

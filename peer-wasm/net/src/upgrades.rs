@@ -5,7 +5,7 @@
 
 use crate::backoff::Backoff;
 use crate::limits::{UPGRADE_RETRY_FIRST, UPGRADE_RETRY_MAX};
-use std::collections::BTreeMap;
+use kith_map::BTreeMap;
 use std::time::Duration;
 
 /// All peers' upgrades. `P`: peers.

@@ -58,7 +58,7 @@ pub(crate) mod fuzzing {
         let mut reassembly = Reassembly::new(MAX_MESSAGE);
         let mut mark = 0u64;
         for piece in bytes.chunks(piece) {
-            reassembly.push(piece);
+            reassembly.push(piece.to_vec());
             loop {
                 match reassembly.next() {
                     Ok(Some(message)) => mark = (mark * 8 + message.kind.map_or(4, |kind| kind.min(3))) % 4096,

@@ -1,9 +1,10 @@
 //! What the core cannot know, gathered for the status: storage, relays, round trips, notes.
 
+use kith_map::BTreeMap;
 use kith_net::{Multiaddr, RelayState};
 use kith_store::Usage;
 use serde_json::{Map, Value as Json, json};
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
 /// Notes kept.
 const MAX_NOTES: usize = 8;

@@ -2,7 +2,7 @@
 
 use super::limits::{MAX_HEADER_BYTES, MAX_HEADERS};
 use super::problem::{Checked, Kind, Problem};
-use std::collections::BTreeMap;
+use kith_map::BTreeMap;
 
 /// One request as the worker saw it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

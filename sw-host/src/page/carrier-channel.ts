@@ -1,5 +1,7 @@
 /** One data channel of a carried connection: sends what it is given, no faster than the browser can. */
 
+import { Arrivals } from './arrivals.ts'
+
 /** Above this many bytes waiting in the browser, nothing more is asked of the worker. */
 const HIGH_BYTES = 256 * 1024
 /** At this many the worker is asked for more. */
@@ -7,7 +9,7 @@ const LOW_BYTES = 64 * 1024
 /** Bytes taken are told in steps of this, so that a message each is not needed. Small beside the worker's credit. */
 const TELL_BYTES = 64 * 1024
 
-/** What a channel tells. */
+/** What a channel tells. `data` hands over the messages that came, one after the other. */
 export interface ChannelEvents {
   data(bytes: ArrayBuffer): void
   taken(bytes: number): void
@@ -16,16 +18,18 @@ export interface ChannelEvents {
 
 /** A data channel, opened by either side. */
 export class CarrierChannel {
+  readonly #arrived: Arrivals
   readonly #channel: RTCDataChannel
   readonly #events: ChannelEvents
   /** Given before the channel was open. Bounded by the worker's credit. */
-  #early: ArrayBuffer[] = []
+  #early: Uint8Array<ArrayBuffer>[] = []
   #untold = 0
   #shutting = false
 
   constructor(channel: RTCDataChannel, events: ChannelEvents) {
     this.#channel = channel
     this.#events = events
+    this.#arrived = new Arrivals((bytes) => events.data(bytes))
     channel.binaryType = 'arraybuffer'
     channel.bufferedAmountLowThreshold = LOW_BYTES
     channel.onopen = () => {
@@ -35,15 +39,21 @@ export class CarrierChannel {
     channel.onbufferedamountlow = () => this.#settle()
     channel.onmessage = ({ data }) => {
       // Text has no place in libp2p.
-      if (data instanceof ArrayBuffer) events.data(data)
+      if (data instanceof ArrayBuffer) this.#arrived.add(data)
     }
-    channel.onclose = () => events.closed()
+    channel.onclose = () => {
+      this.#arrived.end()
+      events.closed()
+    }
   }
 
-  /** Sends one message, now or when the channel is open. */
-  send(bytes: ArrayBuffer): void {
-    if (this.#channel.readyState === 'connecting') this.#early.push(bytes)
-    else this.#send(bytes)
+  /** Sends messages of `size` bytes, the last one maybe shorter, now or when the channel is open. */
+  send(bytes: ArrayBuffer, size: number): void {
+    for (let at = 0; at < bytes.byteLength; at += Math.max(size, 1)) {
+      const message = new Uint8Array(bytes, at, Math.min(size, bytes.byteLength - at))
+      if (this.#channel.readyState === 'connecting') this.#early.push(message)
+      else this.#send(message)
+    }
     this.#settle()
   }
 
@@ -54,7 +64,7 @@ export class CarrierChannel {
     this.#settle()
   }
 
-  #send(bytes: ArrayBuffer): void {
+  #send(bytes: Uint8Array<ArrayBuffer>): void {
     if (this.#channel.readyState !== 'open') return
     const count = bytes.byteLength
     try {

@@ -77,9 +77,9 @@ export class CarrierConnection {
     this.#add(name, this.#connection.createDataChannel(''))
   }
 
-  /** Sends a message on a channel. */
-  send(name: number, bytes: ArrayBuffer): void {
-    this.#channels.get(name)?.send(bytes)
+  /** Sends messages of `size` bytes on a channel. */
+  send(name: number, bytes: ArrayBuffer, size: number): void {
+    this.#channels.get(name)?.send(bytes, size)
   }
 
   /** Closes a channel. */

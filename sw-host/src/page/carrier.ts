@@ -109,7 +109,7 @@ class Carrier {
       case 'ready':
         return connection.ready()
       case 'data':
-        return connection.send(order[2], order[3])
+        return connection.send(order[2], order[3], order[4])
       case 'shut':
         return connection.shut(order[2])
       case 'open':

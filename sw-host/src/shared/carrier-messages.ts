@@ -6,7 +6,10 @@
  */
 
 /** The version of these messages, told by the worker's `hello`. */
-export const CARRIER_VERSION = 1
+export const CARRIER_VERSION = 2
+
+/** Bytes of data channel messages handed over at once by the page; the worker takes no more. */
+export const BATCH_BYTES = 128 * 1024
 
 /** What the worker tells the page. Channels it opens have even names, those of the other side odd ones. */
 export type Order =
@@ -24,7 +27,8 @@ export type Order =
   /** Connected: the `init` channel is no longer needed. */
   | ['ready', pc: number]
   | ['open', pc: number, channel: number]
-  | ['data', pc: number, channel: number, bytes: ArrayBuffer]
+  /** Send these bytes as messages of `size` each; the last may be shorter. */
+  | ['data', pc: number, channel: number, bytes: ArrayBuffer, size: number]
   /** Close a channel once everything given to it was sent. */
   | ['shut', pc: number, channel: number]
   | ['close', pc: number]
@@ -40,6 +44,7 @@ export type Report =
   | ['state', pc: number, state: 'connected' | 'disconnected' | 'failed' | 'closed']
   | ['failed', pc: number, why: string]
   | ['channel', pc: number, channel: number]
+  /** Messages that arrived, one after the other. */
   | ['data', pc: number, channel: number, bytes: ArrayBuffer]
   /** The browser took this many bytes of what was posted. */
   | ['taken', pc: number, channel: number, bytes: number]
@@ -56,7 +61,7 @@ const ORDERS: Record<Order[0], readonly ('number' | 'string' | 'buffer')[]> = {
   candidate: ['number', 'string'],
   ready: ['number'],
   open: ['number', 'number'],
-  data: ['number', 'number', 'buffer'],
+  data: ['number', 'number', 'buffer', 'number'],
   shut: ['number', 'number'],
   close: ['number'],
 }

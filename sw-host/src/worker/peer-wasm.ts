@@ -29,13 +29,17 @@ async function openCache(): Promise<Cache | undefined> {
   return caches.open(WASM_CACHE).catch(() => undefined)
 }
 
+/** What the cache holds, not checked. */
 async function cachedBytes(cache: Cache | undefined): Promise<ArrayBuffer | undefined> {
   const found = await cache?.match(key()).catch(() => undefined)
-  if (!found) return undefined
-  const bytes = await found.arrayBuffer().catch(() => undefined)
-  if (bytes && (await sha256(bytes)) === KITH_WASM_SHA256) return bytes
+  return found?.arrayBuffer().catch(() => undefined)
+}
+
+/** Whether these are the bytes this release was built with; other ones leave the cache. */
+async function isOurs(bytes: ArrayBuffer, cache: Cache | undefined): Promise<boolean> {
+  if ((await sha256(bytes)) === KITH_WASM_SHA256) return true
   await cache?.delete(key()).catch(() => false)
-  return undefined
+  return false
 }
 
 async function downloadOnce(attempt: number): Promise<ArrayBuffer> {
@@ -84,27 +88,33 @@ async function download(cache: Cache | undefined): Promise<ArrayBuffer> {
   )
 }
 
-/** The verified bytes, from the cache or the network. */
-async function verifiedBytes(): Promise<ArrayBuffer> {
-  const cache = await openCache()
-  return (await cachedBytes(cache)) ?? (await download(cache))
-}
-
 /** Makes sure the verified wasm is in the cache, so that this release can start offline. */
 export async function precachePeer(): Promise<void> {
-  await verifiedBytes()
+  const cache = await openCache()
+  const bytes = await cachedBytes(cache)
+  if (!bytes || !(await isOurs(bytes, cache))) await download(cache)
+}
+
+async function compileVerified(): Promise<WebAssembly.Module> {
+  const cache = await openCache()
+  const bytes = await cachedBytes(cache)
+  if (bytes) {
+    // Side by side, both on threads of the browser: every start waits for the longer of the two. Nothing is run before the check.
+    const module = WebAssembly.compile(bytes)
+    module.catch(() => undefined)
+    if (await isOurs(bytes, cache)) return module
+  }
+  return WebAssembly.compile(await download(cache))
 }
 
 let compiled: Promise<WebAssembly.Module> | undefined
 
 /** The compiled peer, compiled once per worker life. A failure is not remembered: the next call tries again. */
 export function compiledPeer(): Promise<WebAssembly.Module> {
-  compiled ??= verifiedBytes()
-    .then((bytes) => WebAssembly.compile(bytes))
-    .catch((error: unknown) => {
-      compiled = undefined
-      throw error
-    })
+  compiled ??= compileVerified().catch((error: unknown) => {
+    compiled = undefined
+    throw error
+  })
   return compiled
 }
 

@@ -13,7 +13,7 @@ use crate::lens::{Lens, Miss};
 use crate::records::{Device, Epoch, Genesis};
 use crate::rows::{Batch, Durability, KeyRange, Table};
 use crate::version::Agent;
-use std::collections::BTreeSet;
+use kith_map::BTreeSet;
 
 /// The founder's name for its private space.
 const ME_NAME: &str = "Me";

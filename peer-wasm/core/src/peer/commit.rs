@@ -6,7 +6,8 @@ use crate::api::{Refusal, Reply, RequestId, SubscriptionId, Update};
 use crate::path::Path;
 use crate::rows::{Batch, Durability, Table};
 use crate::wire::Frame;
-use std::collections::{BTreeMap, VecDeque};
+use kith_map::BTreeMap;
+use std::collections::VecDeque;
 
 /// After a failed transaction nothing is taken in from others for this long, in milliseconds …
 const FIRST_PAUSE: u64 = 1_000;
@@ -57,7 +58,7 @@ pub(super) struct Commits {
     units: u64,
     pub(super) later: Vec<Job>,
     /// Spaces that may have further frames to take in once the step that is running has ended.
-    pub(super) next_frames: std::collections::BTreeSet<u32>,
+    pub(super) next_frames: kith_map::BTreeSet<u32>,
     /// After a failure nothing is taken in from others until then, …
     pub(super) paused_until: u64,
     /// … after the next one for this long.

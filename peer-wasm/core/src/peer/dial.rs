@@ -3,7 +3,7 @@
 use super::{Job, Output, Peer};
 use crate::entropy::Entropy;
 use crate::identity::PublicKey;
-use std::collections::BTreeMap;
+use kith_map::BTreeMap;
 
 /// No more dials once this many links are up.
 const ENOUGH_LINKS: usize = 24;

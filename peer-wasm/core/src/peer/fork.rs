@@ -17,7 +17,7 @@ use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{Durability, KeyRange, Table};
 use crate::wire::{Frame, MAX_ASKED};
-use std::collections::BTreeMap;
+use kith_map::BTreeMap;
 
 /// Questions asked in one search; enough for the longest log.
 const MAX_ROUNDS: u32 = 16;

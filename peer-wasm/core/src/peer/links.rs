@@ -12,7 +12,8 @@ use crate::entry::{Entry, EntryError, Kind};
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
 use crate::wire::{self, Frame, Piece, Token};
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use kith_map::{BTreeMap, BTreeSet};
+use std::collections::VecDeque;
 
 /// Bytes of entries waiting to be taken in, per session; the sender's window keeps honest ones below.
 const MAX_INBOX: usize = 12 << 20;
@@ -60,6 +61,8 @@ pub(super) struct Session {
     /// Bytes sent since it last said what it has.
     pub(super) unconfirmed: usize,
     pub(super) is_serving: bool,
+    /// How many entries of a log are read for the next frame.
+    pub(super) reading: u64,
     /// Entries that came in, with their bytes.
     pub(super) inbox: VecDeque<(Vec<Entry>, usize)>,
     inbox_bytes: usize,

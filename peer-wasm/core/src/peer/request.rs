@@ -165,7 +165,7 @@ impl Peer {
     fn members(&self, number: u32) -> Json {
         let Some(space) = self.spaces.get(&number) else { return Json::Null };
         let own = self.device();
-        let mut by_identity: std::collections::BTreeMap<PublicKey, (Role, Vec<Json>, bool)> = Default::default();
+        let mut by_identity: kith_map::BTreeMap<PublicKey, (Role, Vec<Json>, bool)> = Default::default();
         for (log, device, role) in space.authority.members() {
             let entry = by_identity.entry(device.identity).or_insert((role, Vec::new(), false));
             entry.0 = entry.0.max(role);

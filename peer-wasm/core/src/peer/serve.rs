@@ -6,13 +6,18 @@ use crate::entry::{Verified, ends_block};
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
 use crate::wire::{Frame, MAX_ENTRIES, MAX_FRAME, Piece};
+use std::cell::Cell;
 
 /// A frame is sent once it has this many bytes.
 const FRAME: usize = 128 << 10;
-/// At most this many bytes wait in the network's queue of a link …
-const QUEUE: usize = 512 << 10;
+/// Once this many bytes wait in the network's queue of a link no more are added: room for one frame of the longest
+/// value to leave while the next one is read …
+const QUEUE: usize = 2 << 20;
 /// … and this many are sent before the other peer says what it has stored.
 const WINDOW: usize = 4 << 20;
+/// Entries of a log that are read at first. Then twice as many as went into the frame before: as many as are needed if
+/// they are long, [`READ_RUN`] if they are short.
+const READ_FIRST: u64 = 4;
 /// Logs looked at together.
 const LOGS_AT_ONCE: usize = 32;
 
@@ -65,15 +70,26 @@ impl Peer {
                 progress.push((*log, u64::MAX));
                 continue;
             }
+            let unreadable = Cell::new(false);
+            let run_of = |count: u64| {
+                let entries = read_entries(lens, number, log_number, *from, count.min(end - from))?;
+                unreadable.set(entries.is_empty());
+                Ok(cut_run(entries, state.tip.len, space.cut(log), FRAME.saturating_sub(bytes)))
+            };
+            let reading = session.reading.max(READ_FIRST);
+            let run: Result<Vec<Verified>, Miss> = match run_of(reading) {
+                // Nothing among them to end a run with: there is within a block.
+                Ok(run) if run.is_empty() && reading < READ_RUN.min(end - from) => run_of(READ_RUN),
+                run => run,
+            };
             // Load what several logs need together.
-            let Ok(entries) = read_entries(lens, number, log_number, *from, READ_RUN.min(end - from)) else {
+            let Ok(run) = run else {
                 missing = true;
                 continue;
             };
-            if entries.is_empty() {
+            if unreadable.get() {
                 damaged.push((log_number, *from));
             }
-            let run = cut_run(entries, state.tip.len, space.cut(log), FRAME.saturating_sub(bytes));
             if run.is_empty() || frame.len() + run.len() > MAX_ENTRIES {
                 break;
             }
@@ -99,6 +115,8 @@ impl Peer {
             return Ok(Done::Nothing);
         };
         session.is_serving = false;
+        session.reading =
+            if bytes < FRAME { session.reading.max(READ_FIRST) * 4 } else { frame.len() as u64 * 2 }.min(READ_RUN);
         for (log, next) in &progress {
             let end = space_end(self.spaces.get(&number), log);
             session.sent.insert(*log, if *next == u64::MAX { end } else { *next });

@@ -17,7 +17,7 @@ use crate::ranges::LogSet;
 use crate::records::Checkpoint;
 use crate::rows::{KeyRange, Table};
 use crate::version::{Agent, Version};
-use std::collections::{BTreeMap, BTreeSet};
+use kith_map::{BTreeMap, BTreeSet};
 
 /// Entries of one log read in one go.
 pub(super) const READ_RUN: u64 = 256;

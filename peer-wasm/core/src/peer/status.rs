@@ -31,7 +31,8 @@ impl Peer {
         status.insert("links".into(), Json::Array(self.link_list()));
         status.insert("spaces".into(), Json::Array(self.space_list()));
         status.insert("notes".into(), environment("notes").unwrap_or(json!([])));
-        status.insert("refused".into(), json!(self.refused));
+        let refused = self.refused.iter().map(|(what, count)| ((*what).to_owned(), Json::from(*count)));
+        status.insert("refused".into(), Json::Object(refused.collect()));
         Json::Object(status)
     }
 

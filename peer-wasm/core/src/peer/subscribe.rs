@@ -9,7 +9,7 @@ use crate::document;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::version::Version;
-use std::collections::BTreeMap;
+use kith_map::BTreeMap;
 
 /// The most changes handed out in one update of a feed.
 const CHANGES_PER_UPDATE: usize = 256;

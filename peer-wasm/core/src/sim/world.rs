@@ -7,6 +7,7 @@ use crate::identity::PublicKey;
 use crate::peer::{Config, Fault, Input, LinkId, LinkPath, LoadId, Peer, TransactionId};
 use crate::rows::{Batch, Read, Rows};
 use crate::wire::Frame;
+use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
 
 /// When every world begins, in milliseconds since 1970.
@@ -28,6 +29,8 @@ pub struct Node {
     life: u64,
     /// How many rows its disk has room for.
     pub room: usize,
+    /// Bytes of rows it has read so far.
+    pub read_bytes: Cell<usize>,
     /// How far its wall clock is off, in milliseconds.
     pub skew: i64,
     device: Option<PublicKey>,
@@ -128,6 +131,7 @@ impl World {
             disk,
             life: 0,
             room: usize::MAX,
+            read_bytes: Cell::default(),
             skew: 0,
             device: None,
             replies: BTreeMap::new(),
@@ -456,7 +460,10 @@ impl World {
 
     pub(super) fn read(&self, node: NodeId, reads: &[Read]) -> Vec<Rows> {
         let Some(node) = self.nodes.get(node) else { return Vec::new() };
-        reads.iter().map(|read| node.disk.read(read)).collect()
+        let rows: Vec<Rows> = reads.iter().map(|read| node.disk.read(read)).collect();
+        let bytes: usize = rows.iter().flatten().map(|(key, value)| key.len() + value.len()).sum();
+        node.read_bytes.set(node.read_bytes.get() + bytes);
+        rows
     }
 
     pub(super) fn reachable(&self, a: NodeId, b: NodeId) -> bool {

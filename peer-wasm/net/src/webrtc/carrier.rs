@@ -2,10 +2,11 @@
 //! peer connections and channels. Everything the page says is checked here; it decides nothing.
 
 use crate::limits::{
-    CARRIER_MISSES, CHANNEL_UNREAD, MAX_CANDIDATE, MAX_CHANNELS, MAX_MESSAGE, MAX_PC_EVENTS, MAX_PEER_CONNECTIONS,
+    CARRIER_MISSES, CHANNEL_UNREAD, MAX_BATCH, MAX_CANDIDATE, MAX_CHANNELS, MAX_PC_EVENTS, MAX_PEER_CONNECTIONS,
     MAX_SDP,
 };
-use std::collections::{BTreeMap, VecDeque};
+use kith_map::BTreeMap;
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
@@ -31,8 +32,8 @@ pub(crate) enum ToPage {
     Ready { pc: PcId },
     /// Open a data channel.
     OpenChannel { pc: PcId, channel: ChannelId },
-    /// Send one message.
-    Data { pc: PcId, channel: ChannelId, bytes: Vec<u8> },
+    /// Send these bytes as messages of `size` each; the last may be shorter.
+    Data { pc: PcId, channel: ChannelId, bytes: Vec<u8>, size: usize },
     /// Close a channel once everything given to it was sent.
     CloseChannel { pc: PcId, channel: ChannelId },
     /// Close a peer connection.
@@ -73,7 +74,7 @@ pub(crate) enum FromPage {
     Failed { pc: PcId, why: String },
     /// The other side opened a channel.
     Channel { pc: PcId, channel: ChannelId },
-    /// A message arrived.
+    /// Messages arrived, one after the other.
     Data { pc: PcId, channel: ChannelId, bytes: Vec<u8> },
     /// The browser took this many bytes of what was posted.
     Taken { pc: PcId, channel: ChannelId, bytes: usize },
@@ -360,7 +361,7 @@ impl State {
             return;
         }
         channel.unread += bytes.len();
-        let refused = bytes.len() > MAX_MESSAGE || channel.unread > CHANNEL_UNREAD;
+        let refused = bytes.len() > MAX_BATCH || channel.unread > CHANNEL_UNREAD;
         if refused {
             channel.closed = true;
         } else {

@@ -35,8 +35,8 @@ impl MessageChannel {
         Self { carrier: carrier.clone(), pc, id }
     }
 
-    /// The next message; `None` when the channel is closed.
-    pub(super) fn poll_message(&self, cx: &Context<'_>) -> Poll<Option<Vec<u8>>> {
+    /// The next messages, one after the other; `None` when the channel is closed.
+    pub(super) fn poll_messages(&self, cx: &Context<'_>) -> Poll<Option<Vec<u8>>> {
         let mut state = self.carrier.lock();
         let Some(channel) = state.channel(self.pc, self.id) else { return Poll::Ready(None) };
         if let Some(message) = channel.inbox.pop_front() {
@@ -62,13 +62,13 @@ impl MessageChannel {
         Poll::Pending
     }
 
-    /// Sends one message. Nothing happens on a closed channel.
-    pub(super) fn send(&self, bytes: Vec<u8>) {
+    /// Sends messages of `size` bytes each, the last one maybe shorter. Nothing happens on a closed channel.
+    pub(super) fn send(&self, bytes: Vec<u8>, size: usize) {
         let mut state = self.carrier.lock();
         let (pc, id) = (self.pc, self.id);
         if let Some(channel) = state.channel(pc, id).filter(|channel| !channel.closed) {
             channel.in_flight += bytes.len();
-            state.post(ToPage::Data { pc, channel: id, bytes });
+            state.post(ToPage::Data { pc, channel: id, bytes, size });
         }
     }
 }

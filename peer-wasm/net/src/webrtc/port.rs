@@ -13,7 +13,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use web_sys::{MessageEvent, MessagePort};
 
 /// The version of these messages, told with `hello`.
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// Longest explanation taken from a page.
 const MAX_WHY: usize = 500;
@@ -58,9 +58,9 @@ fn post(port: &MessagePort, message: ToPage) {
         ToPage::OpenChannel { pc, channel } => with("open", pc, &[channel.into()]),
         ToPage::CloseChannel { pc, channel } => with("shut", pc, &[channel.into()]),
         ToPage::Close { pc } => named("close", pc),
-        ToPage::Data { pc, channel, bytes } => {
+        ToPage::Data { pc, channel, bytes, size } => {
             let buffer = Uint8Array::from(bytes.as_slice()).buffer();
-            let message = with("data", pc, &[channel.into(), buffer.clone().into()]);
+            let message = with("data", pc, &[channel.into(), buffer.clone().into(), (size as f64).into()]);
             // A port that cannot take it belongs to a page that is gone, which the heartbeat finds out.
             let _ = port.post_message_with_transferable(&message, &Array::of1(&buffer));
             return;

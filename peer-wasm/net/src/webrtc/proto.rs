@@ -100,28 +100,34 @@ pub(crate) fn decode(mut rest: &[u8]) -> Result<Message, ProtoError> {
 #[derive(Debug)]
 pub(crate) struct Reassembly {
     bytes: Vec<u8>,
+    /// Bytes at the start that were given out already.
+    used: usize,
     limit: usize,
 }
 
 impl Reassembly {
     /// Accepts messages up to `limit` bytes.
     pub(crate) const fn new(limit: usize) -> Self {
-        Self { bytes: Vec::new(), limit }
+        Self { bytes: Vec::new(), used: 0, limit }
     }
 
     /// Takes what arrived.
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
-        self.bytes.extend_from_slice(bytes);
+    pub(crate) fn push(&mut self, mut bytes: Vec<u8>) {
+        self.bytes.drain(..std::mem::take(&mut self.used));
+        if self.bytes.is_empty() {
+            self.bytes = bytes;
+        } else {
+            self.bytes.append(&mut bytes);
+        }
     }
 
     /// The next whole message.
     pub(crate) fn next(&mut self) -> Result<Option<Message>, ProtoError> {
-        let Some((len, rest)) = varint(&self.bytes)? else { return Ok(None) };
+        let Some((len, rest)) = varint(self.bytes.get(self.used..).unwrap_or_default())? else { return Ok(None) };
         let len = usize::try_from(len).ok().filter(|len| *len <= self.limit).ok_or(ProtoError::TooLong)?;
         let Some(body) = rest.get(..len) else { return Ok(None) };
         let message = decode(body)?;
-        let used = self.bytes.len() - rest.len() + len;
-        self.bytes.drain(..used);
+        self.used = self.bytes.len() - rest.len() + len;
         Ok(Some(message))
     }
 }
@@ -139,7 +145,7 @@ mod tests {
             let mut got = Vec::new();
             let mut reassembly = Reassembly::new(1 << 10);
             for piece in stream.chunks(cut) {
-                reassembly.push(piece);
+                reassembly.push(piece.to_vec());
                 while let Some(message) = reassembly.next().unwrap() {
                     got.push(message);
                 }
@@ -171,7 +177,7 @@ mod tests {
     #[test]
     fn long_messages_are_refused_before_they_arrive() {
         let mut reassembly = Reassembly::new(100);
-        reassembly.push(&[101]);
+        reassembly.push(vec![101]);
         assert_eq!(reassembly.next(), Err(ProtoError::TooLong));
     }
 }

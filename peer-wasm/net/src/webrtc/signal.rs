@@ -71,7 +71,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Signals<S> {
             if read == 0 {
                 return Err(SignalError::Ended);
             }
-            self.arrived.push(piece.get(..read).unwrap_or_default());
+            self.arrived.push(piece.get(..read).unwrap_or_default().to_vec());
         }
     }
 

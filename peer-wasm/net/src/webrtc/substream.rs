@@ -5,7 +5,7 @@
 
 use super::channel::MessageChannel;
 use super::proto::{self, Reassembly};
-use crate::limits::MAX_MESSAGE;
+use crate::limits::{MAX_BATCH, MAX_MESSAGE};
 use futures::{AsyncRead, AsyncWrite};
 use std::io;
 use std::pin::Pin;
@@ -46,19 +46,24 @@ impl Substream {
     }
 
     fn flag(&self, flag: u8) {
-        self.channel.send(proto::encode(Some(flag), None));
+        let message = proto::encode(Some(flag), None);
+        let size = message.len();
+        self.channel.send(message, size);
     }
 
-    /// Takes messages until one brings bytes or the other side is done.
+    /// Takes in messages until there are bytes to read or the other side is done.
     fn poll_arrived(&mut self, cx: &Context<'_>) -> Poll<io::Result<()>> {
         loop {
             while let Some(message) =
                 self.arrived.next().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?
             {
                 if let Some(data) = message.data.filter(|data| !data.is_empty() && !self.remote_done) {
-                    self.readable.drain(..self.taken);
-                    self.taken = 0;
-                    self.readable.extend_from_slice(&data);
+                    if self.taken == self.readable.len() {
+                        self.readable = data;
+                        self.taken = 0;
+                    } else {
+                        self.readable.extend_from_slice(&data);
+                    }
                 }
                 match message.kind.map(u8::try_from) {
                     Some(Ok(FIN)) => {
@@ -78,8 +83,8 @@ impl Substream {
             if self.reset || self.remote_done || self.taken < self.readable.len() {
                 return Poll::Ready(Ok(()));
             }
-            match ready!(self.channel.poll_message(cx)) {
-                Some(message) => self.arrived.push(&message),
+            match ready!(self.channel.poll_messages(cx)) {
+                Some(messages) => self.arrived.push(messages),
                 None => {
                     self.remote_done = true;
                     return Poll::Ready(Ok(()));
@@ -122,11 +127,18 @@ impl AsyncWrite for Substream {
             return Poll::Ready(Err(io::ErrorKind::BrokenPipe.into()));
         }
         ready!(this.channel.poll_ready(cx))?;
-        let piece = buffer.get(..buffer.len().min(MAX_PAYLOAD)).unwrap_or_default();
-        if !piece.is_empty() {
-            this.channel.send(proto::encode(None, Some(piece)));
+        let batch = buffer.get(..buffer.len().min(MAX_PAYLOAD * (MAX_BATCH / MAX_MESSAGE))).unwrap_or_default();
+        let mut pieces = batch.chunks(MAX_PAYLOAD);
+        if let Some(first) = pieces.next() {
+            let mut messages = proto::encode(None, Some(first));
+            // All but the last are of the same length.
+            let size = messages.len();
+            for piece in pieces {
+                messages.append(&mut proto::encode(None, Some(piece)));
+            }
+            this.channel.send(messages, size);
         }
-        Poll::Ready(Ok(piece.len()))
+        Poll::Ready(Ok(batch.len()))
     }
 
     fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -93,11 +93,11 @@ fn obey(pages: &Shared, me: usize, order: ToPage) {
                 told.push((other, FromPage::Channel { pc: their_pc, channel: theirs }));
             }
         }
-        ToPage::Data { pc, channel, bytes } => {
+        ToPage::Data { pc, channel, bytes, size } => {
             told.push((me, FromPage::Taken { pc, channel, bytes: bytes.len() }));
             let end = state.ends.get(&(me, pc)).copied();
             if let (Some((other, pc)), Some(channel)) = (end, state.channels.get(&(me, pc, channel)).copied()) {
-                told.push((other, FromPage::Data { pc, channel, bytes }));
+                told.extend(bytes.chunks(size).map(|one| (other, FromPage::Data { pc, channel, bytes: one.to_vec() })));
             }
         }
         ToPage::CloseChannel { pc, channel } => {

@@ -8,7 +8,7 @@ use super::super::signal::Signal;
 use super::super::substream::Substream;
 use super::*;
 use crate::limits::{
-    CARRIER_MISSES, CHANNEL_CREDIT, CHANNEL_UNREAD, MAX_CHANNELS, MAX_MESSAGE, MAX_PEER_CONNECTIONS, MAX_SDP,
+    CARRIER_MISSES, CHANNEL_CREDIT, CHANNEL_UNREAD, MAX_BATCH, MAX_CHANNELS, MAX_MESSAGE, MAX_PEER_CONNECTIONS, MAX_SDP,
 };
 use futures::{AsyncReadExt, AsyncWriteExt, FutureExt};
 use libp2p::core::muxing::StreamMuxerExt;
@@ -104,7 +104,7 @@ async fn malformed_and_overlong_messages_end_the_stream() {
     }
     let mut stream = stream(&carrier, &connection);
     let channel = carrier.lock().pcs[&1].next_channel - 2;
-    say(&carrier, channel, vec![0; MAX_MESSAGE + 1]);
+    say(&carrier, channel, vec![0; MAX_BATCH + 1]);
     assert_eq!(stream.read(&mut buffer).await.unwrap(), 0, "closed");
 }
 
@@ -117,15 +117,11 @@ async fn writers_wait_for_the_page_and_wake_when_it_goes() {
     while let Some(done) = stream.write(&[0; 16_000]).now_or_never() {
         wrote += done.unwrap();
     }
-    assert!((CHANNEL_CREDIT - MAX_MESSAGE..=CHANNEL_CREDIT + MAX_MESSAGE).contains(&wrote), "{wrote}");
+    assert!((CHANNEL_CREDIT - MAX_BATCH..=CHANNEL_CREDIT + MAX_BATCH).contains(&wrote), "{wrote}");
     carrier.hear(FromPage::Taken { pc: 1, channel: 0, bytes: 1 << 30 });
     assert!(stream.write(&[0; 10]).now_or_never().is_some());
-    let longest = orders
-        .lock()
-        .unwrap()
-        .iter()
-        .map(|order| if let ToPage::Data { bytes, .. } = order { bytes.len() } else { 0 })
-        .max();
+    let longest =
+        orders.lock().unwrap().iter().map(|order| if let ToPage::Data { size, .. } = order { *size } else { 0 }).max();
     assert!(longest.unwrap() <= MAX_MESSAGE);
     while stream.write(&[0; 16_000]).now_or_never().is_some() {}
     let waiting = tokio::spawn(async move { stream.write(&[0; 10]).await });
