@@ -99,8 +99,7 @@ impl Want {
                     learn(cache, bound, page, End::Before(next_bound.clone()));
                     page = Page::decode(&next_bound, &stored).ok();
                     bound = next_bound;
-                    reach =
-                        End::behind(page.as_ref().and_then(|page| page.rows.last()).map_or(&bound, |row| row.key()));
+                    reach = End::behind(&bound);
                 }
                 // If these were all, the last reaches as far as was asked.
                 let reach = if complete { reach.or_later(end.clone()) } else { reach };
@@ -127,6 +126,11 @@ impl Want {
 
 fn learn(cache: &mut Cache, bound: Vec<u8>, page: Option<Page>, end: End) {
     if let Some(page) = page {
+        // A page reaches behind its last row in any case.
+        let end = match page.rows.last() {
+            Some(last) => end.or_later(End::behind(last.key())),
+            None => end,
+        };
         cache.learn(bound, Node { page: Rc::new(page), end });
     }
 }
