@@ -1,6 +1,6 @@
 //! The world: peers, their disks, the links between them, and time.
 
-use super::{Dice, Disk, Weather};
+use super::{Dice, Disk, Shadow, Weather};
 use crate::api::{Reply, Request, RequestId, SubscriptionId, Update};
 use crate::identity::PublicKey;
 use crate::peer::{Config, Fault, Input, LinkId, LinkPath, LoadId, Peer, TransactionId};
@@ -23,6 +23,8 @@ pub struct Node {
     peer: Option<Peer>,
     /// Its committed rows.
     pub disk: Disk,
+    /// A store that answers in its place, if there is one.
+    pub shadow: Option<Box<dyn Shadow>>,
     /// How many times it was started: what belongs to an earlier life is not delivered to a later one.
     life: u64,
     /// How many rows its disk has room for.
@@ -121,6 +123,7 @@ impl World {
         self.nodes.push(Node {
             peer: None,
             disk,
+            shadow: None,
             life: 0,
             room: usize::MAX,
             skew: 0,
@@ -180,6 +183,9 @@ impl World {
         let Some(node) = self.nodes.get_mut(id).filter(free) else { return };
         node.life += 1;
         node.wake_at = None;
+        if let Some(shadow) = &mut node.shadow {
+            shadow.restart();
+        }
         let born = node.life;
         node.peer = Some(Peer::new(now, Config { entropy: seed, version: "sim".to_owned() }));
         self.note(|| format!("{id} lives for the {born}. time"));
@@ -375,6 +381,9 @@ impl World {
                 let made_it = self.is_up(node) || self.dice.once_in(2);
                 if let Some(node) = self.nodes.get_mut(node).filter(|_| made_it) {
                     node.disk.commit(&batch);
+                    if let Some(shadow) = &node.shadow {
+                        shadow.commit(&batch);
+                    }
                 }
                 let report = self.dice.within((0, 3));
                 self.schedule(report, Event::Committed { node, life, transaction });
@@ -448,7 +457,10 @@ impl World {
 
     pub(super) fn read(&self, node: NodeId, reads: &[Read]) -> Vec<Rows> {
         let Some(node) = self.nodes.get(node) else { return Vec::new() };
-        reads.iter().map(|read| node.disk.read(read)).collect()
+        match &node.shadow {
+            Some(shadow) => shadow.read(reads),
+            None => reads.iter().map(|read| node.disk.read(read)).collect(),
+        }
     }
 
     pub(super) fn reachable(&self, a: NodeId, b: NodeId) -> bool {
