@@ -3,7 +3,7 @@
 use crate::driver::{Driver, Host};
 use crate::http::HttpRequest;
 use js_sys::{Array, Error, Object, Reflect, Uint8Array};
-use kith_store::{IndexedDb, StoreError};
+use kith_store::{IndexedDb, Paged, StoreError};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
 use web_sys::MessagePort;
@@ -27,7 +27,7 @@ fn start() {
 /// A whole peer: open it, ask it with HTTP requests, hand it carriers.
 #[wasm_bindgen]
 pub struct Peer {
-    driver: Rc<Driver<IndexedDb>>,
+    driver: Rc<Driver<Paged<IndexedDb>>>,
 }
 
 fn error(name: &str, text: &str) -> JsValue {
@@ -71,7 +71,7 @@ impl Peer {
         let mut entropy = [0; 32];
         getrandom::fill(&mut entropy).map_err(|cause| error("EntropyError", &cause.to_string()))?;
         let store = IndexedDb::open(&name, budget).await.map_err(|cause| store_error(&cause))?;
-        Ok(Peer { driver: Driver::start(store, entropy, crate::VERSION, &relays) })
+        Ok(Peer { driver: Driver::start(Paged::new(store), entropy, crate::VERSION, &relays) })
     }
 
     /// Answers one request: `{ status, statusText, headers, body?, stream? }`. Bad requests are answered too.

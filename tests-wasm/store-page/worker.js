@@ -53,19 +53,61 @@ const local = {
   /** Our connection must let a newer release change the layout, and say afterwards that it is closed. */
   async letNewerIn(name) {
     const store = await wasm.Held.open(name)
-    const before = await store.put(1, 10)
+    // Large values lie apart, each under a key of its own that begins with 1.
+    const before = await store.put(1, 5_000)
     // A write still under way when the newer release comes is not lost.
-    const writing = store.put(2, 10)
+    const writing = store.put(2, 5_000)
     const request = indexedDB.open(name, 7)
     request.onupgradeneeded = () => {}
     const blocked = new Promise((resolve) => {
       request.onblocked = () => resolve('blocked')
     })
     const newer = await settled(request)
-    const keys = await settled(newer.transaction('view').objectStore('view').getAllKeys())
+    const keys = await settled(newer.transaction('page').objectStore('page').getAllKeys())
     newer.close()
     const after = await store.put(3, 10)
-    return { before: before ?? null, writing: (await writing) ?? null, rows: keys.length, after, blocked: await Promise.race([blocked, 'not blocked']) }
+    return { before: before ?? null, writing: (await writing) ?? null, rows: keys.filter((key) => new Uint8Array(key)[0] === 1).length, after, blocked: await Promise.race([blocked, 'not blocked']) }
+  },
+
+  /** A database as a release with layout 2 left it, with so many rows that wait to be packed. */
+  async plantSecond(name, rows) {
+    const request = indexedDB.open(name, 2)
+    request.onupgradeneeded = () => {
+      for (const table of ['meta', 'head', 'tail', 'segment', 'view', 'arrival', '_store']) request.result.createObjectStore(table)
+    }
+    const database = await settled(request)
+    const transaction = database.transaction(['view', '_store'], 'readwrite')
+    let bytes = 0
+    for (let n = 0; n < rows; n++) {
+      const key = new Uint8Array(4)
+      new DataView(key.buffer).setUint32(0, n)
+      const value = new Uint8Array(n & 0xff).fill(n & 0xff)
+      transaction.objectStore('view').put(value.buffer, key)
+      bytes += key.length + value.length + 64
+    }
+    transaction.objectStore('_store').put([bytes, 1], 'usage')
+    await ended(transaction)
+    database.close()
+  },
+
+  /** Brings up such a database; says when this many puts have been made. */
+  async upgradeReporting(name, rows, at, port) {
+    const { put } = IDBObjectStore.prototype
+    let count = 0
+    IDBObjectStore.prototype.put = function (...args) {
+      if (++count === at) port.postMessage({ acknowledged: at })
+      return put.apply(this, args)
+    }
+    try {
+      await wasm.checkUpgraded(name, rows)
+    } finally {
+      IDBObjectStore.prototype.put = put
+    }
+  },
+
+  /** The layout a database has. */
+  async layout(name) {
+    return (await indexedDB.databases()).find((found) => found.name === name)?.version
   },
 
   /** What the browser did is how the rows lie: readable without our code. */

@@ -257,8 +257,18 @@ impl Peer {
                     self.tasks.insert(id, task);
                     return;
                 }
-                Ok(Done::WriteAndAgain(unit)) => {
+                Ok(Done::WriteAndAgain(unit)) if unit.batch.is_empty() => {
                     self.tasks.insert(id, task);
+                    self.write(unit);
+                }
+                // Again as a new task: what this one has read is of no use to it, and neither that nor what has been
+                // committed since this one began may pile up.
+                Ok(Done::WriteAndAgain(mut unit)) => {
+                    if self.commits.is_ahead() {
+                        unit.effects.push(Effect::Start(task.job));
+                    } else {
+                        self.start_later(task.job);
+                    }
                     self.write(unit);
                 }
                 Ok(Done::Nothing) => {}

@@ -16,7 +16,7 @@ mod weather;
 mod world;
 
 pub use dice::Dice;
-pub use disk::Disk;
+pub use disk::{Disk, Shadow};
 pub use hostile::Hostile;
 pub use ledger::{Ledger, Outcome, Promise};
 pub use story::Story;

@@ -63,6 +63,6 @@ pub(crate) fn view_row(data: &[u8]) -> u64 {
 
 pub(crate) fn view_row_seeds() -> Vec<Vec<u8>> {
     let register = |leaf| Register { clock: 1 << 56, agent: Agent([7; 10]), seq: 300, leaf };
-    let row = |register| ViewRow { register, container: true, hidden: false }.encode();
+    let row = |register| ViewRow { register, container: true, ..ViewRow::default() }.encode();
     leaves().into_iter().map(|leaf| row(Some(register(leaf)))).chain([row(None)]).collect()
 }

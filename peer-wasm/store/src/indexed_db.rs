@@ -26,7 +26,7 @@ use wasm_bindgen::{JsCast, JsValue};
 use wasm_bindgen_futures::spawn_local;
 use web_sys::{DomException, Event, IdbDatabase, IdbTransaction};
 
-use crate::schema::{STATE, STEPS, Step, USAGE_ROW};
+use crate::schema::{STATE, STEPS, Step, USAGE_ROW, stored_name};
 use crate::{MAX_WAITING_BATCHES, MAX_WAITING_BYTES, Store, StoreError, Usage};
 use count::{Count, Memory};
 use request::done;
@@ -176,6 +176,10 @@ impl Store for IndexedDb {
         }
         shared.connection.close();
     }
+
+    fn is_open(&self) -> bool {
+        !self.shared.connection.closed.get()
+    }
 }
 
 impl Connection {
@@ -221,7 +225,7 @@ impl Drop for Connection {
 
 /// The object stores that some tables need, each once.
 fn store_names(tables: impl Iterator<Item = Table>) -> Vec<&'static str> {
-    let mut names: Vec<&'static str> = tables.map(Table::name).collect();
+    let mut names: Vec<&'static str> = tables.map(stored_name).collect();
     names.sort_unstable();
     names.dedup();
     names

@@ -1,7 +1,7 @@
 //! Where a Kith peer keeps its rows.
 //!
 //! One contract ([`Store`]) and three backends: [`MemoryStore`] everywhere, `IndexedDb` in browsers and
-//! `RedbStore` natively. The rows, reads and batches are those of [`kith_core::rows`]. With the feature
+//! `RedbStore` natively; and [`Paged`], which packs small rows into pages of any of them. The rows, reads and batches are those of [`kith_core::rows`]. With the feature
 //! `testing`, `conformance` holds the one suite that every backend passes.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
@@ -18,6 +18,7 @@ mod effect;
 #[cfg(target_arch = "wasm32")]
 mod indexed_db;
 mod memory;
+pub mod paged;
 #[cfg(not(target_arch = "wasm32"))]
 mod redb_store;
 pub mod schema;
@@ -25,6 +26,7 @@ pub mod schema;
 #[cfg(target_arch = "wasm32")]
 pub use indexed_db::IndexedDb;
 pub use memory::MemoryStore;
+pub use paged::Paged;
 #[cfg(not(target_arch = "wasm32"))]
 pub use redb_store::RedbStore;
 
@@ -71,7 +73,7 @@ pub trait Store {
     fn commit(&self, batch: Batch) -> impl Future<Output = Result<(), StoreError>>;
 
     /// What is stored and what may be, by the store's own counting: key bytes, value bytes and [`ROW_OVERHEAD`] for
-    /// each row. Cheap: nothing is counted up.
+    /// each row as it is kept (a store that packs rows counts the packs). Cheap: nothing is counted up.
     fn usage(&self) -> impl Future<Output = Result<Usage, StoreError>>;
 
     /// Removes every row, in order with the commits. The store stays open and empty.
@@ -79,6 +81,9 @@ pub trait Store {
 
     /// Waits for the commits in line and closes. Every later call fails with [`StoreError::Closed`].
     fn close(&self) -> impl Future<Output = ()>;
+
+    /// Whether this handle is of use still: false once closed, by whomever. Cheap.
+    fn is_open(&self) -> bool;
 }
 
 /// Bytes stored and bytes allowed.
@@ -157,6 +162,9 @@ macro_rules! forward {
             }
             fn close(&self) -> impl Future<Output = ()> {
                 (**self).close()
+            }
+            fn is_open(&self) -> bool {
+                (**self).is_open()
             }
         }
     )*};

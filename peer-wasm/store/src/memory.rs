@@ -178,6 +178,10 @@ impl Store for MemoryStore {
         *lock(&self.open) = false;
         ready(())
     }
+
+    fn is_open(&self) -> bool {
+        *lock(&self.open)
+    }
 }
 
 /// A poisoned lock only says that another thread panicked; the rows behind it are changed in one go, so they are whole.

@@ -17,7 +17,7 @@ use kith_core::rows::{Batch, KeyRange, Read, Rows, Table};
 use redb::{Database, ReadTransaction, ReadableDatabase, ReadableTable, TableDefinition, WriteTransaction};
 
 use crate::effect::{Effect, GROUP_BYTES, GROUP_PUTS};
-use crate::schema::{STATE, STEPS, Step, USAGE_ROW};
+use crate::schema::{STATE, STEPS, Step, USAGE_ROW, stored_name};
 use crate::{MAX_WAITING_BATCHES, MAX_WAITING_BYTES, Store, StoreError, Usage, fits, row_bytes};
 
 /// A [`Store`] in one file. Clones are handles of the same file, which is let go of when the last one is dropped.
@@ -69,7 +69,7 @@ type RowTable = TableDefinition<'static, &'static [u8], &'static [u8]>;
 const NUMBERS: TableDefinition<'static, &'static str, u64> = TableDefinition::new(STATE);
 
 fn rows_of(table: Table) -> RowTable {
-    TableDefinition::new(table.name())
+    TableDefinition::new(stored_name(table))
 }
 
 impl RedbStore {
@@ -187,6 +187,10 @@ impl Store for RedbStore {
     fn close(&self) -> impl Future<Output = ()> {
         self.shared.shut();
         ready(())
+    }
+
+    fn is_open(&self) -> bool {
+        self.shared.lock().is_some()
     }
 }
 

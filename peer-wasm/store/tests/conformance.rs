@@ -1,4 +1,5 @@
-//! The conformance suite on the backends of native programs: each case is one test on memory and one on redb.
+//! The conformance suite on the backends of native programs: each case is one test on memory, one on redb, and one on each
+//! with pages on top.
 
 #![cfg(not(target_arch = "wasm32"))]
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
@@ -9,8 +10,9 @@ use std::path::PathBuf;
 
 use futures::executor::block_on;
 use kith_store::conformance::{Case, Factory, Layouts, PlantedRow, cases, layout_cases};
+use kith_store::paged::PageSizes;
 use kith_store::schema::Step;
-use kith_store::{MemoryStore, RedbStore, Store, StoreError};
+use kith_store::{MemoryStore, Paged, RedbStore, Store, StoreError};
 use redb::{Database, TableDefinition};
 
 #[derive(Default)]
@@ -57,9 +59,47 @@ impl Factory for Redb {
     }
 }
 
-impl Layouts for Redb {
+/// Another factory's stores with pages on top. A database opened twice is one store: only one may write below.
+struct Packed<F: Factory> {
+    below: F,
+    sizes: PageSizes,
+}
+
+/// Small enough that the cases need many pages, and that they do not all stay at hand.
+const SMALL: PageSizes = PageSizes { page: 300, cache: 2_000 };
+
+impl<F: Factory + Default> Packed<F> {
+    fn new(sizes: PageSizes) -> Packed<F> {
+        Packed { below: F::default(), sizes }
+    }
+}
+
+impl<F: Factory> Factory for Packed<F>
+where
+    F::Store: 'static,
+{
+    type Store = Paged<F::Store>;
+
+    const PACKS: bool = true;
+
+    async fn open(&self, name: &str, budget: u64) -> Result<Self::Store, StoreError> {
+        Ok(Paged::with_sizes(self.below.open(name, budget).await?, self.sizes))
+    }
+
+    async fn second(&self, store: &Self::Store, _: &str, _: u64) -> Result<Self::Store, StoreError> {
+        Ok(store.clone())
+    }
+}
+
+impl Default for Redb {
+    fn default() -> Redb {
+        Redb::new()
+    }
+}
+
+impl Layouts for Packed<Redb> {
     async fn plant(&self, name: &str, layout: u32, tables: &[&str], rows: &[PlantedRow<'_>]) -> Result<(), StoreError> {
-        let database = Database::create(self.path(name)).unwrap();
+        let database = Database::create(self.below.path(name)).unwrap();
         let write = database.begin_write().unwrap();
         write.open_table(TableDefinition::<(), u32>::new("_layout")).unwrap().insert((), layout).unwrap();
         for table in tables {
@@ -72,8 +112,8 @@ impl Layouts for Redb {
         Ok(())
     }
 
-    async fn open_as(&self, name: &str, budget: u64, steps: &'static [Step]) -> Result<RedbStore, StoreError> {
-        RedbStore::open_as(self.path(name), budget, steps)
+    async fn open_as(&self, name: &str, budget: u64, steps: &'static [Step]) -> Result<Self::Store, StoreError> {
+        Ok(Paged::new(RedbStore::open_as(self.below.path(name), budget, steps)?))
     }
 }
 
@@ -89,13 +129,29 @@ macro_rules! suite {
         }
         mod redb_file {
             $(#[test] fn $any() { super::run(super::cases(), stringify!($any), &super::Redb::new()); })*
-            $(#[test] fn $layout() { super::run(super::layout_cases(), stringify!($layout), &super::Redb::new()); })*
+        }
+        mod pages_in_memory {
+            $(#[test] fn $any() {
+                super::run(super::cases(), stringify!($any), &super::Packed::<super::Memory>::new(super::PageSizes::default()));
+            })*
+        }
+        mod small_pages_in_memory {
+            $(#[test] fn $any() {
+                super::run(super::cases(), stringify!($any), &super::Packed::<super::Memory>::new(super::SMALL));
+            })*
+        }
+        mod pages_in_redb {
+            use super::{PageSizes, Packed, Redb};
+            $(#[test] fn $any() { super::run(super::cases(), stringify!($any), &Packed::<Redb>::new(PageSizes::default())); })*
+            $(#[test] fn $layout() {
+                super::run(super::layout_cases(), stringify!($layout), &Packed::<Redb>::new(PageSizes::default()));
+            })*
         }
         #[test]
         fn no_case_is_left_out() {
             let names: Vec<_> = cases::<Memory>().iter().map(|(name, _)| *name).collect();
             assert_eq!(names, [$(stringify!($any)),*]);
-            let names: Vec<_> = layout_cases::<Redb>().iter().map(|(name, _)| *name).collect();
+            let names: Vec<_> = layout_cases::<Packed<Redb>>().iter().map(|(name, _)| *name).collect();
             assert_eq!(names, [$(stringify!($layout)),*]);
         }
     };
@@ -127,6 +183,12 @@ suite! {
         random_batches_match_the_model
         a_wipe_takes_its_place_in_line
         a_closed_store_says_so
+        rows_in_any_order_are_found
+        large_values_come_and_go
+        ranges_are_emptied_across_pages
+        a_row_grows_and_shrinks
+        two_tables_are_one_snapshot
+        reads_do_not_see_what_fails
         commit_is_all_or_nothing
         full_leaves_nothing_half_written
         full_refuses_one_and_takes_the_rest
@@ -137,6 +199,7 @@ suite! {
         an_overload_is_refused_not_lost ;
     layouts:
         the_first_layout_is_upgraded_and_keeps_its_rows
+        single_rows_are_packed_into_pages
         rows_are_rewritten_by_a_step
         a_newer_layout_is_refused_in_plain_words
 }

@@ -1,9 +1,9 @@
-//! The conformance suite on IndexedDB.
+//! The conformance suite on IndexedDB, bare and with pages on top.
 
 use js_sys::Uint8Array;
-use kith_store::conformance::{Factory, Layouts, PlantedRow, cases, layout_cases};
+use kith_store::conformance::{Case, Factory, Layouts, PlantedRow, cases, layout_cases};
 use kith_store::schema::Step;
-use kith_store::{IndexedDb, Store, StoreError};
+use kith_store::{IndexedDb, Paged, Store, StoreError};
 use rexie::{ObjectStore, Rexie, TransactionMode};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -32,10 +32,27 @@ impl Factory for Browser {
     }
 }
 
-impl Layouts for Browser {
+/// The same with pages on top. A database opened twice is one store: only one may write below.
+struct Packed(Browser);
+
+impl Factory for Packed {
+    type Store = Paged<IndexedDb>;
+
+    const PACKS: bool = true;
+
+    async fn open(&self, name: &str, budget: u64) -> Result<Self::Store, StoreError> {
+        self.0.open(name, budget).await.map(Paged::new)
+    }
+
+    async fn second(&self, store: &Self::Store, _: &str, _: u64) -> Result<Self::Store, StoreError> {
+        Ok(store.clone())
+    }
+}
+
+impl Layouts for Packed {
     async fn plant(&self, name: &str, layout: u32, tables: &[&str], rows: &[PlantedRow<'_>]) -> Result<(), StoreError> {
         let planted = async {
-            let mut builder = Rexie::builder(&self.name(name)).version(layout);
+            let mut builder = Rexie::builder(&self.0.name(name)).version(layout);
             for table in tables {
                 builder = builder.add_object_store(ObjectStore::new(table));
             }
@@ -52,24 +69,39 @@ impl Layouts for Browser {
         planted.await.map_err(|error| StoreError::Backend(error.to_string()))
     }
 
-    async fn open_as(&self, name: &str, budget: u64, steps: &'static [Step]) -> Result<IndexedDb, StoreError> {
-        IndexedDb::open_as(&self.name(name), budget, steps).await
+    async fn open_as(&self, name: &str, budget: u64, steps: &'static [Step]) -> Result<Self::Store, StoreError> {
+        IndexedDb::open_as(&self.0.name(name), budget, steps).await.map(Paged::new)
     }
+}
+
+/// What the names of cases with pages begin with.
+const PACKED: &str = "packed: ";
+
+fn packed_cases() -> Vec<Case<Packed>> {
+    cases().into_iter().chain(layout_cases()).collect()
 }
 
 /// The names of all cases.
 #[wasm_bindgen(js_name = caseNames)]
 pub fn case_names() -> Vec<String> {
-    let names = cases::<Browser>().into_iter().chain(layout_cases()).map(|(name, _)| name.to_owned());
-    names.collect()
+    let bare = cases::<Browser>().into_iter().map(|(name, _)| name.to_owned());
+    bare.chain(packed_cases().into_iter().map(|(name, _)| format!("{PACKED}{name}"))).collect()
 }
 
 /// Runs a case; throws what is wrong.
 #[wasm_bindgen(js_name = runCase)]
 pub async fn run_case(name: String, prefix: String) -> Result<(), JsValue> {
-    let found = cases::<Browser>().into_iter().chain(layout_cases()).find(|(of, _)| *of == name);
-    let Some((_, case)) = found else { return Err("no such case".into()) };
-    case(&Browser { prefix }).await.map_err(JsValue::from)
+    let browser = Browser { prefix };
+    let verdict = if let Some(name) = name.strip_prefix(PACKED) {
+        let found = packed_cases().into_iter().find(|(of, _)| *of == name);
+        let Some((_, case)) = found else { return Err("no such case".into()) };
+        case(&Packed(browser)).await
+    } else {
+        let found = cases().into_iter().find(|(of, _)| *of == name);
+        let Some((_, case)) = found else { return Err("no such case".into()) };
+        case(&browser).await
+    };
+    verdict.map_err(JsValue::from)
 }
 
 /// Opens a database and closes it again; gives the error's debug form, or nothing.
@@ -92,13 +124,13 @@ pub async fn remove_database(name: String) -> Option<String> {
 
 /// A store that JavaScript holds open.
 #[wasm_bindgen]
-pub struct Held(IndexedDb);
+pub struct Held(Paged<IndexedDb>);
 
 #[wasm_bindgen]
 impl Held {
     /// Opens a database with an ample budget.
     pub async fn open(name: String) -> Result<Held, JsValue> {
-        IndexedDb::open(&name, 1 << 40).await.map(Held).map_err(|error| error.to_string().into())
+        IndexedDb::open(&name, 1 << 40).await.map(Paged::new).map(Held).map_err(|error| error.to_string().into())
     }
 
     /// Writes one row of `size` bytes; gives the error's debug form, or nothing.

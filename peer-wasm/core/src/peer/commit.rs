@@ -20,6 +20,9 @@ const ENOUGH_BYTES: usize = 512 << 10;
 /// The most units waiting; beyond it, frames wait in their links (requests have a limit of their own).
 pub(super) const MAX_WAITING: usize = 4096;
 
+/// Work that writes step by step goes on while fewer units than this wait.
+const AHEAD: usize = 8;
+
 /// What happens once rows are committed.
 pub(super) enum Effect {
     Reply(RequestId, Reply),
@@ -68,6 +71,11 @@ pub(super) struct Commits {
 impl Commits {
     pub(super) fn is_crowded(&self) -> bool {
         self.waiting.len() >= MAX_WAITING
+    }
+
+    /// Whether work that writes step by step should let the store catch up.
+    pub(super) fn is_ahead(&self) -> bool {
+        self.waiting.len() >= AHEAD
     }
 }
 

@@ -4,6 +4,16 @@ use crate::rows::{Batch, Read, Rows, Table};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
+/// A real store beside a simulated disk: it is given the same, and its peer is answered by it.
+pub trait Shadow {
+    /// Applies a batch, all of it.
+    fn commit(&self, batch: &Batch);
+    /// Answers questions.
+    fn read(&self, reads: &[Read]) -> Vec<Rows>;
+    /// What was only in memory is lost.
+    fn restart(&mut self);
+}
+
 /// Committed rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Disk {

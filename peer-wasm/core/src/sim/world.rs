@@ -1,7 +1,7 @@
 //! The world: peers, their disks, the links between them, and time.
 
 use super::tally::{Arrivals, Conversation};
-use super::{Dice, Disk, Weather};
+use super::{Dice, Disk, Shadow, Weather};
 use crate::api::{Reply, Request, RequestId, SubscriptionId, Update};
 use crate::identity::PublicKey;
 use crate::peer::{Config, Fault, Input, LinkId, LinkPath, LoadId, Peer, TransactionId};
@@ -25,6 +25,8 @@ pub struct Node {
     peer: Option<Peer>,
     /// Its committed rows.
     pub disk: Disk,
+    /// A store that answers in its place, if there is one.
+    pub shadow: Option<Box<dyn Shadow>>,
     /// How many times it was started: what belongs to an earlier life is not delivered to a later one.
     life: u64,
     /// How many rows its disk has room for.
@@ -129,6 +131,7 @@ impl World {
         self.nodes.push(Node {
             peer: None,
             disk,
+            shadow: None,
             life: 0,
             room: usize::MAX,
             read_bytes: Cell::default(),
@@ -189,6 +192,9 @@ impl World {
         let Some(node) = self.nodes.get_mut(id).filter(free) else { return };
         node.life += 1;
         node.wake_at = None;
+        if let Some(shadow) = &mut node.shadow {
+            shadow.restart();
+        }
         let born = node.life;
         node.peer = Some(Peer::new(now, Config { entropy: seed, version: "sim".to_owned() }));
         self.note(|| format!("{id} lives for the {born}. time"));
@@ -387,6 +393,9 @@ impl World {
                 let made_it = self.is_up(node) || self.dice.once_in(2);
                 if let Some(node) = self.nodes.get_mut(node).filter(|_| made_it) {
                     node.disk.commit(&batch);
+                    if let Some(shadow) = &node.shadow {
+                        shadow.commit(&batch);
+                    }
                 }
                 let report = self.dice.within((0, 3));
                 self.schedule(report, Event::Committed { node, life, transaction });
@@ -460,7 +469,10 @@ impl World {
 
     pub(super) fn read(&self, node: NodeId, reads: &[Read]) -> Vec<Rows> {
         let Some(node) = self.nodes.get(node) else { return Vec::new() };
-        let rows: Vec<Rows> = reads.iter().map(|read| node.disk.read(read)).collect();
+        let rows: Vec<Rows> = match &node.shadow {
+            Some(shadow) => shadow.read(reads),
+            None => reads.iter().map(|read| node.disk.read(read)).collect(),
+        };
         let bytes: usize = rows.iter().flatten().map(|(key, value)| key.len() + value.len()).sum();
         node.read_bytes.set(node.read_bytes.get() + bytes);
         rows

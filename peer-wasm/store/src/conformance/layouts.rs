@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::row_bytes;
-use crate::schema::{FIRST, RowChange, SECOND};
+use crate::schema::{FIRST, RowChange, SECOND, THIRD};
 
 /// Layout 1 as it was: frozen, never to be edited.
 const FIRST_TABLES: [&str; 5] = ["meta", "head", "tail", "segment", "view"];
@@ -32,8 +32,7 @@ pub(super) async fn the_first_layout_is_upgraded_and_keeps_its_rows<F: Layouts>(
             let found = one(&store, all(table)).await?;
             check!(found == expected, "round {round}, {}: {found:?}", table.name());
         }
-        let usage = store.usage().await.map_err(words)?;
-        check!(usage.bytes == counted, "usage says {}, the rows make {counted}", usage.bytes);
+        check_used(factory, &store, counted).await?;
         // The table that came new can be used.
         store.commit(puts(vec![put(Table::Arrival, b"k", b"v")])).await.map_err(words)?;
         let undo = Batch { deletes: vec![(Table::Arrival, b"k".to_vec())], ..Batch::default() };
@@ -47,7 +46,8 @@ pub(super) async fn the_first_layout_is_upgraded_and_keeps_its_rows<F: Layouts>(
 const NEXT: &[Step] = &[
     FIRST,
     SECOND,
-    Step { to: 3, creates: &["next"], rewrites: &[("tail", shorten), ("view", shorten)], recount: true },
+    THIRD,
+    Step { to: 4, creates: &["next"], rewrites: &[("tail", shorten), ("head", keep)], packs: &[], recount: true },
 ];
 
 fn shorten(key: &[u8], value: &[u8]) -> RowChange {
@@ -56,6 +56,10 @@ fn shorten(key: &[u8], value: &[u8]) -> RowChange {
         Some(last) if last % 3 == 1 => RowChange::Replace(value.iter().take(1).copied().collect()),
         _ => RowChange::Keep,
     }
+}
+
+fn keep(_: &[u8], _: &[u8]) -> RowChange {
+    RowChange::Keep
 }
 
 pub(super) async fn rows_are_rewritten_by_a_step<F: Layouts>(factory: &F) -> Verdict {
@@ -78,8 +82,32 @@ pub(super) async fn rows_are_rewritten_by_a_step<F: Layouts>(factory: &F) -> Ver
     check!(usage.bytes == counted, "usage says {}, the rows make {counted}", usage.bytes);
     store.close().await;
     let outcome = factory.open("rewritten", AMPLE).await.map(|_| ());
-    check!(outcome == Err(StoreError::Newer { found: 3, known: 2 }), "the older release opens it: {outcome:?}");
+    check!(outcome == Err(StoreError::Newer { found: 4, known: 3 }), "the older release opens it: {outcome:?}");
     Ok(())
+}
+
+pub(super) async fn single_rows_are_packed_into_pages<F: Layouts>(factory: &F) -> Verdict {
+    const ROWS: u32 = 3_000;
+    let value = |n: u32| vec![n as u8; if n % 500 == 7 { 5_000 } else { (n % 90) as usize }];
+    let planted: Vec<(Vec<u8>, Vec<u8>)> = (0..ROWS).map(|n| (number(n), value(n))).collect();
+    let mut rows: Vec<PlantedRow<'_>> = planted.iter().map(|(key, value)| ("view", &key[..], &value[..])).collect();
+    rows.push(("tail", b"k", b"an entry"));
+    factory.plant("packed", 1, &FIRST_TABLES, &rows).await.map_err(words)?;
+    for round in 0..2 {
+        let store = opened(factory, "packed").await?;
+        let found = one(&store, all(Table::View)).await?;
+        check!(found == planted, "round {round}: {} rows instead of {}, or others", found.len(), planted.len());
+        check!(value_of(&store, 1_234).await? == planted.get(1_234).map(|(_, value)| value.clone()), "another value");
+        let counted = rows.iter().map(|(_, key, value)| row_bytes(key.len(), value.len())).sum::<u64>();
+        let used = store.usage().await.map_err(words)?.bytes;
+        check!(used < counted / 2, "pages make {used} bytes of {counted}");
+        store.close().await;
+    }
+    Ok(())
+}
+
+async fn value_of(store: &impl Store, n: u32) -> Result<Option<Vec<u8>>, String> {
+    value(store, Table::View, &number(n)).await
 }
 
 pub(super) async fn a_newer_layout_is_refused_in_plain_words<F: Layouts>(factory: &F) -> Verdict {
@@ -88,7 +116,7 @@ pub(super) async fn a_newer_layout_is_refused_in_plain_words<F: Layouts>(factory
         Ok(_) => return Err("it opens".into()),
         Err(error) => error,
     };
-    check!(error == StoreError::Newer { found: 99, known: 2 }, "it says {error:?}");
+    check!(error == StoreError::Newer { found: 99, known: 3 }, "it says {error:?}");
     check!(error.is_fatal(), "it is not fatal");
     check!(error.to_string().contains("reload"), "it does not say what to do: {error}");
     Ok(())

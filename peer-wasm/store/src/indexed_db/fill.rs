@@ -11,7 +11,7 @@ use super::request::done;
 use super::write::Refused;
 use super::{Shared, backend};
 use crate::effect::Effect;
-use crate::schema::{PAGE, STATE, USAGE_ROW};
+use crate::schema::{PAGE, STATE, USAGE_ROW, stored_name};
 use crate::{StoreError, fits, row_bytes};
 
 fn failed(error: JsValue) -> Refused {
@@ -32,7 +32,7 @@ pub(super) async fn fill(
 ) -> Result<Learnt, Refused> {
     let state = transaction.object_store(STATE).map_err(failed)?;
     let count = state.get(&USAGE_ROW.into()).map_err(failed)?;
-    let store = |table: Table| transaction.object_store(table.name()).map_err(failed);
+    let store = |table: Table| transaction.object_store(stored_name(table)).map_err(failed);
     let mut change = Change { clear: effect.clear, ..Change::default() };
     if effect.clear {
         for table in Table::ALL {

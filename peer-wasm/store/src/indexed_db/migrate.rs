@@ -10,9 +10,11 @@ use web_sys::{IdbDatabase, IdbKeyRange, IdbObjectStore, IdbOpenDbRequest, IdbTra
 
 use super::backend;
 use super::count::{Count, page_bytes};
-use super::read::{Page, bytes};
-use crate::StoreError;
+use super::read::{Page, bytes, key_value};
+use super::request::done;
+use crate::paged::packer::{Packer, Stored};
 use crate::schema::{PAGE, Rewrite, RowChange, STATE, Step, USAGE_ROW};
+use crate::{StoreError, row_bytes};
 
 /// Starts the steps that are missing, from within the upgrade event. A failure undoes the upgrade and is left in
 /// `failure`.
@@ -47,6 +49,10 @@ async fn carry_out(database: &IdbDatabase, transaction: &IdbTransaction, step: &
         let store = transaction.object_store(name).map_err(|error| backend(&error))?;
         rewrite_rows(&store, *rewrite).await?;
     }
+    for (from, to) in step.packs {
+        pack_rows(transaction, from, to).await?;
+        database.delete_object_store(from).map_err(|error| backend(&error))?;
+    }
     if step.recount {
         recount(database, transaction).await?;
     }
@@ -73,6 +79,37 @@ async fn rewrite_rows(store: &IdbObjectStore, rewrite: Rewrite) -> Result<(), St
             None => return Ok(()),
         }
     }
+}
+
+/// Packs the rows of one object store into pages of another and corrects the count.
+async fn pack_rows(transaction: &IdbTransaction, from: &str, to: &str) -> Result<(), StoreError> {
+    let store = |name: &str| transaction.object_store(name).map_err(|error| backend(&error));
+    let (rows, pages, state) = (store(from)?, store(to)?, store(STATE)?);
+    let (mut less, mut more) = (0u64, 0u64);
+    let mut put = |(key, value): Stored| {
+        more = more.saturating_add(row_bytes(key.len(), value.len()));
+        let value = Uint8Array::from(value.as_slice()).buffer();
+        pages.put_with_key(&value, &key_value(&key)).map(|_| ()).map_err(|error| backend(&error))
+    };
+    let mut packer = Packer::default();
+    let mut rest = JsValue::UNDEFINED;
+    loop {
+        let page = Page::ask(&rows, &rest, PAGE).map_err(|error| backend(&error))?;
+        let (keys, values) = page.fetch().await?;
+        less = less.saturating_add(page_bytes(&keys, &values));
+        for (key, value) in keys.iter().zip(values.iter()) {
+            packer.push(&bytes(&key), &bytes(&value)).into_iter().try_for_each(&mut put)?;
+        }
+        match after(&keys)? {
+            Some(range) => rest = range,
+            None => break,
+        }
+    }
+    packer.finish().into_iter().try_for_each(&mut put)?;
+    let count = state.get(&USAGE_ROW.into()).map_err(|error| backend(&error))?;
+    let before = Count::of(&done(&count).await?)?;
+    let count = Count { bytes: before.bytes.saturating_add(more).saturating_sub(less), serial: before.serial + 1 };
+    state.put_with_key(&count.value(), &USAGE_ROW.into()).map(|_| ()).map_err(|error| backend(&error))
 }
 
 /// Counts the bytes of every table and writes the count.

@@ -8,6 +8,7 @@ use web_sys::{IdbCursor, IdbCursorDirection, IdbCursorWithValue, IdbKeyRange, Id
 use super::request::{arrived, done};
 use super::{Connection, backend, store_names};
 use crate::StoreError;
+use crate::schema::stored_name;
 
 /// A question on its way.
 enum Asked<'a> {
@@ -38,7 +39,7 @@ pub(super) async fn read(connection: &Connection, reads: Vec<Read>) -> Result<Ve
         return Ok(Vec::new());
     }
     let transaction = connection.begin(&names, None)?;
-    let store = |table: Table| transaction.object_store(table.name());
+    let store = |table: Table| transaction.object_store(stored_name(table));
     let asked = reads.iter().map(|read| ask(read, store)).collect::<Result<Vec<_>, JsValue>>();
     let asked = asked.map_err(|error| backend(&error))?;
     // Requests are answered in order, so one event is enough for all of them.

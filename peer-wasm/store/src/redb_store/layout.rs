@@ -5,6 +5,7 @@ use std::ops::Bound;
 use redb::{Database, ReadableTable, TableDefinition, TableHandle, WriteTransaction};
 
 use super::{NUMBERS, RowTable, failed};
+use crate::paged::packer::Packer;
 use crate::schema::{PAGE, Rewrite, RowChange, STATE, Step, USAGE_ROW, newest};
 use crate::{StoreError, row_bytes};
 
@@ -35,6 +36,9 @@ pub(super) fn bring_up(database: &Database, steps: &[Step]) -> Result<(), StoreE
         }
         for (name, rewrite) in step.rewrites {
             rewrite_rows(&transaction, name, *rewrite)?;
+        }
+        for (from, to) in step.packs {
+            pack_rows(&transaction, from, to)?;
         }
         if step.recount {
             recount(&transaction)?;
@@ -71,6 +75,34 @@ fn rewrite_rows(transaction: &WriteTransaction, name: &'static str, rewrite: Rew
             None => return Ok(()),
         }
     }
+}
+
+/// Packs the rows of one table into pages of another, takes the table away and corrects the count.
+fn pack_rows(transaction: &WriteTransaction, from: &'static str, to: &'static str) -> Result<(), StoreError> {
+    let (mut less, mut more) = (0u64, 0u64);
+    {
+        let rows = transaction.open_table(RowTable::new(from)).map_err(failed)?;
+        let mut pages = transaction.open_table(RowTable::new(to)).map_err(failed)?;
+        let mut packer = Packer::default();
+        let mut store = |stored: &mut dyn Iterator<Item = (Vec<u8>, Vec<u8>)>| {
+            for (key, value) in stored {
+                more = more.saturating_add(row_bytes(key.len(), value.len()));
+                pages.insert(key.as_slice(), value.as_slice()).map_err(failed)?;
+            }
+            Ok::<(), StoreError>(())
+        };
+        for row in rows.iter().map_err(failed)? {
+            let (key, value) = row.map_err(failed)?;
+            less = less.saturating_add(row_bytes(key.value().len(), value.value().len()));
+            store(&mut packer.push(key.value(), value.value()).into_iter())?;
+        }
+        store(&mut packer.finish().into_iter())?;
+    }
+    transaction.delete_table(RowTable::new(from)).map_err(failed)?;
+    let mut numbers = transaction.open_table(NUMBERS).map_err(failed)?;
+    let before = numbers.get(USAGE_ROW).map_err(failed)?.map_or(0, |bytes| bytes.value());
+    numbers.insert(USAGE_ROW, before.saturating_add(more).saturating_sub(less)).map_err(failed)?;
+    Ok(())
 }
 
 /// Counts the bytes of every table and writes the count.
