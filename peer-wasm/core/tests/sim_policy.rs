@@ -27,7 +27,7 @@ fn ask(story: &mut Story, node: usize, request: Request) -> Reply {
 
 fn write(story: &mut Story, node: usize, at: &str, change: Change, manner: Manner) -> Reply {
     let (space, conditions) = (story.space_ref(), Preconditions::default());
-    ask(story, node, Request::Write { space, path: path(at), change, conditions, manner, id: None })
+    ask(story, node, Request::Write { space, path: path(at), change, conditions, manner, id: None, purge: false })
 }
 
 fn put(story: &mut Story, node: usize, at: &str, value: Json) -> Reply {
@@ -112,15 +112,16 @@ fn a_policy_of_somebody_who_may_not_set_one_has_no_effect_anywhere() {
         let policy = Policy { kind: Merge::Counter, ..Policy::default() };
         // As an owner's peer would store it.
         let key = b"$policy\0/votes\0";
-        let mut body = kith_core::codec::Writer::new();
-        body.u8(1).fixed(&Clock::new(story.world.now(), 0).0.to_be_bytes()).text("").number(2).bytes(key);
-        policy.leaf().encode(&mut body);
-        body.bytes(&path("seen").to_key());
-        Leaf::Json(b"1".to_vec()).encode(&mut body);
-        let body = body.finish();
-        assert!(Ops::decode(&body).is_ok());
+        let part = |key: &[u8], leaf: &Leaf| {
+            let mut writer = kith_core::codec::Writer::new();
+            writer.bytes(key);
+            leaf.encode(&mut writer);
+            Op::decode(&writer.finish()).unwrap()
+        };
+        let list = vec![part(key, &policy.leaf()), part(&path("seen").to_key(), &Leaf::Json(b"1".to_vec()))];
+        let ops = Ops { clock: Clock::new(story.world.now(), 0).0, id: String::new(), list };
         let tip = hostile.tip();
-        let entry = hostile.sealed(tip, &body);
+        let entry = hostile.ops(tip, &ops, &[]);
         hostile.push(&mut story.world, 1, &[entry.raw()]);
         story.settle(SETTLE)?;
         for node in 0..2 {
@@ -195,7 +196,7 @@ fn a_kind_that_nobody_here_knows_is_kept_and_passed_on() {
         let clock = Clock::new(story.world.now(), 0).0;
         let ops = Ops { clock, id: String::new(), list: vec![Op { path: path("o/new"), leaf }] };
         let tip = newer.tip();
-        let entry = newer.sealed(tip, &ops.encode());
+        let entry = newer.ops(tip, &ops, &[]);
         newer.push(&mut story.world, 1, &[entry.raw()]);
         story.settle(SETTLE)?;
         for node in 0..3 {
