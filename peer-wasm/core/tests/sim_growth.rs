@@ -8,6 +8,7 @@ use common::for_each_seed;
 use kith_core::api::{Change, Preconditions, Reply, Request, Role};
 use kith_core::clock::Clock;
 use kith_core::codec::Writer;
+use kith_core::document::policy::Policy;
 use kith_core::document::{Leaf, Op, Ops, ViewRow};
 use kith_core::path::Path;
 use kith_core::sim::{Hostile, NodeId, Story};
@@ -145,21 +146,15 @@ fn a_device_that_first_writes_from_long_ago_brings_nothing_back() {
     });
 }
 
-/// Has the founder's device write a policy, with its own keys.
+/// Has the founder set a policy.
 fn set_policy(story: &mut Story, prefix: &str, policy: &serde_json::Value) -> Result<(), String> {
-    let names = format!("/{prefix}");
-    let key = [b"$policy\0".as_slice(), names.as_bytes(), &[0]].concat();
-    let leaf = Leaf::Bytes { media: "application/json".to_owned(), bytes: policy.to_string().into_bytes() };
-    let mut part = Writer::new();
-    leaf.encode(part.bytes(&key));
-    let op = Op::decode(&part.finish()).map_err(|error| error.to_string())?;
-    let mut owner = Hostile::possess(story, 2).ok_or("no keys")?;
-    let ops = Ops { clock: Clock::new(story.world.now() + 1, 0).0, id: String::new(), list: vec![op] };
-    let entry = owner.ops(owner.tip(), &ops, &[]);
-    story.members.retain(|(node, _)| *node != 2);
-    owner.greet(&mut story.world, 0);
-    owner.push(&mut story.world, 0, &[entry.raw()]);
-    story.settle(SETTLE)
+    let policy = Some(Policy::read(policy).map_err(|error| format!("{error:?}"))?);
+    let prefix = Path::new([prefix]).map_err(|error| error.to_string())?;
+    let request = Request::SetPolicy { space: story.space_ref(), prefix, policy };
+    match story.world.ask_for(0, request, 60_000) {
+        Some(Reply::Written { .. }) => story.settle(SETTLE),
+        other => Err(format!("no policy: {other:?}")),
+    }
 }
 
 #[test]
@@ -180,7 +175,6 @@ fn policies_say_how_long_what_was_replaced_is_kept_and_what_expires() {
             return Err("gone before its time".to_owned());
         }
         sleep(&mut story, 3);
-        story.world.crash(2);
         story.settle(SETTLE)?;
         story.world.run(2 * 3_600_000);
         story.collect_all(SETTLE)?;
@@ -196,7 +190,6 @@ fn policies_say_how_long_what_was_replaced_is_kept_and_what_expires() {
             }
         }
         sleep(&mut story, 28);
-        story.world.crash(2);
         story.settle(SETTLE)?;
         story.world.run(2 * 3_600_000);
         story.settle(SETTLE)?;

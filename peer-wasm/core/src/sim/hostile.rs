@@ -89,11 +89,11 @@ impl Hostile {
         self.log.last().map_or(Tip::EMPTY, |last| Tip { len: last.header.seq + 1, hash: last.hash() })
     }
 
-    /// A well-made op that puts `text` at `path`, following `tip`, at `millis` by its clock.
+    /// A well-made op that puts `text` at `path`, following `tip`, at `millis` by its clock; later than what comes before it.
     pub fn op(&mut self, tip: Tip, path: &str, text: &str, millis: u64) -> Verified {
         let leaf = Leaf::Json(serde_json::Value::from(text).to_string().into_bytes());
         let list = Path::new(path.split('/')).map(|path| vec![Op { path, leaf }]).unwrap_or_default();
-        let ops = Ops { clock: Clock::new(millis, 0).0, id: String::new(), list };
+        let ops = Ops { clock: Clock::new(millis, tip.len as u16).0, id: String::new(), list };
         self.ops(tip, &ops, &[])
     }
 

@@ -205,6 +205,13 @@ mod tests {
         key(9).public()
     }
 
+    /// A body as an op has it, with one part of this many bytes.
+    fn op_body(part: usize) -> Vec<u8> {
+        let epoch = crate::epoch::EpochKey::new([1; 32]);
+        let mut entropy = crate::entropy::Entropy::new(&[2; 32]);
+        crate::sealed::seal(&epoch, &space(), &space(), 0, &[1], &[vec![7; part]], &mut entropy)
+    }
+
     /// Entries of a few logs as they might be sent: author, kind, epoch, number of deps, bytes in the body; and
     /// whether the log goes on or begins again.
     fn pieces(plan: &[(u8, u8, u8, usize, usize, bool)]) -> Vec<Piece> {
@@ -218,7 +225,8 @@ mod tests {
             let kind = Kind::from_tag(kind % 5).unwrap();
             let dep = Dep { log: space(), seq: tip.len * 200, hash: [3; 32] };
             let epoch = (kind == Kind::Op).then_some([epoch % 2; 16]);
-            let entry = Entry::sign(&key(author), space(), *tip, kind, epoch, vec![dep; deps % 4], &vec![7; *body]);
+            let body = if kind == Kind::Op { op_body(*body) } else { vec![7; *body] };
+            let entry = Entry::sign(&key(author), space(), *tip, kind, epoch, vec![dep; deps % 4], &body);
             *tip = Tip { len: tip.len + 1, hash: entry.hash() };
             Piece::Entry((*entry).clone())
         };
@@ -280,8 +288,10 @@ mod tests {
 
     #[test]
     fn entries_that_are_too_many_or_too_large_once_whole_are_refused() {
-        let items = [&[4u8 | EPOCH][..], &[1; 16], &[0; 64], &[0]].concat();
-        let item = [&[4u8][..], &[0; 64], &[0]].concat();
+        let body = op_body(0);
+        let body = Writer::new().bytes(&body).finish();
+        let items = [&[4u8 | EPOCH][..], &[1; 16], &[0; 64], &body].concat();
+        let item = [&[4u8][..], &[0; 64], &body].concat();
         let frame = |count: u64| {
             let mut writer = Writer::new();
             writer.u8(4).fixed(&space().0).u8(1).number(count).fixed(&[1; 32]).number(0).fixed(&[0; 32]).fixed(&items);
@@ -292,7 +302,7 @@ mod tests {
         };
         assert!(Frame::decode(&frame(4000)).is_ok());
         assert_eq!(Frame::decode(&frame(MAX_ENTRIES as u64 + 1)), Err(CodecError::Limit));
-        let long = Piece::from(pieces(&[(0, 4, 0, 0, MAX_BODY - 100, false)])[0].raw().to_vec());
+        let long = Piece::from(pieces(&[(0, 4, 0, 0, MAX_BODY - 200, false)])[0].raw().to_vec());
         let two = Frame::Entries(space(), vec![long.clone(), long]).encode();
         assert_eq!(Frame::decode(&two), Err(CodecError::Limit));
     }
