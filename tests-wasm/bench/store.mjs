@@ -10,6 +10,14 @@ const ROWS = { 1: 300, 100: 6_000, 1000: 12_000 }
 /** Records in the database that is read. */
 const STORED = 10_000
 const READS = 500
+/** Places of a tree: order, how many, how many in a batch, whether they lie all over. */
+const PLACES = [
+  ['in order, 1500 a batch', 15_000, 1_500, false],
+  ['all over, 1500 a batch', 15_000, 1_500, true],
+  ['all over, 5 a batch', 1_500, 5, true],
+]
+/** Bytes of a page; 0 for a row each. */
+const PAGES = [0, 4_096, 8_192, 16_384]
 
 const median = (numbers) => [...numbers].sort((a, b) => a - b)[Math.floor(numbers.length / 2)]
 const whole = (number) => String(Math.round(number)).padStart(8)
@@ -50,6 +58,14 @@ async function measure(kind, site) {
       for (let round = 0; round < ROUNDS; round++) took.push(await time('benchWrites', [writers === 1 ? 200 : 2000, writers, strict]))
       local[`${writers} at a time, ${strict ? 'strict' : 'relaxed'}`] = (writers === 1 ? 200_000 : 2_000_000) / median(took)
     }
+    const places = {}
+    for (const [order, rows, size, scattered] of PLACES) {
+      const taken = Object.fromEntries(PAGES.map((bytes) => [bytes, []]))
+      for (let round = 0; round < ROUNDS; round++) {
+        for (const bytes of PAGES) taken[bytes].push(await time('benchPlaces', [rows, size, bytes, scattered]))
+      }
+      places[order] = Object.fromEntries(PAGES.map((bytes) => [bytes, (rows * 1000) / median(taken[bytes])]))
+    }
     const stored = `bench-${serial}`
     await time('benchStore', [STORED, 1000, false], true)
     const [gets, pages] = [[], []]
@@ -57,13 +73,13 @@ async function measure(kind, site) {
       gets.push(await page.call('time', 'benchReads', [stored, STORED, READS, false], true))
       pages.push(await page.call('time', 'benchReads', [stored, STORED, 0, true], true))
     }
-    return { writes, local, get: median(gets) / READS, page: (STORED * 1000) / median(pages) }
+    return { writes, local, places, get: median(gets) / READS, page: (STORED * 1000) / median(pages) }
   } finally {
     await browser.close()
   }
 }
 
-function show(kind, { writes, local, get, page }) {
+function show(kind, { writes, local, places, get, page }) {
   const sizes = Object.keys(ROWS)
   console.log(`\n${kind}: records of 300 bytes per second, by records per transaction (median of ${ROUNDS})`)
   console.log(`${''.padEnd(16)}${sizes.map((size) => size.padStart(8)).join('')}`)
@@ -72,6 +88,9 @@ function show(kind, { writes, local, get, page }) {
     console.log(`${`${ours} / ${theirs}`.padEnd(32)}${sizes.map((size) => `${size}: ${ratio(writes[ours][size], writes[theirs][size])}`).join('   ')}`)
   }
   for (const [how, rate] of Object.entries(local)) console.log(`local writes (entry, place, head, arrival), ${how}: ${Math.round(rate)} per second`)
+  console.log(`places of about 80 bytes per second, looked up and written, by bytes of a page (0: a row each)`)
+  console.log(`${''.padEnd(32)}${PAGES.map(whole).join('')}`)
+  for (const [order, rates] of Object.entries(places)) console.log(`${order.padEnd(32)}${PAGES.map((bytes) => whole(rates[bytes])).join('')}`)
   console.log(`one row by key: ${get.toFixed(2)} ms; in pages of 1000: ${Math.round(page)} rows per second`)
 }
 

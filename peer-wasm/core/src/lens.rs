@@ -145,13 +145,15 @@ impl<'a> Lens<'a> {
         } else {
             return Ok(Rows::new());
         };
-        // Ask for enough that rows deleted above cannot leave the page short.
+        // Ask for enough that rows deleted above cannot leave the page short. Rows written above only add to it: asking for
+        // more because of them would bring in long rows in vain.
+        let deleted = above.iter().filter(|(_, value)| value.is_none()).count();
         let cleared = self
             .overlay
             .ranges
             .iter()
             .any(|(_, ranged, gone)| *ranged == table && gone.start < range.end && range.start < gone.end);
-        let padded = if cleared { usize::MAX / 2 } else { limit.saturating_add(above.len().next_multiple_of(64)) };
+        let padded = if cleared { usize::MAX / 2 } else { limit.saturating_add(deleted.next_multiple_of(64)) };
         let read = Read::Scan { table, range: range.clone(), limit: padded, reverse };
         let Some(below) = self.answers.scans.get(&read) else { return Err(self.miss(read)) };
         let complete = below.len() < padded;
@@ -197,6 +199,25 @@ mod tests {
 
     fn rows(keys: &[u8]) -> Rows {
         keys.iter().map(|key| (vec![*key], vec![*key])).collect()
+    }
+
+    #[test]
+    fn a_scan_asks_for_no_more_because_of_what_was_written() {
+        let mut overlay = Overlay::default();
+        overlay.push(1, &Batch { puts: (10..60).map(put).collect(), ..Batch::default() });
+        let (answers, range) = (Answers::default(), KeyRange { start: vec![0], end: vec![99] });
+        let lens = Lens::new(&answers, &overlay);
+        assert_eq!(lens.scan(Table::View, &range, 4, false), Err(Miss));
+        assert_eq!(
+            lens.into_missing(),
+            [Read::Scan { table: Table::View, range: range.clone(), limit: 4, reverse: false }]
+        );
+        let mut answers = Answers::default();
+        let read = Read::Scan { table: Table::View, range: range.clone(), limit: 4, reverse: false };
+        answers.add(read, rows(&[1, 2, 50, 70]));
+        let lens = Lens::new(&answers, &overlay);
+        let keys: Vec<u8> = lens.scan(Table::View, &range, 4, false).unwrap().iter().map(|(key, _)| key[0]).collect();
+        assert_eq!(keys, [1, 2, 10, 11]);
     }
 
     fn put(key: u8) -> (Table, Vec<u8>, Vec<u8>) {

@@ -3,7 +3,8 @@
 use futures::future::{join_all, try_join_all};
 use js_sys::Uint8Array;
 use kith_core::rows::{Batch, Durability, KeyRange, Read, Table};
-use kith_store::{IndexedDb, Store};
+use kith_store::paged::PageSizes;
+use kith_store::{IndexedDb, Paged, Store};
 use rexie::{ObjectStore, Rexie, TransactionMode};
 use wasm_bindgen::JsValue;
 use wasm_bindgen::prelude::wasm_bindgen;
@@ -100,6 +101,32 @@ pub async fn bench_writes(name: String, writes: u32, writers: u32, strict: bool)
         for outcome in join_all(commits).await {
             outcome.map_err(text)?;
         }
+    }
+    store.close().await;
+    Ok(())
+}
+
+/// Places of a tree as catching up writes them, `size` in a batch: each is looked up, then all are written. In pages of
+/// `page` bytes, or one by one if that is 0; in the order of their keys, or `scattered`.
+#[wasm_bindgen(js_name = benchPlaces)]
+pub async fn bench_places(name: String, rows: u32, size: u32, page: usize, scattered: bool) -> Result<(), JsValue> {
+    let store = IndexedDb::open(&name, BUDGET).await.map_err(text)?;
+    if page == 0 {
+        return places(store, rows, size, scattered).await;
+    }
+    places(Paged::with_sizes(store, PageSizes { page, ..PageSizes::default() }), rows, size, scattered).await
+}
+
+async fn places(store: impl Store, rows: u32, size: u32, scattered: bool) -> Result<(), JsValue> {
+    let noise = noise();
+    let place = |n: u32| if scattered { n.wrapping_mul(2_654_435_761) } else { n };
+    for from in (0..rows).step_by(size as usize) {
+        let keys: Vec<Vec<u8>> = (from..from + size).map(|n| key(place(n))).collect();
+        let reads = keys.iter().map(|key| Read::Get { table: Table::View, key: key.clone() }).collect();
+        store.read(reads).await.map_err(text)?;
+        let value = |n| value(&noise, n).get(..60).unwrap_or_default().to_vec();
+        let puts = keys.into_iter().zip(from..).map(|(key, n)| (Table::View, key, value(n))).collect();
+        store.commit(Batch { puts, ..Batch::default() }).await.map_err(text)?;
     }
     store.close().await;
     Ok(())

@@ -125,7 +125,13 @@ impl<S: Store> Shared<S> {
         if batch.is_empty() {
             return Ok(());
         }
-        self.store.commit(batch).await?;
+        if let Err(error) = self.store.commit(batch).await {
+            if error != StoreError::Full {
+                // By the contract nothing was written. Should the store be wrong about that, we shall see what there is.
+                self.cache.borrow_mut().clear();
+            }
+            return Err(error);
+        }
         let mut cache = self.cache.borrow_mut();
         planned.known.settle(&mut cache);
         cache.trim(self.sizes.cache);
