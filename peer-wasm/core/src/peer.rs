@@ -5,6 +5,7 @@
 //! changes nothing before it has everything, so tasks can be run again at will. What it decides becomes a *unit*: rows
 //! that are committed together, and effects (replies, sends, publications) that happen once they are committed.
 
+mod asking;
 mod boot;
 mod commit;
 mod compare;
@@ -12,6 +13,7 @@ mod dial;
 mod events;
 mod exchange;
 mod fork;
+mod inbox;
 mod ingest;
 mod join;
 mod links;
@@ -110,6 +112,7 @@ pub struct Peer {
     open_requests: usize,
     subscriptions: BTreeMap<SubscriptionId, subscribe::Subscription>,
     links: BTreeMap<LinkId, Link>,
+    inboxes: inbox::Inboxes,
     joins: Vec<join::WaitingJoin>,
     dials: dial::Dials,
     relays: Vec<String>,
@@ -146,6 +149,7 @@ impl Peer {
             open_requests: 0,
             subscriptions: BTreeMap::new(),
             links: BTreeMap::new(),
+            inboxes: inbox::Inboxes::default(),
             joins: Vec::new(),
             dials: dial::Dials::default(),
             relays: Vec::new(),

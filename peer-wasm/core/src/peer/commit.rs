@@ -211,6 +211,7 @@ impl Peer {
         for link in self.links.keys().copied().collect::<Vec<_>>() {
             self.hang_up(link, "storage");
         }
+        self.inboxes = super::inbox::Inboxes::default();
         for (_, task) in std::mem::take(&mut self.tasks) {
             match task.job {
                 Job::Request(id, request) => self.waiting_for_boot.push((id, request)),

@@ -4,6 +4,7 @@
 //! has. Each asks for what it lacks; own new entries are sent without being asked for. What a peer says it has, it
 //! has stored: that is how far a write is known to have travelled.
 
+use super::asking::Asked;
 use super::compare::Compared;
 use super::fork::Search;
 use super::space::read_entries;
@@ -14,8 +15,6 @@ use crate::lens::{Lens, Miss};
 use crate::wire::{self, Frame, Piece, Token};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-/// Bytes of entries waiting to be taken in, per session; the sender's window keeps honest ones below.
-const MAX_INBOX: usize = 12 << 20;
 /// How long a peer that broke the rules is not dialled again, in milliseconds.
 const SHUN: u64 = 60_000;
 /// What was said on a link is said again after this time, in milliseconds, in case it was not heard.
@@ -49,8 +48,8 @@ pub(super) struct Session {
     pub(super) compared: Compared,
     /// What it has said to have stored, by log.
     pub(super) theirs: BTreeMap<PublicKey, (u64, [u8; 32])>,
-    /// Logs it has been asked for: up to where, and when it last sent some of it.
-    pub(super) asked: BTreeMap<PublicKey, (u64, u64)>,
+    /// Logs it has been asked for.
+    pub(super) asked: BTreeMap<PublicKey, Asked>,
     /// Logs not taken for now: until who may do what changes, or until this time.
     pub(super) held: BTreeMap<PublicKey, u64>,
     /// What to send: log and from where.
@@ -60,23 +59,13 @@ pub(super) struct Session {
     /// Bytes sent since it last said what it has.
     pub(super) unconfirmed: usize,
     pub(super) is_serving: bool,
-    /// Entries that came in, with their bytes.
-    pub(super) inbox: VecDeque<(Vec<Entry>, usize)>,
-    inbox_bytes: usize,
+    /// Until when others are not asked for what its author is about to send itself.
+    pub(super) grace: BTreeMap<PublicKey, u64>,
     /// It sent entries and has not been told since what we have.
     pub(super) owes: bool,
     /// Forked logs it has been told of because it had more than counts.
     pub(super) told_forks: BTreeSet<PublicKey>,
     pub(super) search: Option<Search>,
-}
-
-impl Session {
-    /// Drops the frame that has been taken in.
-    pub(super) fn take_from_inbox(&mut self) {
-        if let Some((_, bytes)) = self.inbox.pop_front() {
-            self.inbox_bytes = self.inbox_bytes.saturating_sub(bytes);
-        }
-    }
 }
 
 impl Link {
@@ -119,9 +108,7 @@ impl Peer {
     pub(super) fn link_down(&mut self, id: LinkId) {
         if let Some(link) = self.links.remove(&id) {
             for space in link.sessions.keys() {
-                self.preparing.remove(&(id, *space));
-                self.ask_everyone(*space);
-                self.ingest_next(*space);
+                self.leave_inbox(id, *space);
             }
             let still_linked = self.links.values().any(|other| other.peer == link.peer);
             if !still_linked {
@@ -310,6 +297,7 @@ impl Peer {
     /// Closes a link and stays away from who was at its other end for a while.
     pub(super) fn shun(&mut self, id: LinkId, what: &'static str) {
         let peer = self.links.get(&id).map(|link| link.peer);
+        self.inboxes.drop_link(id);
         self.hang_up(id, what);
         if let Some(peer) = peer {
             self.dials.shun(peer, self.now + SHUN);
@@ -343,16 +331,16 @@ impl Peer {
                 },
             }
         }
-        let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) else { return };
-        let bytes = entries.iter().map(|entry| entry.raw().len()).sum();
-        if session.inbox_bytes + bytes > MAX_INBOX {
+        if entries.is_empty() {
+            return;
+        }
+        self.note_arriving(id, number, &entries);
+        if !self.inboxes.put(number, id, entries) {
             return self.strike(id, "inbox-full");
         }
-        if !entries.is_empty() {
+        if let Some(session) = self.session(id, number) {
             session.owes = true;
-            session.inbox_bytes += bytes;
-            session.inbox.push_back((entries, bytes));
-            self.ingest_next(number);
         }
+        self.ingest_next(number);
     }
 }

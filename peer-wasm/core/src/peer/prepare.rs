@@ -59,8 +59,7 @@ pub(super) enum Then {
 impl Peer {
     /// Verifies and judges the next frame. Nothing outside the result changes.
     pub(super) fn prepare(&mut self, id: LinkId, number: u32) -> Option<Prepared> {
-        let session = self.links.get(&id)?.sessions.get(&number)?;
-        let entries = session.inbox.front()?.0.clone();
+        let entries = self.inboxes.front(number, id)?.clone();
         let space = self.spaces.get(&number)?;
         let mut prepared = Prepared { forks: space.forks.len(), ..Prepared::default() };
         let mut runs: Vec<Vec<Entry>> = Vec::new();
