@@ -18,6 +18,7 @@ mod ingest;
 mod join;
 mod links;
 mod prepare;
+mod quota;
 mod read;
 mod replay;
 mod request;
@@ -29,6 +30,7 @@ mod subscribe;
 mod write;
 
 pub use events::{Config, Fault, Input, LinkId, LinkPath, LoadId, Output, TransactionId};
+pub use quota::{MAX_ALLOWED, Quota};
 
 use crate::api::{Refusal, Reply, Request, RequestId, SubscriptionId};
 use crate::clock::{Clock, Hlc};
@@ -124,6 +126,8 @@ pub struct Peer {
     /// Proofs that came in, each with a job of its own.
     proofs: Vec<(u32, crate::entry::ForkProof)>,
     wake_at: Option<u64>,
+    /// The day of the last look at quotas.
+    day: u64,
 }
 
 impl Peer {
@@ -159,6 +163,7 @@ impl Peer {
             asked_about: Vec::new(),
             proofs: Vec::new(),
             wake_at: None,
+            day: 0,
         };
         peer.start(Job::Boot);
         peer

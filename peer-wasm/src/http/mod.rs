@@ -93,6 +93,10 @@ fn parse_checked(request: HttpRequest) -> Checked<Parsed> {
         (_, Route::Spaces) => write::create_space(&fields, &body)?,
         (_, Route::Join) => write::join(&fields, &body)?,
         (_, Route::Invites(space)) => write::invite(space, &url.origin, &fields, &body)?,
+        (_, Route::Quota(space)) => {
+            let request = write::allow(space, &fields, &body)?;
+            return Ok(Parsed::Ask(request, Render::new(here, false, Shape::Document)));
+        }
         (method, Route::Value(space, path)) => write::change(method, space, path, &fields, body)?,
         (_, _) => {
             return Err(Problem::new(Kind::Internal, "This method was let through by mistake. Please report this."));

@@ -30,6 +30,7 @@ pub(super) fn read(route: Route, head: bool, url: &Url, fields: &Fields) -> Chec
         Route::Spaces => (Request::Spaces, Shape::Document),
         Route::Invites(space) => (Request::Invites { space }, Shape::Document),
         Route::Members(space) => (Request::Members { space }, Shape::Document),
+        Route::Quota(space) => (Request::Quotas { space }, Shape::Document),
         Route::Value(space, path) => {
             check_history(url)?;
             let wanted = wanted(url, fields)?;

@@ -30,6 +30,8 @@ pub(super) enum Route {
     Invites(SpaceRef),
     /// `/~/<space>/$members`
     Members(SpaceRef),
+    /// `/~/<space>/$quota`
+    Quota(SpaceRef),
     /// `/~/<space>/$changes`
     Changes(SpaceRef),
     /// `/~/<space>/<path>`
@@ -57,10 +59,11 @@ impl Route {
                 match (*reserved, rest, folder) {
                     ("$invites", [], false) => Ok(Route::Invites(space)),
                     ("$members", [], false) => Ok(Route::Members(space)),
+                    ("$quota", [], false) => Ok(Route::Quota(space)),
                     ("$changes", [], false) => Ok(Route::Changes(space)),
                     _ => Err(no_such_place(
                         url,
-                        "Of the names that begin with $, this peer has $invites, $members and $changes, without a slash at the end.",
+                        "Of the names that begin with $, this peer has $invites, $members, $quota and $changes, without a slash at the end.",
                     )),
                 }
             }
@@ -77,7 +80,7 @@ impl Route {
         match self {
             Route::Info | Route::Peer | Route::Members(_) | Route::Changes(_) | Route::List(..) => "GET, HEAD, OPTIONS",
             Route::Ping | Route::Join => "POST, OPTIONS",
-            Route::Spaces | Route::Invites(_) => "GET, HEAD, POST, OPTIONS",
+            Route::Spaces | Route::Invites(_) | Route::Quota(_) => "GET, HEAD, POST, OPTIONS",
             Route::Value(_, path) if path.is_empty() => "GET, HEAD, PUT, PATCH, OPTIONS",
             Route::Value(..) => "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
         }
@@ -116,7 +119,7 @@ impl Route {
                 .with("Range-Request-Allow-Methods", "PATCH, PUT")
                 .with("Range-Request-Allow-Units", "json");
         }
-        if let Route::Spaces | Route::Join | Route::Invites(_) = self {
+        if let Route::Spaces | Route::Join | Route::Invites(_) | Route::Quota(_) = self {
             response = response.with("Accept-Post", "application/json");
         }
         if self.is_subscribable() {

@@ -64,7 +64,7 @@ impl Peer {
             }
             // The founding tells who else may say anything.
             let first = *log == space.row.key || Some(*log) == inviter;
-            if len <= tip.len || joining && !first {
+            if len <= tip.len || joining && !first || self.is_over_quota(space, log) {
                 continue;
             }
             // Whoever is sending a log is let finish; what is there beyond that is asked for then.

@@ -58,6 +58,8 @@ pub(super) struct Commits {
     pub(super) later: Vec<Job>,
     /// Spaces that may have further frames to take in once the step that is running has ended.
     pub(super) next_frames: std::collections::BTreeSet<u32>,
+    /// Spaces of which more may be welcome once the step that is running has ended.
+    pub(super) ask_again: std::collections::BTreeSet<u32>,
     /// After a failure nothing is taken in from others until then, …
     pub(super) paused_until: u64,
     /// … after the next one for this long.
@@ -88,6 +90,9 @@ impl Peer {
     pub(super) fn commit_next(&mut self) {
         while let Some(job) = self.commits.later.pop() {
             self.start(job);
+        }
+        while let Some(space) = self.commits.ask_again.pop_first() {
+            self.ask_everyone(space);
         }
         while let Some(space) = self.commits.next_frames.pop_first() {
             self.ingest_next(space);

@@ -86,6 +86,7 @@ impl Peer {
             self.retry_held();
             self.give_up_waiting();
             self.repeat();
+            self.begin_day();
         }
         if let Some(until) = self.joins.iter().map(|join| join.until()).min() {
             self.wake_by(until);

@@ -93,6 +93,7 @@ impl Peer {
             return Ok(Done::WriteAndAgain(Unit::default()));
         }
         // From here on nothing can be missing.
+        self.note_useless(id, number, &prepared);
         let problems = prepared.problems;
         let Some(mut space) = self.spaces.remove(&number) else { return Ok(Done::Nothing) };
         let mut draft = Draft::default();
@@ -114,6 +115,7 @@ impl Peer {
                     draft.arrived(number_of_log, run.tip.len, run.opened);
                 }
                 log.clock = log.clock.max(run.clock);
+                log.used = run.used;
                 behind |= log.applied < log.tip.len;
             }
             self.hlc.recall(Clock(run.clock));
@@ -169,6 +171,10 @@ impl Peer {
                     session.held.insert(problem.log, retry);
                     self.send(id, &Frame::Refused(space, problem.log, problem.seq, problem.why.to_owned()));
                     self.wake_by(retry);
+                }
+                Then::OverQuota => {
+                    self.note_over_quota(number, &problem.log);
+                    self.send(id, &Frame::Refused(space, problem.log, problem.seq, problem.why.to_owned()));
                 }
                 Then::SearchFork => self.suspect_fork(id, number, problem.log, Vec::new()),
                 Then::Compare(parts) => self.suspect_fork(id, number, problem.log, parts),

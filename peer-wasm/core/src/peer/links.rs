@@ -7,6 +7,7 @@
 use super::asking::Asked;
 use super::compare::Compared;
 use super::fork::Search;
+use super::quota::Useless;
 use super::space::read_entries;
 use super::{Done, Job, LinkId, LinkPath, MAX_LINKS, Output, Peer};
 use crate::entry::{Entry, EntryError, Kind};
@@ -33,6 +34,7 @@ pub(super) struct Link {
     pub(super) sessions: BTreeMap<u32, Session>,
     tokens: BTreeSet<Token>,
     strikes: u32,
+    pub(super) useless: Useless,
     /// When it is said again what is here.
     pub(super) repeat_at: u64,
 }
@@ -96,6 +98,7 @@ impl Peer {
             sessions: BTreeMap::new(),
             tokens: BTreeSet::new(),
             strikes: 0,
+            useless: Useless::default(),
             repeat_at: self.now + REPEAT,
         };
         self.links.insert(id, link);

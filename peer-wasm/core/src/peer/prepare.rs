@@ -2,6 +2,7 @@
 //! here needs rows, and nothing outside the result changes.
 
 use super::exchange::has_room;
+use super::quota::Used;
 use super::space::Space;
 use super::{LinkId, Peer};
 use crate::api::Role;
@@ -32,6 +33,8 @@ pub(super) struct PreparedRun {
     /// How many of the entries the items cover: all, unless a key is missing.
     pub(super) opened: u64,
     pub(super) clock: u64,
+    /// What the log has added lately, with these.
+    pub(super) used: Used,
 }
 
 /// Why part of a frame was not taken.
@@ -45,6 +48,8 @@ pub(super) struct Problem {
 pub(super) enum Then {
     /// It may be welcome later.
     Hold,
+    /// Not today, unless the user allows it.
+    OverQuota,
     /// Ask again from where we stand.
     AskAgain,
     /// Find out where the histories part.
@@ -92,6 +97,9 @@ impl Peer {
         let known = space.log(&log).map(|(_, log)| log);
         if known.is_none() && !has_room(space) {
             return Err(("too-many-logs", Then::Nothing));
+        }
+        if self.is_over_quota(space, &log) {
+            return Err(("over-quota", Then::OverQuota));
         }
         let tip = known.map_or(Tip::EMPTY, |log| log.tip);
         let known_already = |entry: &Entry| entry.header.seq < tip.len;
@@ -153,6 +161,12 @@ impl Peer {
                     break;
                 }
             }
+        }
+
+        // How much of it is taken without asking the user.
+        let (room, _) = self.within_quota(space, &log, &entries);
+        if room < stop.as_ref().map_or(entries.len(), |(index, ..)| *index) {
+            stop = Some((room, "over-quota", Then::OverQuota));
         }
 
         // What the ops say, as far as their keys are here.
@@ -221,7 +235,8 @@ impl Peer {
         if !entries.is_empty() {
             prepared.epochs.extend(fresh);
             prepared.items.extend(items);
-            prepared.runs.push(PreparedRun { log, tip, entries, opened, clock });
+            let (_, used) = self.within_quota(space, &log, &entries);
+            prepared.runs.push(PreparedRun { log, tip, entries, opened, clock, used });
         }
         problem.map_or(Ok(()), Err)
     }

@@ -70,6 +70,7 @@ impl Peer {
                     let pending = own.map_or(0, |log| log.tip.len.saturating_sub(stored));
                     members.insert("entries".into(), space.entries().into());
                     members.insert("members".into(), (others + 1).into());
+                    members.insert("held".into(), self.held(*number, space).into());
                     members.insert("pending".into(), if others == 0 { 0 } else { pending }.into());
                 }
                 item
