@@ -50,7 +50,7 @@ fn now() -> u64 {
 impl<S: Store + 'static> Driver<S> {
     /// A peer on this store. The network starts once the keys are known.
     pub(crate) fn start(store: S, entropy: [u8; 32], version: &str, relays: &[String]) -> Rc<Driver<S>> {
-        let config = Config { entropy, version: version.to_owned() };
+        let config = Config { entropy, version: version.to_owned(), quota: Default::default() };
         let driver = Rc::new(Driver {
             core: RefCell::new(Peer::new(now(), config)),
             store,

@@ -221,6 +221,20 @@ pub enum Request {
         /// The space.
         space: SpaceRef,
     },
+    /// How much others may add in a day, and who has come to that: `GET /~/<space>/$quota`.
+    Quotas {
+        /// The space.
+        space: SpaceRef,
+    },
+    /// Take more of what an author writes than its quota: `POST /~/<space>/$quota`. Answered with the quotas then.
+    Allow {
+        /// The space.
+        space: SpaceRef,
+        /// The author: an identity as `did:key:…`, or one of its devices as a peer id.
+        author: String,
+        /// How many bytes more, for each of its logs.
+        bytes: u64,
+    },
     /// The value at a path.
     Get {
         /// The space.

@@ -5,6 +5,7 @@
 //! changes nothing before it has everything, so tasks can be run again at will. What it decides becomes a *unit*: rows
 //! that are committed together, and effects (replies, sends, publications) that happen once they are committed.
 
+mod asking;
 mod boot;
 mod collect;
 mod commit;
@@ -14,12 +15,14 @@ mod events;
 mod exchange;
 mod fork;
 mod gone;
+mod inbox;
 mod ingest;
 mod join;
 mod links;
 mod mend;
 mod policy;
 mod prepare;
+mod quota;
 mod read;
 mod replay;
 mod request;
@@ -35,6 +38,7 @@ mod sweep;
 mod write;
 
 pub use events::{Config, Fault, Input, LinkId, LinkPath, LoadId, Output, TransactionId};
+pub use quota::{MAX_ALLOWED, Quota};
 
 use crate::api::{Refusal, Reply, Request, RequestId, SubscriptionId};
 use crate::clock::{Clock, Hlc};
@@ -126,6 +130,7 @@ pub struct Peer {
     open_requests: usize,
     subscriptions: BTreeMap<SubscriptionId, subscribe::Subscription>,
     links: BTreeMap<LinkId, Link>,
+    inboxes: inbox::Inboxes,
     joins: Vec<join::WaitingJoin>,
     dials: dial::Dials,
     relays: Vec<String>,
@@ -139,6 +144,8 @@ pub struct Peer {
     seeking: seek::Seeking,
     suspects: mend::Suspects,
     wake_at: Option<u64>,
+    /// The day of the last look at quotas.
+    day: u64,
 }
 
 impl Peer {
@@ -164,6 +171,7 @@ impl Peer {
             open_requests: 0,
             subscriptions: BTreeMap::new(),
             links: BTreeMap::new(),
+            inboxes: inbox::Inboxes::default(),
             joins: Vec::new(),
             dials: dial::Dials::default(),
             relays: Vec::new(),
@@ -175,6 +183,7 @@ impl Peer {
             seeking: seek::Seeking::default(),
             suspects: mend::Suspects::default(),
             wake_at: None,
+            day: 0,
         };
         peer.start(Job::Boot);
         peer

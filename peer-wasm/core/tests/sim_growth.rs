@@ -6,12 +6,10 @@ mod common;
 
 use common::for_each_seed;
 use kith_core::api::{Change, Preconditions, Reply, Request, Role};
-use kith_core::clock::Clock;
-use kith_core::codec::Writer;
 use kith_core::document::policy::Policy;
-use kith_core::document::{Leaf, Op, Ops, ViewRow};
+use kith_core::document::ViewRow;
 use kith_core::path::Path;
-use kith_core::sim::{Hostile, NodeId, Story};
+use kith_core::sim::{NodeId, Story};
 use serde_json::json;
 
 const SETTLE: u64 = 900_000;

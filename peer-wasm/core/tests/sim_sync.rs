@@ -5,10 +5,14 @@
 mod common;
 
 use common::for_each_seed;
+use kith_core::api::{Request, Role};
 use kith_core::entry::Verified;
 use kith_core::sim::{Hostile, Story, Weather};
 use kith_core::wire::Frame;
 
+const SETTLE: u64 = 300_000;
+/// A frame of entries is sent once it has this many bytes.
+const BATCH: u64 = 128 << 10;
 /// Everything takes the same time, so that round trips are what the protocol needs.
 const STEADY: Weather = Weather { latency: (50, 50), load: (0, 0), commit: (0, 0), ..Weather::FAIR };
 
@@ -96,6 +100,102 @@ fn two_peers_twenty_entries_apart_among_two_thousand_authors_say_little() {
             return Err(format!("{} bytes were said in ten quiet minutes", quiet.bytes));
         }
         Ok(())
+    });
+}
+
+/// Members that have each written so much of about two kilobytes, and are alike.
+fn writers(seed: u64, peers: usize, each: usize) -> Result<Story, String> {
+    let mut story = Story::joined(seed, peers)?;
+    for turn in 0..each {
+        for node in 0..peers {
+            story.write(node, &format!("big/{node}/{turn}"), "x".repeat(2_000).into(), true);
+        }
+        story.world.run(50);
+    }
+    story.settle(SETTLE)?;
+    Ok(story)
+}
+
+#[test]
+fn a_newcomer_with_many_links_is_sent_nothing_twice() {
+    for_each_seed(4, 100, |seed| {
+        let mut story = writers(seed, 4, 150)?;
+        let late = story.world.add();
+        story.world.count_arrivals(late);
+        story.ask_to_join(late, Role::Writer);
+        story.settle(SETTLE)?;
+        let arrivals = story.world.arrivals(late);
+        println!(
+            "{} links, {} entries, {} bytes, {} again",
+            story.world.links(),
+            arrivals.entries(),
+            arrivals.bytes,
+            arrivals.again
+        );
+        if arrivals.entries() < 600 || arrivals.again > 0 {
+            return Err(format!("{} bytes of {} came twice", arrivals.again, arrivals.bytes));
+        }
+        story.check()
+    });
+}
+
+#[test]
+fn a_cut_link_costs_at_most_one_batch() {
+    for_each_seed(4, 100, |seed| {
+        let mut story = writers(seed, 4, 150)?;
+        let late = story.world.add();
+        story.world.count_arrivals(late);
+        story.ask_to_join(late, Role::Writer);
+        let mut cuts = 0;
+        for _ in 0..40 {
+            let pause = story.world.dice.within((10, 120));
+            story.world.run(pause);
+            let other = story.world.dice.below(4) as usize;
+            if story.world.link_between(late, other).is_some() {
+                story.world.cut_between(late, other);
+                cuts += 1;
+            }
+        }
+        story.settle(SETTLE)?;
+        let arrivals = story.world.arrivals(late);
+        println!("{cuts} cuts, {} entries, {} bytes, {} again", arrivals.entries(), arrivals.bytes, arrivals.again);
+        if cuts < 3 || arrivals.again > cuts * BATCH {
+            return Err(format!("{} bytes of {} came twice over {cuts} cuts", arrivals.again, arrivals.bytes));
+        }
+        story.check()
+    });
+}
+
+#[test]
+fn what_nobody_has_yet_is_sent_after_a_restart() {
+    for_each_seed(4, 200, |seed| {
+        let mut story = Story::joined(seed, 3)?;
+        story.world.divide(|node| node as u64);
+        story.world.run(6_000);
+        let written: Vec<usize> = (0..20).map(|_| story.write_own(1)).collect();
+        story.world.run(5_000);
+        story.crash(1);
+        story.world.start(1);
+        for node in [0, 2] {
+            story.world.count_arrivals(node);
+        }
+        story.world.unite();
+        story.settle(SETTLE)?;
+        for node in [0, 2] {
+            let arrivals = story.world.arrivals(node);
+            if arrivals.entries() != written.len() || arrivals.again > 0 {
+                return Err(format!(
+                    "peer {node} was sent {} entries, {} bytes again",
+                    arrivals.entries(),
+                    arrivals.again
+                ));
+            }
+        }
+        let status = story.world.ask_for(1, Request::Spaces, 10_000);
+        if !format!("{status:?}").contains("\"pending\": Number(0)") {
+            return Err(format!("not acknowledged: {status:?}"));
+        }
+        story.check()
     });
 }
 

@@ -40,3 +40,5 @@ pub const MAX_HEARTBEAT_SECONDS: u32 = 3600;
 pub const SSE_HEARTBEAT_SECONDS: u32 = 20;
 /// What a Server-Sent Events reader is told to wait before it reconnects, in milliseconds.
 pub const SSE_RETRY_MILLIS: u32 = 1000;
+/// The most bytes of an author's name in a `$quota` request: a did:key or a peer id is shorter.
+pub(super) const MAX_AUTHOR_BYTES: usize = 128;

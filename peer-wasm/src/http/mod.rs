@@ -101,6 +101,10 @@ fn parse_checked(request: HttpRequest) -> Checked<Parsed> {
         (method, Route::Policies(space)) => write::policy(method, space, Path::root(), &fields, &body)?,
         (method, Route::Policy(space, prefix)) => write::policy(method, space, prefix, &fields, &body)?,
         (method, Route::Value(space, path)) => write::change(method, &url, space, path, &fields, body)?,
+        (_, Route::Quota(space)) => {
+            let request = write::allow(space, &fields, &body)?;
+            return Ok(Parsed::Ask(request, Render::new(here, false, Shape::Document)));
+        }
         (_, _) => {
             return Err(Problem::new(Kind::Internal, "This method was let through by mistake. Please report this."));
         }

@@ -33,6 +33,7 @@ pub(super) fn read(route: Route, head: bool, url: &Url, fields: &Fields) -> Chec
         Route::Conflicts(space) => (Request::Conflicts { space }, Shape::Document),
         Route::Policies(space) => (Request::Policies { space }, Shape::Document),
         Route::Policy(space, prefix) => (Request::Policy { space, prefix }, Shape::Document),
+        Route::Quota(space) => (Request::Quotas { space }, Shape::Document),
         Route::Value(space, path) => {
             check_history(url)?;
             let wanted = wanted(url, fields)?;

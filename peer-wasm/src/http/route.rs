@@ -51,6 +51,8 @@ pub(super) enum Route {
     Invites(SpaceRef),
     /// `/~/<space>/$members`
     Members(SpaceRef),
+    /// `/~/<space>/$quota`
+    Quota(SpaceRef),
     /// `/~/<space>/$changes`
     Changes(SpaceRef),
     /// `/~/<space>/$conflicts`
@@ -84,6 +86,7 @@ impl Route {
                 match (*reserved, rest, folder) {
                     ("$invites", [], false) => Ok(Route::Invites(space)),
                     ("$members", [], false) => Ok(Route::Members(space)),
+                    ("$quota", [], false) => Ok(Route::Quota(space)),
                     ("$changes", [], false) => Ok(Route::Changes(space)),
                     ("$conflicts", [], false) => Ok(Route::Conflicts(space)),
                     ("$policy", [], _) => Ok(Route::Policies(space)),
@@ -93,7 +96,7 @@ impl Route {
                     }
                     _ => Err(no_such_place(
                         url,
-                        "Of the names that begin with $, this peer has $invites, $members, $changes, $conflicts and $policy, without a slash at the end.",
+                        "Of the names that begin with $, this peer has $invites, $members, $changes, $conflicts, $policy and $quota, without a slash at the end.",
                     )),
                 }
             }
@@ -116,7 +119,7 @@ impl Route {
             | Route::List(..) => "GET, HEAD, OPTIONS",
             Route::Policies(_) | Route::Policy(..) => "GET, HEAD, PUT, DELETE, OPTIONS",
             Route::Ping | Route::Join => "POST, OPTIONS",
-            Route::Spaces | Route::Invites(_) => "GET, HEAD, POST, OPTIONS",
+            Route::Spaces | Route::Invites(_) | Route::Quota(_) => "GET, HEAD, POST, OPTIONS",
             Route::Value(_, path) if path.is_empty() => "GET, HEAD, PUT, PATCH, OPTIONS",
             Route::Value(..) => "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
         }
@@ -155,7 +158,7 @@ impl Route {
                 .with("Range-Request-Allow-Methods", "PATCH, PUT")
                 .with("Range-Request-Allow-Units", "json");
         }
-        if let Route::Spaces | Route::Join | Route::Invites(_) = self {
+        if let Route::Spaces | Route::Join | Route::Invites(_) | Route::Quota(_) = self {
             response = response.with("Accept-Post", "application/json");
         }
         if self.is_subscribable() {

@@ -2,7 +2,7 @@
 
 use super::conditions;
 use super::json;
-use super::limits::{MAX_APP_BYTES, MAX_INVITE_BYTES, MAX_NAME_CHARS};
+use super::limits::{MAX_APP_BYTES, MAX_AUTHOR_BYTES, MAX_INVITE_BYTES, MAX_NAME_CHARS};
 use super::media::{Media, UNKNOWN};
 use super::message::Fields;
 use super::patches::{self, HTTP_PATCHES};
@@ -13,6 +13,7 @@ use super::versions;
 use kith_core::api::{Body, Change, Manner, Merge, Request, Role, SpaceRef};
 use kith_core::document::policy::{Policy, PolicyError};
 use kith_core::path::Path;
+use kith_core::peer::MAX_ALLOWED;
 use serde_json::Value as Json;
 
 const MERGE_PATCH: &str = "application/merge-patch+json";
@@ -237,6 +238,21 @@ pub(super) fn policy(method: &str, space: SpaceRef, prefix: Path, fields: &Field
         Some(read.map_err(|PolicyError(member, what)| Problem::member(member, what))?)
     };
     Ok(Request::SetPolicy { space, prefix, policy })
+}
+
+/// `POST /~/<space>/$quota`
+pub(super) fn allow(space: SpaceRef, fields: &Fields, body: &[u8]) -> Checked<Request> {
+    let document = document(fields, body)?;
+    let author = text(&document, "author", "a did:key of an identity, or the peer id of one of its devices")?;
+    if author.is_empty() || author.len() > MAX_AUTHOR_BYTES {
+        return Err(Problem::member("author", &format!("must have 1 to {MAX_AUTHOR_BYTES} bytes")));
+    }
+    let allow = document.get("allow").and_then(Json::as_u64).filter(|bytes| (1..=MAX_ALLOWED).contains(bytes));
+    let Some(bytes) = allow else {
+        let what = format!("must be a whole number of bytes, 1 to {MAX_ALLOWED}: how much more to take of the author");
+        return Err(Problem::member("allow", &what));
+    };
+    Ok(Request::Allow { space, author: author.to_owned(), bytes })
 }
 
 /// The JSON object a request carries.

@@ -62,6 +62,8 @@ pub(super) struct Commits {
     pub(super) later: Vec<Job>,
     /// Spaces that may have further frames to take in once the step that is running has ended.
     pub(super) next_frames: kith_map::BTreeSet<u32>,
+    /// Spaces of which more may be welcome once the step that is running has ended.
+    pub(super) ask_again: kith_map::BTreeSet<u32>,
     /// After a failure nothing is taken in from others until then, …
     pub(super) paused_until: u64,
     /// … after the next one for this long.
@@ -100,6 +102,9 @@ impl Peer {
     pub(super) fn commit_next(&mut self) {
         while let Some(job) = self.commits.later.pop() {
             self.start(job);
+        }
+        while let Some(space) = self.commits.ask_again.pop_first() {
+            self.ask_everyone(space);
         }
         while let Some(space) = self.commits.next_frames.pop_first() {
             self.ingest_next(space);
@@ -225,6 +230,7 @@ impl Peer {
         for link in self.links.keys().copied().collect::<Vec<_>>() {
             self.hang_up(link, "storage");
         }
+        self.inboxes = super::inbox::Inboxes::default();
         for (_, task) in std::mem::take(&mut self.tasks) {
             match task.job {
                 Job::Request(id, request) => self.waiting_for_boot.push((id, request)),

@@ -88,6 +88,7 @@ impl Peer {
             self.seek_missing();
             self.give_up_waiting();
             self.repeat();
+            self.begin_day();
         }
         if let Some(until) = self.joins.iter().map(|join| join.until()).min() {
             self.wake_by(until);

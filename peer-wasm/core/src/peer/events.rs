@@ -1,5 +1,6 @@
 //! What happens to a peer and what should happen then: the words between it and its driver.
 
+use super::quota::Quota;
 use crate::api::{Reply, Request, RequestId, SubscriptionId, Update};
 use crate::identity::PublicKey;
 use crate::rows::{Batch, Read, Rows};
@@ -139,4 +140,6 @@ pub struct Config {
     pub entropy: [u8; 32],
     /// The peer's version, as shown in documents.
     pub version: String,
+    /// How much others may add in a day without the user's consent.
+    pub quota: Quota,
 }

@@ -9,8 +9,6 @@ use crate::identity::PublicKey;
 use crate::rows::{Batch, Table};
 use crate::wire::{Frame, LogHead, MAX_ITEMS};
 
-/// How long a peer that was asked for a log may send nothing of it, in milliseconds.
-const PATIENCE: u64 = 10_000;
 /// Own entries are sent unasked to who lacks at most this many.
 const PUSHED: u64 = 64;
 
@@ -71,6 +69,11 @@ impl Peer {
                 self.say_have(id, number, &told);
             }
             self.serve_next(id, number);
+            // Who was let finish may not have had everything.
+            let Some(session) = self.session(id, number) else { continue };
+            if grown.iter().any(|(log, len)| session.theirs.get(log).is_some_and(|(theirs, _)| theirs > len)) {
+                self.ask(id, number);
+            }
         }
     }
 
@@ -134,89 +137,6 @@ impl Peer {
         }
     }
 
-    /// Asks for what the other peer has and we lack, unless someone else is sending it.
-    pub(super) fn ask(&mut self, id: LinkId, number: u32) {
-        let Some(space) = self.spaces.get(&number) else { return };
-        let joining = !space.authority.is_founded();
-        let Some(session) = self.links.get(&id).and_then(|link| link.sessions.get(&number)) else { return };
-        if !session.member && !joining || self.is_paused() {
-            return;
-        }
-        let mut wants: Vec<(PublicKey, u64)> = Vec::new();
-        let mut targets: Vec<(PublicKey, (u64, u64))> = Vec::new();
-        let mut forks: Vec<PublicKey> = Vec::new();
-        for (log, (len, hash)) in &session.theirs {
-            let tip = space.log(log).map_or(crate::entry::Tip::EMPTY, |(_, log)| log.tip);
-            // A forked log counts up to where its histories part.
-            let len = &space.cut(log).map_or(*len, |cut| cut.min(*len));
-            if space.forks.contains_key(log) && *len <= tip.len {
-                continue;
-            }
-            if *len == tip.len && *hash != tip.hash && tip.len > 0 {
-                forks.push(*log);
-            }
-            if *len <= tip.len {
-                continue;
-            }
-            let mut asked = self.links.values().filter_map(|link| link.sessions.get(&number)?.asked.get(log));
-            let asked_elsewhere = asked.any(|(upto, at)| *upto >= *len && self.now < at + PATIENCE);
-            let held = session.held.get(log).is_some_and(|until| self.now < *until);
-            if !asked_elsewhere && !held && wants.len() < MAX_ITEMS {
-                wants.push((*log, tip.len));
-                targets.push((*log, (*len, self.now)));
-            }
-        }
-        // Who may do what comes before what they did.
-        let rank =
-            |log: &PublicKey| (*log != space.row.key, space.authority.role(log) != Some(crate::api::Role::Owner));
-        wants.sort_unstable_by_key(|(log, _)| (rank(log), *log));
-        let key = space.row.key;
-        if !wants.is_empty() {
-            if let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) {
-                session.asked.extend(targets);
-            }
-            self.send(id, &Frame::Want(key, wants));
-        }
-        for log in forks {
-            self.suspect_fork(id, number, log, Vec::new());
-        }
-    }
-
-    /// A log has grown to this length.
-    pub(super) fn progress(&mut self, number: u32, log: PublicKey, len: u64) {
-        let now = self.now;
-        for session in self.links.values_mut().filter_map(|link| link.sessions.get_mut(&number)) {
-            if let Some((upto, at)) = session.asked.get_mut(&log) {
-                *at = now;
-                if len >= *upto {
-                    session.asked.remove(&log);
-                }
-            }
-        }
-    }
-
-    /// Who was asked for a log and sends nothing is not asked for it again for a while; others are.
-    pub(super) fn give_up_waiting(&mut self) {
-        let now = self.now;
-        let mut late = Vec::new();
-        for link in self.links.values_mut() {
-            for (number, session) in &mut link.sessions {
-                let slow: Vec<PublicKey> =
-                    session.asked.iter().filter(|(_, (_, at))| now >= at + PATIENCE).map(|(log, _)| *log).collect();
-                for log in slow {
-                    session.asked.remove(&log);
-                    session.held.insert(log, now + 3 * PATIENCE);
-                    late.push(*number);
-                }
-            }
-        }
-        late.sort_unstable();
-        late.dedup();
-        for number in late {
-            self.ask_everyone(number);
-        }
-    }
-
     /// Says again, now and then, what was said before: what got lost on either side is made good.
     pub(super) fn repeat(&mut self) {
         let now = self.now;
@@ -233,13 +153,6 @@ impl Peer {
                 }
                 self.say_sum(id, number);
             }
-        }
-    }
-
-    /// Asks every link for what we lack of a space.
-    pub(super) fn ask_everyone(&mut self, number: u32) {
-        for id in self.links.keys().copied().collect::<Vec<_>>() {
-            self.ask(id, number);
         }
     }
 

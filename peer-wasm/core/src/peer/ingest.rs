@@ -33,11 +33,7 @@ impl Peer {
         if self.is_ingesting(number) || self.commits.is_crowded() || self.is_paused() {
             return;
         }
-        let next = self.links.iter().find_map(|(id, link)| {
-            let session = link.sessions.get(&number)?;
-            (!session.inbox.is_empty()).then_some(*id)
-        });
-        if let Some(id) = next {
+        if let Some(id) = self.inboxes.turn(number) {
             self.start_later(Job::Ingest(id, number));
         }
     }
@@ -77,7 +73,11 @@ impl Peer {
             Some(prepared) => prepared,
             None => match self.prepare(id, number) {
                 Some(prepared) => prepared,
-                None => return Ok(Done::Nothing),
+                None => {
+                    // Its link has ended meanwhile: others may have been waiting.
+                    self.commits.next_frames.insert(number);
+                    return Ok(Done::Nothing);
+                }
             },
         };
         let applied = match document::apply(lens, number, &prepared.items) {
@@ -100,6 +100,7 @@ impl Peer {
             return Ok(Done::WriteAndAgain(Unit::default()));
         }
         // From here on nothing can be missing.
+        self.note_useless(id, number, &prepared);
         let problems = prepared.problems;
         let Some(mut space) = self.spaces.remove(&number) else { return Ok(Done::Nothing) };
         let mut draft = Draft::default();
@@ -123,6 +124,7 @@ impl Peer {
                     draft.arrived(number_of_log, run.tip.len, run.opened);
                 }
                 log.clock = log.clock.max(run.clock);
+                log.used = run.used;
                 behind |= log.applied < log.tip.len;
             }
             self.hlc.recall(Clock(run.clock));
@@ -161,9 +163,7 @@ impl Peer {
             effects.push(Effect::Start(Job::Replay(number)));
         }
         self.report(id, number, key, problems);
-        if let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) {
-            session.take_from_inbox();
-        }
+        self.took_from_inbox(id, number);
         self.commits.next_frames.insert(number);
         Ok(Done::Write(Unit { batch, effects }))
     }
@@ -171,18 +171,24 @@ impl Peer {
     /// Says by name what was not taken, and does what follows from it.
     fn report(&mut self, id: LinkId, number: u32, space: PublicKey, problems: Vec<Problem>) {
         let retry = self.now + HOLD;
-        let again = problems.iter().any(|problem| matches!(problem.then, Then::AskAgain));
+        let mut again = false;
         for problem in problems {
             self.refuse_from(id, problem.why);
             let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) else {
                 continue;
             };
-            session.asked.remove(&problem.log);
+            if !matches!(problem.then, Then::AskAgain | Then::Compare(_)) {
+                session.asked.remove(&problem.log);
+            }
             match problem.then {
                 Then::Hold => {
                     session.held.insert(problem.log, retry);
                     self.send(id, &Frame::Refused(space, problem.log, problem.seq, problem.why.to_owned()));
                     self.wake_by(retry);
+                }
+                Then::OverQuota => {
+                    self.note_over_quota(number, &problem.log);
+                    self.send(id, &Frame::Refused(space, problem.log, problem.seq, problem.why.to_owned()));
                 }
                 Then::SearchFork => self.suspect_fork(id, number, problem.log, Vec::new()),
                 Then::Compare(parts) => self.suspect_fork(id, number, problem.log, parts),
@@ -190,7 +196,8 @@ impl Peer {
                     self.shun(id, problem.why);
                     break;
                 }
-                Then::AskAgain | Then::Nothing => {}
+                Then::AskAgain => again |= self.note_gap(id, number, &problem.log),
+                Then::Nothing => {}
             }
         }
         if again {

@@ -4,8 +4,10 @@
 //! has. Each asks for what it lacks; own new entries are sent without being asked for. What a peer says it has, it
 //! has stored: that is how far a write is known to have travelled.
 
+use super::asking::Asked;
 use super::compare::Compared;
 use super::fork::Search;
+use super::quota::Useless;
 use super::space::read_entries;
 use super::{Done, Job, LinkId, LinkPath, MAX_LINKS, Output, Peer};
 use crate::entry::{Entry, EntryError, Kind};
@@ -15,8 +17,6 @@ use crate::wire::{self, Frame, Piece, Token};
 use kith_map::{BTreeMap, BTreeSet};
 use std::collections::VecDeque;
 
-/// Bytes of entries waiting to be taken in, per session; the sender's window keeps honest ones below.
-const MAX_INBOX: usize = 12 << 20;
 /// How long a peer that broke the rules is not dialled again, in milliseconds.
 const SHUN: u64 = 60_000;
 /// What was said on a link is said again after this time, in milliseconds, in case it was not heard.
@@ -35,6 +35,7 @@ pub(super) struct Link {
     pub(super) sessions: BTreeMap<u32, Session>,
     tokens: BTreeSet<Token>,
     strikes: u32,
+    pub(super) useless: Useless,
     /// When it is said again what is here.
     pub(super) repeat_at: u64,
 }
@@ -50,8 +51,8 @@ pub(super) struct Session {
     pub(super) compared: Compared,
     /// What it has said to have stored, by log.
     pub(super) theirs: BTreeMap<PublicKey, (u64, [u8; 32])>,
-    /// Logs it has been asked for: up to where, and when it last sent some of it.
-    pub(super) asked: BTreeMap<PublicKey, (u64, u64)>,
+    /// Logs it has been asked for.
+    pub(super) asked: BTreeMap<PublicKey, Asked>,
     /// Logs not taken for now: until who may do what changes, or until this time.
     pub(super) held: BTreeMap<PublicKey, u64>,
     /// What to send: log and from where.
@@ -63,23 +64,13 @@ pub(super) struct Session {
     pub(super) is_serving: bool,
     /// How many entries of a log are read for the next frame.
     pub(super) reading: u64,
-    /// Entries that came in, with their bytes.
-    pub(super) inbox: VecDeque<(Vec<Entry>, usize)>,
-    inbox_bytes: usize,
+    /// Until when others are not asked for what its author is about to send itself.
+    pub(super) grace: BTreeMap<PublicKey, u64>,
     /// It sent entries and has not been told since what we have.
     pub(super) owes: bool,
     /// Forked logs it has been told of because it had more than counts.
     pub(super) told_forks: BTreeSet<PublicKey>,
     pub(super) search: Option<Search>,
-}
-
-impl Session {
-    /// Drops the frame that has been taken in.
-    pub(super) fn take_from_inbox(&mut self) {
-        if let Some((_, bytes)) = self.inbox.pop_front() {
-            self.inbox_bytes = self.inbox_bytes.saturating_sub(bytes);
-        }
-    }
 }
 
 impl Link {
@@ -110,6 +101,7 @@ impl Peer {
             sessions: BTreeMap::new(),
             tokens: BTreeSet::new(),
             strikes: 0,
+            useless: Useless::default(),
             repeat_at: self.now + REPEAT,
         };
         self.links.insert(id, link);
@@ -122,9 +114,7 @@ impl Peer {
     pub(super) fn link_down(&mut self, id: LinkId) {
         if let Some(link) = self.links.remove(&id) {
             for space in link.sessions.keys() {
-                self.preparing.remove(&(id, *space));
-                self.ask_everyone(*space);
-                self.ingest_next(*space);
+                self.leave_inbox(id, *space);
             }
             let still_linked = self.links.values().any(|other| other.peer == link.peer);
             if !still_linked {
@@ -315,6 +305,7 @@ impl Peer {
     /// Closes a link and stays away from who was at its other end for a while.
     pub(super) fn shun(&mut self, id: LinkId, what: &'static str) {
         let peer = self.links.get(&id).map(|link| link.peer);
+        self.inboxes.drop_link(id);
         self.hang_up(id, what);
         if let Some(peer) = peer {
             self.dials.shun(peer, self.now + SHUN);
@@ -348,16 +339,16 @@ impl Peer {
                 },
             }
         }
-        let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) else { return };
-        let bytes = entries.iter().map(|entry| entry.raw().len()).sum();
-        if session.inbox_bytes + bytes > MAX_INBOX {
+        if entries.is_empty() {
+            return;
+        }
+        self.note_arriving(id, number, &entries);
+        if !self.inboxes.put(number, id, entries) {
             return self.strike(id, "inbox-full");
         }
-        if !entries.is_empty() {
+        if let Some(session) = self.session(id, number) {
             session.owes = true;
-            session.inbox_bytes += bytes;
-            session.inbox.push_back((entries, bytes));
-            self.ingest_next(number);
         }
+        self.ingest_next(number);
     }
 }

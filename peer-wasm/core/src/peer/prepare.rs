@@ -2,6 +2,7 @@
 //! here needs rows, and nothing outside the result changes.
 
 use super::exchange::has_room;
+use super::quota::Used;
 use super::space::Space;
 use super::{LinkId, Peer};
 use crate::api::Role;
@@ -35,6 +36,8 @@ pub(super) struct PreparedRun {
     pub(super) clock: u64,
     /// What the opened entries want redacted, by place.
     pub(super) redactions: Vec<(u64, Vec<Target>)>,
+    /// What the log has added lately, with these.
+    pub(super) used: Used,
 }
 
 /// Why part of a frame was not taken.
@@ -48,6 +51,8 @@ pub(super) struct Problem {
 pub(super) enum Then {
     /// It may be welcome later.
     Hold,
+    /// Not today, unless the user allows it.
+    OverQuota,
     /// Ask again from where we stand.
     AskAgain,
     /// Find out where the histories part.
@@ -62,8 +67,7 @@ pub(super) enum Then {
 impl Peer {
     /// Verifies and judges the next frame. Nothing outside the result changes.
     pub(super) fn prepare(&mut self, id: LinkId, number: u32) -> Option<Prepared> {
-        let session = self.links.get(&id)?.sessions.get(&number)?;
-        let entries = session.inbox.front()?.0.clone();
+        let entries = self.inboxes.front(number, id)?.clone();
         let space = self.spaces.get(&number)?;
         let mut prepared = Prepared { forks: space.forks.len(), ..Prepared::default() };
         let mut runs: Vec<Vec<Entry>> = Vec::new();
@@ -96,6 +100,9 @@ impl Peer {
         let known = space.log(&log).map(|(_, log)| log);
         if known.is_none() && !has_room(space) {
             return Err(("too-many-logs", Then::Nothing));
+        }
+        if self.is_over_quota(space, &log) {
+            return Err(("over-quota", Then::OverQuota));
         }
         let tip = known.map_or(Tip::EMPTY, |log| log.tip);
         let known_already = |entry: &Entry| entry.header.seq < tip.len;
@@ -163,6 +170,12 @@ impl Peer {
                     break;
                 }
             }
+        }
+
+        // How much of it is taken without asking the user.
+        let (room, _) = self.within_quota(space, &log, &entries);
+        if room < stop.as_ref().map_or(entries.len(), |(index, ..)| *index) {
+            stop = Some((room, "over-quota", Then::OverQuota));
         }
 
         // What the ops say, as far as their keys are here.
@@ -245,7 +258,8 @@ impl Peer {
         if !entries.is_empty() {
             prepared.epochs.extend(fresh);
             prepared.items.extend(items);
-            prepared.runs.push(PreparedRun { log, tip, entries, opened, clock, redactions });
+            let (_, used) = self.within_quota(space, &log, &entries);
+            prepared.runs.push(PreparedRun { log, tip, entries, opened, clock, redactions, used });
         }
         problem.map_or(Ok(()), Err)
     }

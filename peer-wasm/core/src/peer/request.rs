@@ -65,6 +65,11 @@ impl Peer {
                 Ok(number) => Reply::Document(self.conflicts(number, lens)?),
                 Err(refusal) => Reply::Refused(refusal),
             },
+            Request::Allow { space, author, bytes } => return self.allow(id, space, author, *bytes, lens),
+            Request::Quotas { space } => match self.readable(space, lens)? {
+                Ok(number) => Reply::Document(self.quotas(number)),
+                Err(refusal) => Reply::Refused(refusal),
+            },
             Request::Get { space, path, parents } => match self.readable(space, lens)? {
                 Ok(number) => self.read_value(number, path, parents, lens)?,
                 Err(refusal) => Reply::Refused(refusal),

@@ -16,6 +16,7 @@
 //! arrival  space (4) ‖ number (8)           (log (4), from, count)*
 //! ```
 
+use super::quota::Used;
 use crate::api::Role;
 use crate::authority::Record;
 use crate::codec::{CodecError, Reader, Writer};
@@ -91,23 +92,33 @@ pub(super) struct HeadRow {
     pub(super) applied: u64,
     /// The latest clock among them.
     pub(super) clock: u64,
+    /// What it has added lately; only for logs of others.
+    pub(super) used: Used,
 }
 
 impl HeadRow {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::new();
-        writer.u8(1).fixed(&self.key.0).number(self.tip.len).fixed(&self.tip.hash);
-        writer.number(self.applied).number(self.clock).finish()
+        let counted = self.used != Used::default();
+        writer.u8(if counted { 2 } else { 1 }).fixed(&self.key.0).number(self.tip.len).fixed(&self.tip.hash);
+        writer.number(self.applied).number(self.clock);
+        if counted {
+            self.used.encode(&mut writer);
+        }
+        writer.finish()
     }
 
     pub(super) fn decode(bytes: &[u8]) -> Result<HeadRow, CodecError> {
         let mut reader = Reader::new(bytes);
-        if reader.u8()? != 1 {
+        let version = reader.u8()?;
+        if !(1..=2).contains(&version) {
             return Err(CodecError::Tag);
         }
         let key = PublicKey(reader.fixed()?);
         let tip = Tip { len: reader.number()?, hash: reader.fixed()? };
-        Ok(HeadRow { key, tip, applied: reader.number()?, clock: reader.number()? })
+        let (applied, clock) = (reader.number()?, reader.number()?);
+        let used = if version == 2 { Used::decode(&mut reader)? } else { Used::default() };
+        Ok(HeadRow { key, tip, applied, clock, used })
     }
 }
 

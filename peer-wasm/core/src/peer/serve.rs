@@ -2,6 +2,7 @@
 
 use super::space::{READ_RUN, read_entries};
 use super::{Done, Job, LinkId, Peer};
+use crate::api::Role;
 use crate::entry::{Verified, ends_block};
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
@@ -122,8 +123,15 @@ impl Peer {
             session.sent.insert(*log, if *next == u64::MAX { end } else { *next });
             if *next == u64::MAX {
                 session.serving.retain(|(waiting, _)| waiting != log);
-            } else if let Some(waiting) = session.serving.iter_mut().find(|(waiting, _)| waiting == log) {
-                waiting.1 = *next;
+            } else if let Some(at) = session.serving.iter().position(|(waiting, _)| waiting == log) {
+                // Logs take turns, so that a long one keeps nobody waiting; those that say who may do what go first.
+                let first = at == 0 && is_authority(self.spaces.get(&number), log);
+                session.serving.remove(at);
+                if first {
+                    session.serving.push_front((*log, *next));
+                } else {
+                    session.serving.push_back((*log, *next));
+                }
             }
         }
         if progress.is_empty() {
@@ -137,6 +145,10 @@ impl Peer {
         self.serve_next(id, number);
         Ok(Done::Nothing)
     }
+}
+
+fn is_authority(space: Option<&super::space::Space>, log: &PublicKey) -> bool {
+    space.is_some_and(|space| *log == space.row.key || space.authority.role(log) == Some(Role::Owner))
 }
 
 fn space_end(space: Option<&super::space::Space>, log: &PublicKey) -> u64 {

@@ -2,6 +2,7 @@
 
 use super::boot::Draft;
 use super::gone::Gone;
+use super::quota::Used;
 use super::rows::{self, HeadKey, HeadRow, IssuedRow, SpaceRow};
 use crate::api::Role;
 use crate::authority::{Authority, Record};
@@ -33,15 +34,19 @@ pub(super) struct Log {
     pub(super) clock: u64,
     /// How long it was when the own log last named it as a dependency.
     pub(super) noted: u64,
+    /// What it has added lately.
+    pub(super) used: Used,
+    /// The day on which it came to its quota.
+    pub(super) over: Option<u64>,
 }
 
 impl Log {
     pub(super) fn new(key: PublicKey) -> Log {
-        Log { key, tip: Tip::EMPTY, durable: 0, applied: 0, clock: 0, noted: 0 }
+        Log { key, tip: Tip::EMPTY, durable: 0, applied: 0, clock: 0, noted: 0, used: Used::default(), over: None }
     }
 
     pub(super) fn row(&self) -> Vec<u8> {
-        HeadRow { key: self.key, tip: self.tip, applied: self.applied, clock: self.clock }.encode()
+        HeadRow { key: self.key, tip: self.tip, applied: self.applied, clock: self.clock, used: self.used }.encode()
     }
 }
 
@@ -128,6 +133,8 @@ impl Space {
                             applied: head.applied,
                             clock: head.clock,
                             noted: 0,
+                            used: head.used,
+                            over: None,
                         });
                     }
                 }

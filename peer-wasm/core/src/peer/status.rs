@@ -74,6 +74,7 @@ impl Peer {
                     members.insert("damaged".into(), space.gone.holes.into());
                     members.insert("entries".into(), space.entries().into());
                     members.insert("members".into(), (others + 1).into());
+                    members.insert("held".into(), self.held(*number, space).into());
                     members.insert("pending".into(), if others == 0 { 0 } else { pending }.into());
                 }
                 item

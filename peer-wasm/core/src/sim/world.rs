@@ -4,7 +4,7 @@ use super::tally::{Arrivals, Conversation};
 use super::{Dice, Disk, Shadow, Weather};
 use crate::api::{Reply, Request, RequestId, SubscriptionId, Update};
 use crate::identity::PublicKey;
-use crate::peer::{Config, Fault, Input, LinkId, LinkPath, LoadId, Peer, TransactionId};
+use crate::peer::{Config, Fault, Input, LinkId, LinkPath, LoadId, Peer, Quota, TransactionId};
 use crate::rows::{Batch, Read, Rows};
 use crate::wire::Frame;
 use std::cell::Cell;
@@ -77,6 +77,8 @@ pub struct World {
     pub weather: Weather,
     /// The peers.
     pub nodes: Vec<Node>,
+    /// How much others may add at each peer in a day; for peers started from now on.
+    pub quota: Quota,
     pub(super) now: u64,
     pub(super) events: BTreeMap<(u64, u64), Event>,
     pub(super) links: BTreeMap<LinkId, Link>,
@@ -101,6 +103,7 @@ impl World {
             dice: Dice::new(seed),
             weather: Weather::FAIR,
             nodes: Vec::new(),
+            quota: Quota::default(),
             now: BEGINNING,
             events: BTreeMap::new(),
             links: BTreeMap::new(),
@@ -187,7 +190,7 @@ impl World {
     /// Starts a peer from its rows, if it is not running.
     pub fn start(&mut self, id: NodeId) {
         let seed = self.dice.seed();
-        let now = self.clock_of(id);
+        let (now, quota) = (self.clock_of(id), self.quota);
         let free = |node: &&mut Node| node.peer.is_none() && node.heard.is_none();
         let Some(node) = self.nodes.get_mut(id).filter(free) else { return };
         node.life += 1;
@@ -196,7 +199,7 @@ impl World {
             shadow.restart();
         }
         let born = node.life;
-        node.peer = Some(Peer::new(now, Config { entropy: seed, version: "sim".to_owned() }));
+        node.peer = Some(Peer::new(now, Config { entropy: seed, version: "sim".to_owned(), quota }));
         self.note(|| format!("{id} lives for the {born}. time"));
         self.drain(id);
     }

@@ -33,6 +33,7 @@ fn places() {
     assert_eq!(asked("HEAD", "/~/spaces", &[], None), Request::Spaces);
     assert_eq!(asked("GET", "/~/zQ3sh/$invites", &[], None), Request::Invites { space: zq() });
     assert_eq!(asked("GET", "/~/zQ3sh/$members", &[], None), Request::Members { space: zq() });
+    assert_eq!(asked("GET", "/~/zQ3sh/$quota", &[], None), Request::Quotas { space: zq() });
     let get = |space, path| Request::Get { space, path, parents: vec![] };
     assert_eq!(asked("GET", "/~/me", &[], None), get(me(), Path::root()));
     assert_eq!(asked("GET", "/~/me/a/%24b/caf%C3%A9?v=2", &[], None), get(me(), path("a/$b/café")));
@@ -62,6 +63,28 @@ fn making_things() {
     };
     assert_eq!(invite(r#"{"role":"writer","app":"/board/?x=1"}"#), expected(Role::Writer, "/board/?x=1"));
     assert_eq!(invite(r#"{"role":"reader"}"#), expected(Role::Reader, "/"));
+}
+
+#[test]
+fn allowing_more_than_the_quota() {
+    let json = [("content-type", "application/json")];
+    let allow = |body: &str| asked("POST", "/~/zQ3sh/$quota", &json, Some(body));
+    let space = SpaceRef::Id("zQ3sh".to_owned());
+    let expected = Request::Allow { space, author: "did:key:z6Mk".to_owned(), bytes: 1_000 };
+    assert_eq!(allow(r#"{"author":"did:key:z6Mk","allow":1000}"#), expected);
+    for wrong in [
+        r#"{"allow":1000}"#,
+        r#"{"author":"","allow":1000}"#,
+        r#"{"author":"a","allow":0}"#,
+        r#"{"author":"a","allow":-1}"#,
+        r#"{"author":"a","allow":1.5}"#,
+        r#"{"author":"a","allow":1099511627777}"#,
+        r#"{"author":"a"}"#,
+        r#"[]"#,
+    ] {
+        assert_eq!(answer("POST", "/~/zQ3sh/$quota", &json, Some(wrong)).status, 400, "{wrong}");
+    }
+    assert_eq!(answer("PUT", "/~/zQ3sh/$quota", &json, Some("{}")).status, 405);
 }
 
 #[test]
