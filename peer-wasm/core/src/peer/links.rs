@@ -19,6 +19,8 @@ const MAX_INBOX: usize = 12 << 20;
 const SHUN: u64 = 60_000;
 /// What was said on a link is said again after this time, in milliseconds, in case it was not heard.
 pub(super) const REPEAT: u64 = 60_000;
+/// A log's first entries, device and grant, are worth nothing one without the other.
+const FIRST_ENTRIES: u64 = 2;
 /// Damaged frames after which a link is closed.
 const MAX_STRIKES: u32 = 8;
 
@@ -335,15 +337,25 @@ impl Peer {
                 Err(error) => return self.offence(id, error.name()),
             }
         }
+        let careful = self.is_careful();
         let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) else { return };
-        let bytes = entries.iter().map(|entry| entry.raw().len()).sum();
+        let size = |entries: &[Entry]| entries.iter().map(|entry| entry.raw().len()).sum();
+        let bytes: usize = size(&entries);
         if session.inbox_bytes + bytes > MAX_INBOX {
             return self.strike(id, "inbox-full");
         }
         if !entries.is_empty() {
             session.owes = true;
             session.inbox_bytes += bytes;
-            session.inbox.push_back((entries, bytes));
+            if careful {
+                // One at a time, so that it is known which brings the peer down; a log's first entries need each other.
+                let apart = |a: &Entry, b: &Entry| a.header.log == b.header.log && b.header.seq < FIRST_ENTRIES;
+                for part in entries.chunk_by(apart) {
+                    session.inbox.push_back((part.to_vec(), size(part)));
+                }
+            } else {
+                session.inbox.push_back((entries, bytes));
+            }
             self.ingest_next(number);
         }
     }

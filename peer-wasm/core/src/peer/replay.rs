@@ -24,13 +24,26 @@ impl Peer {
         }
         let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
         let mut damaged: Vec<(u32, u64)> = Vec::new();
+        let mut stalled: Vec<[u8; 32]> = Vec::new();
         for (log, state) in space.logs.iter().enumerate() {
             if state.applied >= state.tip.len {
                 continue;
             }
             let log = log as u32;
-            let count = READ_RUN.min(state.tip.len - state.applied);
+            let at_once = if self.is_careful() { 1 } else { READ_RUN };
+            let count = at_once.min(state.tip.len - state.applied);
             let entries = read_entries(lens, number, log, state.applied, count)?;
+            if let Some(first) = entries.first() {
+                if self.is_quarantined(first) {
+                    continue;
+                }
+                if self.needs_mark(first) && !stalled.contains(&first.hash()) {
+                    let first = first.clone();
+                    self.are_harmless(stalled);
+                    let unit = self.mark(&first, Job::Replay(number)).unwrap_or_default();
+                    return Ok(Done::Write(unit));
+                }
+            }
             if entries.is_empty() {
                 damaged.push((log, state.applied));
             }
@@ -60,6 +73,7 @@ impl Peer {
                 }
             }
             if opened == 0 {
+                stalled.extend(entries.first().map(|first| first.hash()));
                 continue;
             }
             let applied = document::apply(lens, number, &items);
@@ -84,6 +98,9 @@ impl Peer {
             draft.arrived(log, known, from + opened - known);
             for (key, row) in applied.rows {
                 draft.batch.puts.push((Table::View, key, row.encode()));
+            }
+            if self.is_careful() {
+                self.unmark(&mut draft.batch);
             }
             books.finish(&mut space.gone, &mut draft.batch);
             let batch = draft.finish(&mut space);

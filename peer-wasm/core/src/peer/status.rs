@@ -32,6 +32,7 @@ impl Peer {
         status.insert("spaces".into(), Json::Array(self.space_list()));
         status.insert("notes".into(), environment("notes").unwrap_or(json!([])));
         status.insert("refused".into(), json!(self.refused));
+        status.insert("quarantined".into(), self.quarantine());
         Json::Object(status)
     }
 
