@@ -91,7 +91,7 @@ impl Peer {
             }
             let Some(opened) = open_ops(space, entry) else { continue };
             let named = settled.books.named(place)?;
-            if let Some(hollow) = honour(lens, number, entry, &opened, named, Some(applied))? {
+            if let Some(hollow) = honour(lens, space, entry, &opened, named, Some(applied))? {
                 settled.hollowed.insert(place, hollow);
             }
         }
@@ -138,12 +138,14 @@ impl Peer {
             let redacted = redacted_parts(entry);
             for part in &redacted {
                 if let Some(state) = books.named(*place)?.get_mut(part) {
-                    *state = State::Gone;
+                    if std::mem::replace(state, State::Gone) == State::Open {
+                        books.tell(*place)?;
+                    }
                     books.missing(*place)?.retain(|missing| missing != part);
                 }
             }
             let Some(opened) = open_ops(space, entry) else { continue };
-            match honour(lens, number, entry, &opened, books.named(*place)?, None) {
+            match honour(lens, space, entry, &opened, books.named(*place)?, None) {
                 Err(Miss) => missing = Err(Miss),
                 Ok(None) => {}
                 Ok(Some(hollow)) => match &at.segment {
@@ -179,7 +181,7 @@ impl Peer {
         let mut due = Vec::new();
         for (number, space) in &mut self.spaces {
             if now >= space.gone.retry_at && !space.rebuilding {
-                space.gone.retry_at = now + if space.has_to_collect() { RETRY } else { IDLE };
+                space.gone.retry_at = now + if space.has_to_collect() || space.is_incomplete() { RETRY } else { IDLE };
                 due.push(*number);
             }
         }
@@ -201,7 +203,7 @@ pub(super) fn redacted_parts(entry: &Verified) -> Vec<usize> {
 /// Takes away what may go of what is named; gives the entry without it. Parts that may go later stay open.
 fn honour(
     lens: &Lens<'_>,
-    number: u32,
+    space: &Space,
     entry: &Verified,
     opened: &Opened,
     named: &mut Named,
@@ -213,7 +215,7 @@ fn honour(
     for (part, state) in named.iter().filter(|(_, state)| **state == State::Open) {
         debug_assert_eq!(*state, State::Open);
         let Some(Some(op)) = opened.list.get(*part) else { continue };
-        let key = view_key(number, &op.path);
+        let key = view_key(space.number, &op.path);
         let row = match applied.and_then(|applied| applied.rows.get(&key)) {
             Some(row) => Some(row.clone()),
             None => match lens.get(Table::View, &key) {
@@ -224,7 +226,7 @@ fn honour(
                 }
             },
         };
-        if is_superseded(op, opened.clock, version, row.as_ref()) {
+        if is_superseded(op, opened.clock, version, row.as_ref(), space.gone.settled) {
             gone.push(*part);
         }
     }

@@ -5,6 +5,7 @@
 //!       space (4) ‖ 0x11 ‖ log[32] ‖ seq (8)   empty                         some of those are still to be done
 //!       space (4) ‖ 0x12 ‖ log[32] ‖ seq (8)   1 ‖ count ‖ part*             parts that came without bytes and are named by no list
 //!       space (4) ‖ 0x13                       see Gone
+//!       space (4) ‖ 0x15 ‖ log[32] ‖ seq (8)   rounds                        parts named by a list came without bytes: others are asked
 //!       space (4) ‖ 0x14 ‖ log[32] ‖ seq (8)   empty                         the entry was stored and cannot be read any more
 //! state = 0 to be done | 1 gone | 2 cannot go
 //! ```
@@ -16,13 +17,17 @@ use crate::lens::{Lens, Miss};
 use crate::path::{MAX_PATH_BYTES, Path};
 use crate::rows::{Batch, KeyRange, Table};
 use crate::sealed::MAX_PARTS;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 const NAMED: u8 = 0x10;
 const WORK: u8 = 0x11;
 const MISSING: u8 = 0x12;
 const STATE: u8 = 0x13;
 const HOLE: u8 = 0x14;
+const TOLD: u8 = 0x15;
+
+/// How often members are asked whether what a list names, and nobody has shown us, is really gone.
+const ROUNDS: u8 = 2;
 
 /// The most places of a space this device watches over, so that what was written there earlier goes when it comes.
 pub(super) const MAX_RULES: usize = 256;
@@ -46,6 +51,8 @@ pub(super) struct Gone {
     pub(super) missing: u64,
     /// Entries that were stored and cannot be read any more.
     pub(super) holes: u64,
+    /// Entries with parts that lists name, whose bytes were never here.
+    pub(super) told: u64,
     /// What was purged from this device.
     pub(super) rules: Vec<Rule>,
     /// Whether what came before the newest rule has not been looked through to its end yet.
@@ -84,7 +91,7 @@ impl Gone {
         for (log, upto) in &self.swept {
             writer.number(u64::from(*log)).number(*upto);
         }
-        writer.fixed(&self.settled.to_be_bytes()).number(self.checked).number(self.holes);
+        writer.fixed(&self.settled.to_be_bytes()).number(self.checked).number(self.holes).number(self.told);
         writer.finish()
     }
 
@@ -108,6 +115,7 @@ impl Gone {
         gone.settled = u64::from_be_bytes(reader.fixed()?);
         gone.checked = reader.number()?;
         gone.holes = reader.number()?;
+        gone.told = reader.number()?;
         Ok(gone)
     }
 
@@ -155,6 +163,31 @@ pub(super) fn put_hole(space: u32, place: Place, batch: &mut Batch) {
 
 pub(super) fn delete_hole(space: u32, place: Place, batch: &mut Batch) {
     batch.deletes.push((Table::View, key(space, HOLE, place)));
+}
+
+/// Up to `limit` entries of which parts were taken for redacted on the word of a list, with one round of asking less to
+/// go; entries about which enough was asked are struck off.
+pub(super) fn ask_about_told(
+    lens: &Lens<'_>,
+    space: u32,
+    limit: usize,
+    gone: &mut Gone,
+    batch: &mut Batch,
+) -> Result<Vec<Place>, Miss> {
+    let range = KeyRange::prefix(&[&space.to_be_bytes()[..], &[TOLD]].concat());
+    let rows = lens.scan(Table::View, &range, limit, false)?;
+    let mut places = Vec::new();
+    for (key, value) in rows {
+        places.extend(place_of(&key));
+        match value.first() {
+            Some(rounds) if *rounds > 1 => batch.puts.push((Table::View, key, vec![rounds - 1])),
+            _ => {
+                gone.told = gone.told.saturating_sub(1);
+                batch.deletes.push((Table::View, key));
+            }
+        }
+    }
+    Ok(places)
 }
 
 /// The last places where entries are lost, from the end: each can be checked by the one after it.
@@ -278,18 +311,20 @@ pub(super) struct Books<'a, 'b> {
     space: u32,
     named: BTreeMap<Place, Change<Named>>,
     missing: BTreeMap<Place, Change<Vec<usize>>>,
+    told: BTreeSet<Place>,
 }
 
 impl<'a, 'b> Books<'a, 'b> {
     pub(super) fn new(lens: &'b Lens<'a>, space: u32) -> Books<'a, 'b> {
-        Books { lens, space, named: BTreeMap::new(), missing: BTreeMap::new() }
+        Books { lens, space, named: BTreeMap::new(), missing: BTreeMap::new(), told: BTreeSet::new() }
     }
 
     /// Asks for the rows of these entries together.
     pub(super) fn want(&self, places: impl Iterator<Item = Place> + Clone) -> Result<(), Miss> {
         let named = self.lens.want(Table::View, places.clone().map(|place| key(self.space, NAMED, place)));
-        let missing = self.lens.want(Table::View, places.map(|place| key(self.space, MISSING, place)));
-        named.and(missing)
+        let missing = self.lens.want(Table::View, places.clone().map(|place| key(self.space, MISSING, place)));
+        let told = self.lens.want(Table::View, places.map(|place| key(self.space, TOLD, place)));
+        named.and(missing).and(told)
     }
 
     /// What lists name of an entry.
@@ -328,19 +363,35 @@ impl<'a, 'b> Books<'a, 'b> {
     pub(super) fn came_hollow(&mut self, place: Place, redacted: &[usize]) -> Result<(), Miss> {
         let named = self.named(place)?;
         let mut unknown = Vec::new();
+        let mut told = false;
         for part in redacted {
             match named.get_mut(part) {
-                Some(state) => *state = State::Gone,
+                Some(state) => told |= std::mem::replace(state, State::Gone) == State::Open,
                 None => unknown.push(*part),
             }
+        }
+        if told {
+            self.tell(place)?;
         }
         *self.missing(place)? = unknown;
         Ok(())
     }
 
+    /// Takes note of an entry whose named parts were never here: only a list says that they may be gone.
+    pub(super) fn tell(&mut self, place: Place) -> Result<(), Miss> {
+        if self.lens.get(Table::View, &key(self.space, TOLD, place))?.is_none() {
+            self.told.insert(place);
+        }
+        Ok(())
+    }
+
     /// Writes what has changed and counts it.
     pub(super) fn finish(self, gone: &mut Gone, batch: &mut Batch) {
-        let before = (gone.work, gone.missing);
+        let before = (gone.work, gone.missing, gone.told);
+        for place in &self.told {
+            gone.told += 1;
+            batch.puts.push((Table::View, key(self.space, TOLD, *place), vec![ROUNDS]));
+        }
         let is_open = |named: &Named| named.values().any(|state| *state == State::Open);
         for (place, (was, now)) in &self.named {
             if was != now {
@@ -372,7 +423,7 @@ impl<'a, 'b> Books<'a, 'b> {
                 batch.puts.push((Table::View, row, encode_missing(now)));
             }
         }
-        if before != (gone.work, gone.missing) {
+        if before != (gone.work, gone.missing, gone.told) {
             gone.store(self.space, batch);
         }
     }
@@ -392,6 +443,7 @@ mod tests {
             settled: 5,
             checked: 2,
             holes: 9,
+            told: 4,
             swept: [(0, 5), (9, 300)].into(),
             looked: [(0, 5), (9, 300)].into(),
             ..Gone::default()

@@ -48,6 +48,9 @@ impl Space {
 
     /// Up to when all is settled here, by the checkpoints of which everything is here.
     fn stable(&self) -> u64 {
+        if self.is_incomplete() {
+            return 0;
+        }
         let here = self.checkpoints.iter().filter(|checkpoint| self.has_all_of(checkpoint));
         here.map(|checkpoint| checkpoint.stable).max().unwrap_or(0)
     }
@@ -56,7 +59,13 @@ impl Space {
     pub(super) fn is_unsettled(&self) -> bool {
         let unchecked = self.gone.checked != self.checkpoints.len() as u64;
         let mut later = self.checkpoints.iter().filter(|checkpoint| checkpoint.stable > self.gone.settled);
-        unchecked || self.gone.pass.is_some() || later.any(|checkpoint| self.has_all_of(checkpoint))
+        let mut acts = || !self.is_incomplete() && later.any(|checkpoint| self.has_all_of(checkpoint));
+        unchecked || self.gone.pass.is_some() || acts()
+    }
+
+    /// Whether parts or entries are lacking: what they say may still have to meet what was deleted.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.gone.missing + self.gone.holes + self.gone.told > 0
     }
 
     /// The time that every log that has written, and may, has gone past.
@@ -171,7 +180,11 @@ impl Peer {
         let stable = space.passed(now);
         let last = space.checkpoints.iter().map(|checkpoint| checkpoint.stable).max().unwrap_or(0);
         let created = Clock::new(space.authority.created().unwrap_or(0), 0).0;
-        if !is_owner || Clock(stable).millis() < Clock(last.max(created)).millis().saturating_add(APART) {
+        let is_incomplete = space.is_incomplete();
+        if !is_owner
+            || is_incomplete
+            || Clock(stable).millis() < Clock(last.max(created)).millis().saturating_add(APART)
+        {
             return;
         }
         let frontier = space.logs.iter().map(|log| (log.key, log.applied)).collect();

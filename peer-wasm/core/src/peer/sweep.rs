@@ -71,7 +71,13 @@ impl Space {
             }
             match lens.get(Table::View, &view_key(self.number, &op.path)) {
                 Ok(row) => {
-                    if is_superseded(op, opened.clock, version, row.and_then(ViewRow::decode).as_ref()) {
+                    if is_superseded(
+                        op,
+                        opened.clock,
+                        version,
+                        row.and_then(ViewRow::decode).as_ref(),
+                        self.gone.settled,
+                    ) {
                         parts.push(part);
                     }
                 }
