@@ -5,6 +5,7 @@
 //! changes nothing before it has everything, so tasks can be run again at will. What it decides becomes a *unit*: rows
 //! that are committed together, and effects (replies, sends, publications) that happen once they are committed.
 
+mod books;
 mod boot;
 mod careful;
 mod collect;

@@ -69,6 +69,8 @@ export interface WriteOptions {
   ifNoneMatch?: string
   /** The media type of a `Blob`, bytes or text. Default: the `Blob`'s own, else `application/octet-stream`. */
   contentType?: string
+  /** Erases, on every peer, what was written at the path and below before. With `put` and `delete` only. */
+  purge?: boolean
   /** Gives up waiting. The write may still happen. */
   signal?: AbortSignal
 }

@@ -1,8 +1,9 @@
 //! Doing what lists of redactions ask for: bytes of superseded parts go from stored entries, a bounded number of rows at
 //! a time, resumed at the next start. See `docs/decisions/0151-redaction-by-lists.md`.
 
+use super::books::Books;
 use super::commit::{Effect, Unit};
-use super::gone::{self, Books, Named, Place, State};
+use super::gone::{self, Named, Place, State};
 use super::prepare::Prepared;
 use super::read::open_ops;
 use super::space::Space;
@@ -117,10 +118,15 @@ impl Peer {
         }
         let work = gone::work_after(lens, number, space.gone.cursor.as_deref(), ENTRIES_PER_STEP)?;
         let Some((last, _)) = work.last().cloned() else {
-            let retry_at = self.now + RETRY;
+            let now = self.now;
             if let Some(space) = self.spaces.get_mut(&number) {
-                space.gone.cursor = None;
-                space.gone.retry_at = retry_at;
+                let gone = &mut space.gone;
+                // What nothing comes of is tried ever less often.
+                let patient = if gone.progress { RETRY } else { gone.wait.saturating_mul(2) };
+                gone.wait = patient.clamp(RETRY, IDLE);
+                gone.progress = false;
+                gone.cursor = None;
+                gone.retry_at = now + gone.wait;
             }
             return self.sweep(number, lens);
         };
@@ -167,6 +173,7 @@ impl Peer {
         // From here on nothing can be missing.
         if let Some(space) = self.spaces.get_mut(&number) {
             space.gone.cursor = cursor;
+            space.gone.progress |= !batch.is_empty();
             books.finish(&mut space.gone, &mut batch);
         }
         if !batch.is_empty() {
@@ -181,7 +188,8 @@ impl Peer {
         let mut due = Vec::new();
         for (number, space) in &mut self.spaces {
             if now >= space.gone.retry_at && !space.rebuilding {
-                space.gone.retry_at = now + if space.has_to_collect() || space.is_incomplete() { RETRY } else { IDLE };
+                let busy = space.has_to_collect() || space.is_incomplete();
+                space.gone.retry_at = now + if busy { RETRY.max(space.gone.wait) } else { IDLE };
                 due.push(*number);
             }
         }

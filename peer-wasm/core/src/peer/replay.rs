@@ -1,8 +1,8 @@
 //! Merging entries that are stored but not in the tree yet: their key came late, or the tree is being made anew.
 
+use super::books::Books;
 use super::boot::Draft;
 use super::commit::{Effect, Unit};
-use super::gone::Books;
 use super::read::open_ops;
 use super::space::{READ_RUN, read_entries};
 use super::{Done, Job, Peer, rows};

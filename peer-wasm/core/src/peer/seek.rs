@@ -1,10 +1,11 @@
 //! Parts that came without their bytes though no list of redactions names them: members are asked for them, now and
 //! then, until someone has them. They are never taken for deleted.
 
+use super::books::Books;
 use super::boot::Draft;
 use super::collect::{find, redacted_parts, rewrite};
 use super::commit::{Effect, Unit};
-use super::gone::{self, Books, Named, State};
+use super::gone::{self, Named, State};
 use super::read::open_ops;
 use super::rows;
 use super::space::Space;
@@ -91,8 +92,12 @@ impl Peer {
         } else {
             Vec::new()
         };
-        if !told.is_empty() {
+        if !batch.is_empty() {
             gone.store(number, &mut batch);
+        }
+        if gone.told == 0 {
+            // Whatever waited for that may go on.
+            gone.retry_at = 0;
         }
         let key = space.row.key;
         let mut wanted: BTreeMap<PublicKey, Vec<u64>> = BTreeMap::new();
@@ -108,7 +113,7 @@ impl Peer {
         if let Some(space) = self.spaces.get_mut(&number) {
             space.gone = gone;
             space.gone.sought = missing.last().map(|(key, _)| key.clone());
-            if space.gone.told > 0 && !told.is_empty() {
+            if space.gone.told > 0 {
                 space.gone.seek_at = space.gone.seek_at.min(now + SOON);
             }
         }

@@ -5,7 +5,7 @@ use super::boot::Draft;
 use super::commit::{Effect, Unit};
 use super::fork::make_anew;
 use super::read::open_ops;
-use super::space::{READ_RUN, Space, read_entries};
+use super::space::{Space, read_entries};
 use super::{Done, Job, Peer};
 use crate::api::Role;
 use crate::clock::Clock;
@@ -20,6 +20,8 @@ use crate::rows::{Batch, Durability, KeyRange, Table};
 const SETTLED_AFTER: u64 = 7 * 24 * 3_600_000;
 /// Checkpoints are at least this far apart, in milliseconds.
 const APART: u64 = 24 * 3_600_000;
+/// Entries of a log read at once while its first op is looked for.
+const FEW: u64 = 8;
 /// Rows looked at in one step.
 const ROWS: usize = 512;
 /// Rows that may be written while the tree is gone through, before that begins anew.
@@ -233,7 +235,7 @@ fn has_void(lens: &Lens<'_>, space: &Space) -> Result<bool, Miss> {
 /// When the first op of a log between two places was written.
 fn first_clock(lens: &Lens<'_>, space: &Space, log: u32, mut from: u64, end: u64) -> Result<Option<u64>, Miss> {
     while from < end {
-        let entries = read_entries(lens, space.number, log, from, READ_RUN.min(end - from))?;
+        let entries = read_entries(lens, space.number, log, from, FEW.min(end - from))?;
         if let Some(opened) = entries.iter().find_map(|entry| open_ops(space, entry)) {
             return Ok(Some(opened.clock));
         }
