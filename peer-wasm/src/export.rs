@@ -3,6 +3,7 @@
 use crate::driver::{Driver, Host};
 use crate::http::HttpRequest;
 use js_sys::{Array, Error, Object, Reflect, Uint8Array};
+use kith_core::peer::Input;
 use kith_store::{IndexedDb, Paged, StoreError};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -62,7 +63,8 @@ fn texts(list: &JsValue) -> Vec<String> {
 impl Peer {
     /// Opens the store `name`, finds or makes the keys, and starts the network with these relays.
     ///
-    /// `options`: `{ name: string, relays: string[], budget?: number }`. Throws an `Error` named `StoreOpenError`,
+    /// `options`: `{ name: string, relays: string[], budget?: number, careful?: boolean }`; `careful` says that the
+    /// peer died lately, so that an entry that brings it down is found. Throws an `Error` named `StoreOpenError`,
     /// `StoreBlockedError`, `StoreNewerError` or `StoreCorruptError`.
     pub async fn open(options: JsValue) -> Result<Peer, JsValue> {
         let name = field(&options, "name").as_string().unwrap_or_else(|| "kith".to_owned());
@@ -71,7 +73,11 @@ impl Peer {
         let mut entropy = [0; 32];
         getrandom::fill(&mut entropy).map_err(|cause| error("EntropyError", &cause.to_string()))?;
         let store = IndexedDb::open(&name, budget).await.map_err(|cause| store_error(&cause))?;
-        Ok(Peer { driver: Driver::start(Paged::new(store), entropy, crate::VERSION, &relays) })
+        let driver = Driver::start(Paged::new(store), entropy, crate::VERSION, &relays);
+        if field(&options, "careful").as_bool() == Some(true) {
+            driver.feed(Input::Careful);
+        }
+        Ok(Peer { driver })
     }
 
     /// Answers one request: `{ status, statusText, headers, body?, stream? }`. Bad requests are answered too.

@@ -6,7 +6,9 @@
 //! that are committed together, and effects (replies, sends, publications) that happen once they are committed.
 
 mod asking;
+mod books;
 mod boot;
+mod careful;
 mod collect;
 mod commit;
 mod compare;
@@ -143,6 +145,7 @@ pub struct Peer {
     proofs: Vec<(u32, crate::entry::ForkProof)>,
     seeking: seek::Seeking,
     suspects: mend::Suspects,
+    careful: careful::Careful,
     wake_at: Option<u64>,
     /// The day of the last look at quotas.
     day: u64,
@@ -182,6 +185,7 @@ impl Peer {
             proofs: Vec::new(),
             seeking: seek::Seeking::default(),
             suspects: mend::Suspects::default(),
+            careful: careful::Careful::default(),
             wake_at: None,
             day: 0,
         };
@@ -212,6 +216,7 @@ impl Peer {
             Input::Loaded { load, rows } => self.loaded(load, rows),
             Input::Committed(id) => self.committed(id),
             Input::Failed(id, fault) => self.failed(id, &fault),
+            Input::Careful => self.be_careful(),
             Input::Wake => {}
         }
         self.tick();
@@ -401,6 +406,7 @@ impl Peer {
             Effect::Changed(space, paths) => self.changed(space, &paths),
             Effect::Authority(space) => self.authority_changed(space),
             Effect::Start(job) => self.start(job),
+            Effect::Marked(job) => self.is_marked(job),
             Effect::Booted => self.booted(),
             Effect::Frame(link, frame) => self.send(link, &frame),
         }

@@ -291,3 +291,48 @@ fn a_list_that_names_live_content_takes_nothing_away() {
         story.check()
     });
 }
+
+#[test]
+fn a_writer_in_league_with_who_serves_cannot_keep_live_content_from_a_newcomer() {
+    for_each_seed(4, 200, |seed| {
+        let mut story = Story::begin(seed, 5)?;
+        for node in 1..4 {
+            story.ask_to_join(node, Role::Writer);
+        }
+        story.settle(SETTLE)?;
+        for turn in 0..20 {
+            story.write_own(turn % 3);
+        }
+        story.settle(SETTLE)?;
+        // One names everything that is live; another keeps everything back that is named.
+        let mut hostile = Hostile::possess(&mut story, 3).ok_or("the member could not be taken over")?;
+        story.members.retain(|(node, _)| *node != 3);
+        let logs: Vec<_> = (0..3).filter_map(|node| story.world.device(node)).collect();
+        let target = |log| (0..40).map(move |seq| Target { log, seq, parts: vec![0, 1, 2] });
+        let targets = logs.into_iter().flat_map(target).collect();
+        let ops = Ops { clock: Clock::new(story.world.now() + 1, 0).0, id: String::new(), list: Vec::new() };
+        let entry = hostile.ops(hostile.tip(), &ops, &[targets]);
+        hostile.greet(&mut story.world, 1);
+        hostile.push(&mut story.world, 1, &[entry.raw()]);
+        story.settle(SETTLE)?;
+        story.world.meddle(1, Box::new(|bytes, _| vec![hollowed(bytes)]));
+        story.world.divide(|node| if node == 1 || node == 4 { 1 } else { 0 });
+        story.ask_to_join(4, Role::Writer);
+        for _ in 0..6 {
+            story.world.connect(1, 4);
+            story.world.run(10_000);
+        }
+        if story.alike().is_ok() {
+            return Err("nothing was kept back".to_owned());
+        }
+        story.world.stop_meddling(1);
+        story.world.unite();
+        story.settle(SETTLE)?;
+        let (tree, _) = story.tree(4)?;
+        if tree["log"].as_object().map_or(0, |log| log.len()) == 20 {
+            Ok(())
+        } else {
+            Err(format!("kept back: {tree}"))
+        }
+    });
+}

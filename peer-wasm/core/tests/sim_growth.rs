@@ -6,8 +6,8 @@ mod common;
 
 use common::for_each_seed;
 use kith_core::api::{Change, Preconditions, Reply, Request, Role};
-use kith_core::document::policy::Policy;
 use kith_core::document::ViewRow;
+use kith_core::document::policy::Policy;
 use kith_core::path::Path;
 use kith_core::sim::{NodeId, Story};
 use serde_json::json;
@@ -198,5 +198,34 @@ fn policies_say_how_long_what_was_replaced_is_kept_and_what_expires() {
         } else {
             Err(format!("not as the policy says: {tree}"))
         }
+    });
+}
+
+#[test]
+fn what_was_deleted_and_forgotten_can_still_be_purged() {
+    for_each_seed(3, 100, |seed| {
+        let mut story = Story::joined(seed, 3)?;
+        story.write(1, "list/secret", json!("said and taken back"), false);
+        story.settle(SETTLE)?;
+        delete(&mut story, 0, "list")?;
+        story.settle(SETTLE)?;
+        sleep(&mut story, 9);
+        go_on(&mut story, 3)?;
+        if empty_rows(&story, 2) > 0 || story.find_bytes(2, b"said and taken back").is_empty() {
+            return Err("not forgotten, or gone already".to_owned());
+        }
+        story.purge(2, "list", Change::Delete);
+        story.settle(SETTLE)?;
+        story.world.run(60_000);
+        story.collect_all(SETTLE)?;
+        for node in 0..3 {
+            if !story.find_bytes(node, b"said and taken back").is_empty() {
+                return Err(format!("peer {node} still has it"));
+            }
+        }
+        let late = story.world.add();
+        story.ask_to_join(late, Role::Writer);
+        story.settle(SETTLE)?;
+        story.check().or_else(|why| if why.contains("list/secret") { Ok(()) } else { Err(why) })
     });
 }

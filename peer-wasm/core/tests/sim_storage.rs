@@ -8,8 +8,9 @@ use common::for_each_seed;
 use kith_core::api::{Refusal, Reply, Request, Role};
 use kith_core::entry::Entry;
 use kith_core::path::Path;
+use kith_core::peer::Input;
 use kith_core::rows::{Batch, KeyRange, Read, Table};
-use kith_core::sim::{Outcome, Story};
+use kith_core::sim::{Outcome, Story, World};
 
 #[test]
 fn a_full_disk_refuses_writes_and_catches_up_when_there_is_room() {
@@ -162,4 +163,69 @@ fn sending_long_values_reads_each_about_once() {
     assert!(read >= count * size, "all of it was sent");
     assert!(read < 4 * count * size, "{read} bytes were read to send {}", count * size);
     story.check().unwrap();
+}
+
+#[test]
+fn an_entry_that_brings_the_peer_down_again_and_again_is_left_out() {
+    for_each_seed(3, 100, |seed| {
+        let mut story = Story::joined(seed, 3)?;
+        for turn in 0..9 {
+            story.write_own(turn % 3);
+        }
+        story.settle(300_000)?;
+        story.crash(1);
+        story.world.divide(|node| u64::from(node == 1));
+        story.write(0, "poison", serde_json::json!("x"), false);
+        story.write_own(2);
+        story.world.run(5_000);
+        story.world.unite();
+        // Two lives end just when the first entry that comes is about to be looked at.
+        let doing = Read::Get { table: Table::Meta, key: b"doing".to_vec() };
+        let mut marks = Vec::new();
+        for _ in 0..2 {
+            story.world.start(1);
+            story.world.input(1, Input::Careful);
+            let marked = |world: &mut World| !world.nodes[1].disk.read(&doing).is_empty();
+            // A mark of the life before counts as one of this life only once it is written again.
+            let before = story.world.nodes[1].disk.read(&doing);
+            let mut seen = false;
+            for _ in 0..120_000 {
+                story.world.connect(0, 1);
+                story.world.run(1);
+                if marked(&mut story.world) && (before.is_empty() || story.world.nodes[1].disk.read(&doing) != before) {
+                    seen = true;
+                    break;
+                }
+            }
+            if !seen {
+                return Err("nothing was marked".to_owned());
+            }
+            marks.push(story.world.nodes[1].disk.read(&doing)[0].1.clone());
+            story.crash(1);
+        }
+        let same = marks[0][..marks[0].len() - 1] == marks[1][..marks[1].len() - 1];
+        story.world.start(1);
+        story.world.input(1, Input::Careful);
+        story.world.run(5_000);
+        let status = story.world.ask_for(1, Request::Status, 10_000);
+        let Some(Reply::Document(status)) = status else { return Err(format!("no status: {status:?}")) };
+        let quarantined = status["quarantined"].as_array().map_or(0, Vec::len);
+        if !same || quarantined != 1 {
+            return Err(format!("{quarantined} entries were quarantined after deaths at {marks:?}"));
+        }
+        // The peer lives on, and takes in what others write.
+        story.write_own(1);
+        story.world.run(120_000);
+        story.collect();
+        let refused = story.world.nodes[1].refused.contains_key("quarantined");
+        if !refused || story.world.life(1) != 4 {
+            return Err(format!("refused: {refused}; lives: {}", story.world.life(1)));
+        }
+        let (tree, _) = story.tree(1)?;
+        if tree["log"].as_object().map_or(0, |log| log.len()) >= 10 {
+            Ok(())
+        } else {
+            Err(format!("too little: {tree}"))
+        }
+    });
 }

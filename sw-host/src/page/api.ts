@@ -72,6 +72,8 @@ export interface WriteOptions {
   kind?: MergeType
   /** The media type of a `Blob`, bytes or text. Default: the `Blob`'s own, else `application/octet-stream`. */
   contentType?: string
+  /** Erases, on every peer, what was written at the path and below before. With `put` and `delete` only. */
+  purge?: boolean
   /** Gives up waiting. The write may still happen. */
   signal?: AbortSignal
 }

@@ -64,7 +64,8 @@ export function openSpace(id: string, connection: Connection): Space {
 
   const write = async (method: string, path: Path, init: RequestInit, options: WriteOptions): Promise<Response> => {
     const headers = { ...(init.headers as Record<string, string> | undefined), ...writeHeaders(options) }
-    return askPeer(connection, url(path), { ...init, method, headers, ...withSignal(options.signal) })
+    const where = options.purge ? `${url(path)}?purge=1` : url(path)
+    return askPeer(connection, where, { ...init, method, headers, ...withSignal(options.signal) })
   }
 
   const read = async <T>(path: Path, options: { signal?: AbortSignal } = {}): Promise<Value<T>> => {

@@ -22,6 +22,8 @@ export interface OpenOptions {
   relays: string[]
   /** The most bytes the peer may store; its own default otherwise. */
   budget?: number
+  /** Whether the peer died lately: it then takes in what comes one by one for a minute, to find what brings it down. */
+  careful?: boolean
 }
 
 /** What only the host can know, shown in `/~/peer`. */

@@ -85,7 +85,7 @@ export class PeerHost {
     this.#refuseWhileCrashing()
     const [module, relays] = await Promise.all([compiledPeer(), knownRelays(), this.#lock()])
     try {
-      const options = { name: DATABASE, relays }
+      const options = { name: DATABASE, relays, careful: this.#crashes.length > 0 }
       const running = await RunningPeer.open(module, options, (why) => this.#crashed(why))
       if (this.#carrier) this.#dropCarrier()
       running.peer.setEnvironment(this.#environment)

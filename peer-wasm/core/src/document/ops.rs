@@ -10,7 +10,7 @@
 //! Each part stands or falls alone: one that cannot be read, or was redacted, takes nothing from the others.
 
 use super::kind::{Act, list, tag};
-use super::redaction::{self, Target};
+use super::redaction::{self, MAX_TARGETS, Target};
 use super::row::Register;
 use crate::codec::{CodecError, Reader, Writer};
 use crate::entropy::Entropy;
@@ -238,7 +238,11 @@ impl Opened {
                 continue;
             };
             if redaction::is_one(part) {
-                opened.redactions.extend(redaction::decode(part).unwrap_or_default());
+                let list = redaction::decode(part).unwrap_or_default();
+                // What one entry can have others do is bounded, in however many lists it says it.
+                if opened.redactions.len() + list.len() <= MAX_TARGETS {
+                    opened.redactions.extend(list);
+                }
                 opened.list.push(None);
             } else {
                 opened.list.push(Op::decode(part).ok());

@@ -103,12 +103,15 @@ pub fn decode(part: &[u8]) -> Result<Vec<Target>, CodecError> {
 /// Whether what an op says, written at `clock` as `version`, has no bearing any more on what its place holds: only then
 /// may its bytes go. `row` is the place's row.
 ///
-/// The register there must be of a later write. Values that are made up of many ops are never superseded by this
-/// rule, whatever stands there now.
-pub fn is_superseded(op: &Op, clock: u64, version: Version, row: Option<&ViewRow>) -> bool {
+/// The register there must be of a later write; or there is none any more, since it was deleted up to `settled`, the
+/// time up to which deletions have been forgotten (a deletion itself stays then: nothing else tells of it). Values
+/// that are made up of many ops are never superseded by this rule, whatever stands there now.
+pub fn is_superseded(op: &Op, clock: u64, version: Version, row: Option<&ViewRow>, settled: u64) -> bool {
     let plain = matches!(op.leaf, Leaf::Deleted | Leaf::Object | Leaf::Json(_) | Leaf::Bytes { .. });
-    let register = row.and_then(|row| row.register.as_ref());
-    plain && register.is_some_and(|held| (held.clock, held.agent, held.seq) > (clock, version.agent, version.seq))
+    let Some(held) = row.and_then(|row| row.register.as_ref()) else {
+        return plain && op.leaf != Leaf::Deleted && clock <= settled;
+    };
+    plain && (held.clock, held.agent, held.seq) > (clock, version.agent, version.seq)
 }
 
 #[cfg(test)]

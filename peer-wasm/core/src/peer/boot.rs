@@ -102,7 +102,8 @@ impl Peer {
         if let (Some(device), Some(identity), Some(me)) = (seed(rows::DEVICE), seed(rows::IDENTITY), me) {
             self.set_keys(SecretKey::from_seed(&device), SecretKey::from_seed(&identity));
             self.me = me;
-            return Ok(Done::Write(Unit { effects: vec![Effect::Booted], ..Unit::default() }));
+            let batch = self.recall_deaths(&meta);
+            return Ok(Done::Write(Unit { batch, effects: vec![Effect::Booted] }));
         }
         let device = SecretKey::generate(&mut self.entropy);
         let identity = SecretKey::generate(&mut self.entropy);

@@ -1,8 +1,9 @@
 //! Doing what lists of redactions ask for: bytes of superseded parts go from stored entries, a bounded number of rows at
 //! a time, resumed at the next start. See `docs/decisions/0151-redaction-by-lists.md`.
 
+use super::books::Books;
 use super::commit::{Effect, Unit};
-use super::gone::{self, Books, Named, Place, State};
+use super::gone::{self, Named, Place, State};
 use super::prepare::Prepared;
 use super::read::open_ops;
 use super::space::Space;
@@ -91,7 +92,7 @@ impl Peer {
             }
             let Some(opened) = open_ops(space, entry) else { continue };
             let named = settled.books.named(place)?;
-            if let Some(hollow) = honour(lens, number, entry, &opened, named, Some(applied))? {
+            if let Some(hollow) = honour(lens, space, entry, &opened, named, Some(applied))? {
                 settled.hollowed.insert(place, hollow);
             }
         }
@@ -117,10 +118,15 @@ impl Peer {
         }
         let work = gone::work_after(lens, number, space.gone.cursor.as_deref(), ENTRIES_PER_STEP)?;
         let Some((last, _)) = work.last().cloned() else {
-            let retry_at = self.now + RETRY;
+            let now = self.now;
             if let Some(space) = self.spaces.get_mut(&number) {
-                space.gone.cursor = None;
-                space.gone.retry_at = retry_at;
+                let gone = &mut space.gone;
+                // What nothing comes of is tried ever less often.
+                let patient = if gone.progress { RETRY } else { gone.wait.saturating_mul(2) };
+                gone.wait = patient.clamp(RETRY, IDLE);
+                gone.progress = false;
+                gone.cursor = None;
+                gone.retry_at = now + gone.wait;
             }
             return self.sweep(number, lens);
         };
@@ -138,12 +144,14 @@ impl Peer {
             let redacted = redacted_parts(entry);
             for part in &redacted {
                 if let Some(state) = books.named(*place)?.get_mut(part) {
-                    *state = State::Gone;
+                    if std::mem::replace(state, State::Gone) == State::Open {
+                        books.tell(*place)?;
+                    }
                     books.missing(*place)?.retain(|missing| missing != part);
                 }
             }
             let Some(opened) = open_ops(space, entry) else { continue };
-            match honour(lens, number, entry, &opened, books.named(*place)?, None) {
+            match honour(lens, space, entry, &opened, books.named(*place)?, None) {
                 Err(Miss) => missing = Err(Miss),
                 Ok(None) => {}
                 Ok(Some(hollow)) => match &at.segment {
@@ -165,6 +173,7 @@ impl Peer {
         // From here on nothing can be missing.
         if let Some(space) = self.spaces.get_mut(&number) {
             space.gone.cursor = cursor;
+            space.gone.progress |= !batch.is_empty();
             books.finish(&mut space.gone, &mut batch);
         }
         if !batch.is_empty() {
@@ -179,7 +188,8 @@ impl Peer {
         let mut due = Vec::new();
         for (number, space) in &mut self.spaces {
             if now >= space.gone.retry_at && !space.rebuilding {
-                space.gone.retry_at = now + if space.has_to_collect() { RETRY } else { IDLE };
+                let busy = space.has_to_collect() || space.is_incomplete();
+                space.gone.retry_at = now + if busy { RETRY.max(space.gone.wait) } else { IDLE };
                 due.push(*number);
             }
         }
@@ -201,7 +211,7 @@ pub(super) fn redacted_parts(entry: &Verified) -> Vec<usize> {
 /// Takes away what may go of what is named; gives the entry without it. Parts that may go later stay open.
 fn honour(
     lens: &Lens<'_>,
-    number: u32,
+    space: &Space,
     entry: &Verified,
     opened: &Opened,
     named: &mut Named,
@@ -213,7 +223,7 @@ fn honour(
     for (part, state) in named.iter().filter(|(_, state)| **state == State::Open) {
         debug_assert_eq!(*state, State::Open);
         let Some(Some(op)) = opened.list.get(*part) else { continue };
-        let key = view_key(number, &op.path);
+        let key = view_key(space.number, &op.path);
         let row = match applied.and_then(|applied| applied.rows.get(&key)) {
             Some(row) => Some(row.clone()),
             None => match lens.get(Table::View, &key) {
@@ -224,7 +234,7 @@ fn honour(
                 }
             },
         };
-        if is_superseded(op, opened.clock, version, row.as_ref()) {
+        if is_superseded(op, opened.clock, version, row.as_ref(), space.gone.settled) {
             gone.push(*part);
         }
     }

@@ -31,6 +31,8 @@ pub(super) enum Effect {
     Changed(u32, Vec<Path>),
     Authority(u32),
     Start(Job),
+    /// An entry is marked as being in work; the job that works on it goes on.
+    Marked(Job),
     Booted,
     Frame(LinkId, Frame),
 }
@@ -222,6 +224,7 @@ impl Peer {
         self.proofs.clear();
         self.seeking.clear();
         self.suspects.clear();
+        self.careful.forget_marks();
         self.space_rows.clear();
         self.keys = None;
         self.booted = false;

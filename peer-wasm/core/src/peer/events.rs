@@ -107,6 +107,9 @@ pub enum Input {
     Committed(TransactionId),
     /// A transaction failed.
     Failed(TransactionId, Fault),
+    /// The peer died lately, in the middle of its work: what comes in is taken with care for a while, so that an entry
+    /// that brings it down is found and left out.
+    Careful,
     /// The time asked for by [`Output::WakeAt`] has come (or any other time).
     Wake,
 }

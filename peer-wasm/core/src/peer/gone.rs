@@ -5,6 +5,7 @@
 //!       space (4) ‖ 0x11 ‖ log[32] ‖ seq (8)   empty                         some of those are still to be done
 //!       space (4) ‖ 0x12 ‖ log[32] ‖ seq (8)   1 ‖ count ‖ part*             parts that came without bytes and are named by no list
 //!       space (4) ‖ 0x13                       see Gone
+//!       space (4) ‖ 0x15 ‖ log[32] ‖ seq (8)   rounds                        parts named by a list came without bytes: others are asked
 //!       space (4) ‖ 0x14 ‖ log[32] ‖ seq (8)   empty                         the entry was stored and cannot be read any more
 //! state = 0 to be done | 1 gone | 2 cannot go
 //! ```
@@ -18,11 +19,16 @@ use crate::rows::{Batch, KeyRange, Table};
 use crate::sealed::MAX_PARTS;
 use std::collections::BTreeMap;
 
-const NAMED: u8 = 0x10;
-const WORK: u8 = 0x11;
-const MISSING: u8 = 0x12;
+pub(super) const NAMED: u8 = 0x10;
+pub(super) const WORK: u8 = 0x11;
+pub(super) const MISSING: u8 = 0x12;
 const STATE: u8 = 0x13;
 const HOLE: u8 = 0x14;
+pub(super) const TOLD: u8 = 0x15;
+
+/// Rounds in which members are asked whether what a list names, and nobody has shown us, is really gone; in the last one
+/// nobody is asked, so that answers have time to come.
+pub(super) const ROUNDS: u8 = 3;
 
 /// The most places of a space this device watches over, so that what was written there earlier goes when it comes.
 pub(super) const MAX_RULES: usize = 256;
@@ -46,6 +52,8 @@ pub(super) struct Gone {
     pub(super) missing: u64,
     /// Entries that were stored and cannot be read any more.
     pub(super) holes: u64,
+    /// Entries with parts that lists name, whose bytes were never here.
+    pub(super) told: u64,
     /// What was purged from this device.
     pub(super) rules: Vec<Rule>,
     /// Whether what came before the newest rule has not been looked through to its end yet.
@@ -70,6 +78,9 @@ pub(super) struct Gone {
     pub(super) sought: Option<Vec<u8>>,
     /// When what could not be done is tried again, in milliseconds.
     pub(super) retry_at: u64,
+    /// How long that is put off, and whether anything came of it this time.
+    pub(super) wait: u64,
+    pub(super) progress: bool,
 }
 
 impl Gone {
@@ -84,7 +95,12 @@ impl Gone {
         for (log, upto) in &self.swept {
             writer.number(u64::from(*log)).number(*upto);
         }
-        writer.fixed(&self.settled.to_be_bytes()).number(self.checked).number(self.holes);
+        writer
+            .fixed(&self.settled.to_be_bytes())
+            .number(self.checked)
+            .number(self.holes)
+            .number(self.told)
+            .number(self.keep_at);
         writer.finish()
     }
 
@@ -108,6 +124,8 @@ impl Gone {
         gone.settled = u64::from_be_bytes(reader.fixed()?);
         gone.checked = reader.number()?;
         gone.holes = reader.number()?;
+        gone.told = reader.number()?;
+        gone.keep_at = reader.number()?;
         Ok(gone)
     }
 
@@ -135,7 +153,7 @@ fn prefix(space: u32, tag: u8, log: &PublicKey) -> Vec<u8> {
     [&space.to_be_bytes()[..], &[tag], &log.0].concat()
 }
 
-fn key(space: u32, tag: u8, (log, seq): Place) -> Vec<u8> {
+pub(super) fn key(space: u32, tag: u8, (log, seq): Place) -> Vec<u8> {
     [&prefix(space, tag, &log)[..], &seq.to_be_bytes()].concat()
 }
 
@@ -155,6 +173,33 @@ pub(super) fn put_hole(space: u32, place: Place, batch: &mut Batch) {
 
 pub(super) fn delete_hole(space: u32, place: Place, batch: &mut Batch) {
     batch.deletes.push((Table::View, key(space, HOLE, place)));
+}
+
+/// Up to `limit` entries of which parts were taken for redacted on the word of a list, with one round of asking less to
+/// go; entries about which enough was asked are struck off.
+pub(super) fn ask_about_told(
+    lens: &Lens<'_>,
+    space: u32,
+    limit: usize,
+    gone: &mut Gone,
+    batch: &mut Batch,
+) -> Result<Vec<Place>, Miss> {
+    let range = KeyRange::prefix(&[&space.to_be_bytes()[..], &[TOLD]].concat());
+    let rows = lens.scan(Table::View, &range, limit, false)?;
+    let mut places = Vec::new();
+    for (key, value) in rows {
+        match value.first() {
+            Some(rounds) if *rounds > 1 => {
+                places.extend(place_of(&key));
+                batch.puts.push((Table::View, key, vec![rounds - 1]));
+            }
+            _ => {
+                gone.told = gone.told.saturating_sub(1);
+                batch.deletes.push((Table::View, key));
+            }
+        }
+    }
+    Ok(places)
 }
 
 /// The last places where entries are lost, from the end: each can be checked by the one after it.
@@ -220,7 +265,7 @@ pub(super) enum State {
 /// The named parts of an entry.
 pub(super) type Named = BTreeMap<usize, State>;
 
-fn encode_named(named: &Named) -> Vec<u8> {
+pub(super) fn encode_named(named: &Named) -> Vec<u8> {
     let mut writer = Writer::new();
     writer.u8(1).number(named.len() as u64);
     for (part, state) in named {
@@ -233,7 +278,7 @@ fn encode_named(named: &Named) -> Vec<u8> {
     writer.finish()
 }
 
-fn decode_named(bytes: &[u8]) -> Result<Named, CodecError> {
+pub(super) fn decode_named(bytes: &[u8]) -> Result<Named, CodecError> {
     let mut reader = Reader::new(bytes);
     if reader.u8()? != 1 {
         return Err(CodecError::Tag);
@@ -251,7 +296,7 @@ fn decode_named(bytes: &[u8]) -> Result<Named, CodecError> {
     Ok(named)
 }
 
-fn encode_missing(parts: &[usize]) -> Vec<u8> {
+pub(super) fn encode_missing(parts: &[usize]) -> Vec<u8> {
     let mut writer = Writer::new();
     writer.u8(1).number(parts.len() as u64);
     for part in parts {
@@ -260,122 +305,13 @@ fn encode_missing(parts: &[usize]) -> Vec<u8> {
     writer.finish()
 }
 
-fn decode_missing(bytes: &[u8]) -> Result<Vec<usize>, CodecError> {
+pub(super) fn decode_missing(bytes: &[u8]) -> Result<Vec<usize>, CodecError> {
     let mut reader = Reader::new(bytes);
     if reader.u8()? != 1 {
         return Err(CodecError::Tag);
     }
     let count = reader.size(MAX_PARTS)?;
     (0..count).map(|_| reader.size(MAX_PARTS)).collect()
-}
-
-/// How something was and is to be.
-type Change<T> = (T, T);
-
-/// What a step does to the rows of this file: read through a lens, changed in memory, written at its end.
-pub(super) struct Books<'a, 'b> {
-    lens: &'b Lens<'a>,
-    space: u32,
-    named: BTreeMap<Place, Change<Named>>,
-    missing: BTreeMap<Place, Change<Vec<usize>>>,
-}
-
-impl<'a, 'b> Books<'a, 'b> {
-    pub(super) fn new(lens: &'b Lens<'a>, space: u32) -> Books<'a, 'b> {
-        Books { lens, space, named: BTreeMap::new(), missing: BTreeMap::new() }
-    }
-
-    /// Asks for the rows of these entries together.
-    pub(super) fn want(&self, places: impl Iterator<Item = Place> + Clone) -> Result<(), Miss> {
-        let named = self.lens.want(Table::View, places.clone().map(|place| key(self.space, NAMED, place)));
-        let missing = self.lens.want(Table::View, places.map(|place| key(self.space, MISSING, place)));
-        named.and(missing)
-    }
-
-    /// What lists name of an entry.
-    pub(super) fn named(&mut self, place: Place) -> Result<&mut Named, Miss> {
-        if !self.named.contains_key(&place) {
-            let row = self.lens.get(Table::View, &key(self.space, NAMED, place))?;
-            let named = row.and_then(|row| decode_named(row).ok()).unwrap_or_default();
-            self.named.insert(place, (named.clone(), named));
-        }
-        Ok(&mut self.named.entry(place).or_default().1)
-    }
-
-    /// What is missing of an entry.
-    pub(super) fn missing(&mut self, place: Place) -> Result<&mut Vec<usize>, Miss> {
-        if !self.missing.contains_key(&place) {
-            let row = self.lens.get(Table::View, &key(self.space, MISSING, place))?;
-            let parts = row.and_then(|row| decode_missing(row).ok()).unwrap_or_default();
-            self.missing.insert(place, (parts.clone(), parts));
-        }
-        Ok(&mut self.missing.entry(place).or_default().1)
-    }
-
-    /// Takes note of what a list names. True if any of it was not known.
-    pub(super) fn name(&mut self, target: &Target) -> Result<bool, Miss> {
-        let named = self.named((target.log, target.seq))?;
-        let before = named.len();
-        for part in &target.parts {
-            if named.len() < MAX_PARTS {
-                named.entry(*part).or_insert(State::Open);
-            }
-        }
-        Ok(named.len() > before)
-    }
-
-    /// Takes note of an entry that came with these parts redacted.
-    pub(super) fn came_hollow(&mut self, place: Place, redacted: &[usize]) -> Result<(), Miss> {
-        let named = self.named(place)?;
-        let mut unknown = Vec::new();
-        for part in redacted {
-            match named.get_mut(part) {
-                Some(state) => *state = State::Gone,
-                None => unknown.push(*part),
-            }
-        }
-        *self.missing(place)? = unknown;
-        Ok(())
-    }
-
-    /// Writes what has changed and counts it.
-    pub(super) fn finish(self, gone: &mut Gone, batch: &mut Batch) {
-        let before = (gone.work, gone.missing);
-        let is_open = |named: &Named| named.values().any(|state| *state == State::Open);
-        for (place, (was, now)) in &self.named {
-            if was != now {
-                batch.puts.push((Table::View, key(self.space, NAMED, *place), encode_named(now)));
-            }
-            match (is_open(was), is_open(now)) {
-                (false, true) => {
-                    gone.work += 1;
-                    batch.puts.push((Table::View, key(self.space, WORK, *place), Vec::new()));
-                }
-                (true, false) => {
-                    gone.work = gone.work.saturating_sub(1);
-                    batch.deletes.push((Table::View, key(self.space, WORK, *place)));
-                }
-                _ => {}
-            }
-        }
-        for (place, (was, now)) in &self.missing {
-            let row = key(self.space, MISSING, *place);
-            match (was.is_empty(), now.is_empty()) {
-                (true, true) => continue,
-                (true, false) => gone.missing += 1,
-                (false, true) => gone.missing = gone.missing.saturating_sub(1),
-                (false, false) => {}
-            }
-            if now.is_empty() {
-                batch.deletes.push((Table::View, row));
-            } else if was != now {
-                batch.puts.push((Table::View, row, encode_missing(now)));
-            }
-        }
-        if before != (gone.work, gone.missing) {
-            gone.store(self.space, batch);
-        }
-    }
 }
 
 #[cfg(test)]
@@ -392,6 +328,8 @@ mod tests {
             settled: 5,
             checked: 2,
             holes: 9,
+            told: 4,
+            keep_at: 77,
             swept: [(0, 5), (9, 300)].into(),
             looked: [(0, 5), (9, 300)].into(),
             ..Gone::default()

@@ -11,7 +11,7 @@ use super::space::Space;
 use super::{Done, Job, LinkId, Peer};
 use crate::clock::Clock;
 use crate::document::{self, Leaf};
-use crate::entry::{Tip, Verified};
+use crate::entry::{Entry, Tip, Verified};
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
@@ -61,6 +61,11 @@ impl Peer {
         self.spaces.get(&number).and_then(|space| space.log(log)).map_or(Tip::EMPTY, |(_, log)| log.tip)
     }
 
+    /// The entry that is taken in next from a link.
+    fn next_entry(&self, id: LinkId, number: u32) -> Option<Entry> {
+        self.inboxes.front(number, id)?.first().cloned()
+    }
+
     fn is_ingesting(&self, number: u32) -> bool {
         self.tasks.values().any(|task| matches!(task.job, Job::Ingest(_, space) if space == number))
     }
@@ -68,6 +73,12 @@ impl Peer {
     pub(super) fn ingest(&mut self, id: LinkId, number: u32, lens: &Lens<'_>) -> Result<Done, Miss> {
         if self.is_ingesting(number) || self.space(number, lens)?.is_none() {
             return Ok(Done::Nothing);
+        }
+        if self.is_careful()
+            && let Some(entry) = self.next_entry(id, number)
+            && let Some(unit) = self.mark(&entry, Job::Ingest(id, number))
+        {
+            return Ok(Done::Write(unit));
         }
         let prepared = match self.preparing.remove(&(id, number)) {
             Some(prepared) => prepared,
@@ -147,6 +158,10 @@ impl Peer {
             space.gone.cursor = None;
         }
         self.check_joined(&mut space, &mut draft);
+        if self.is_careful() {
+            self.unmark(&mut draft.batch);
+            self.commits.next_frames.extend(self.space_rows.keys().copied());
+        }
         draft.batch.durability = Durability::Relaxed;
         let batch = draft.finish(&mut space);
         let key = space.row.key;

@@ -21,6 +21,8 @@ use std::collections::VecDeque;
 const SHUN: u64 = 60_000;
 /// What was said on a link is said again after this time, in milliseconds, in case it was not heard.
 pub(super) const REPEAT: u64 = 60_000;
+/// A log's first entries, device and grant, are worth nothing one without the other.
+const FIRST_ENTRIES: u64 = 2;
 /// Damaged frames after which a link is closed.
 const MAX_STRIKES: u32 = 8;
 
@@ -343,7 +345,12 @@ impl Peer {
             return;
         }
         self.note_arriving(id, number, &entries);
-        if !self.inboxes.put(number, id, entries) {
+        // After a crash one at a time, so that it is known which brings the peer down; a log's first entries need each other.
+        let careful = self.is_careful();
+        let together =
+            |a: &Entry, b: &Entry| !careful || (a.header.log == b.header.log && b.header.seq < FIRST_ENTRIES);
+        let fits = entries.chunk_by(together).all(|part| self.inboxes.put(number, id, part.to_vec()));
+        if !fits {
             return self.strike(id, "inbox-full");
         }
         if let Some(session) = self.session(id, number) {

@@ -105,6 +105,12 @@ impl Peer {
             return Err(("over-quota", Then::OverQuota));
         }
         let tip = known.map_or(Tip::EMPTY, |log| log.tip);
+        if let Some(at) = run.iter().position(|entry| self.is_quarantined(entry)) {
+            run.truncate(at);
+            if run.is_empty() {
+                return Err(("quarantined", Then::Hold));
+            }
+        }
         let known_already = |entry: &Entry| entry.header.seq < tip.len;
         let replayed: Vec<(u64, Vec<u8>)> = if run.iter().all(known_already) {
             run.iter().map(|entry| (entry.header.seq, entry.signed_part().to_vec())).collect()

@@ -1,9 +1,9 @@
 //! Merging entries that are stored but not in the tree yet: their key came late, or the tree is being made anew.
 
+use super::books::Books;
 use super::boot::Draft;
 use super::commit::{Effect, Unit};
 use super::fork::make_anew;
-use super::gone::Books;
 use super::read::open_ops;
 use super::space::{READ_RUN, read_entries};
 use super::{Done, Job, Peer, rows};
@@ -43,13 +43,26 @@ impl Peer {
         }
         let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
         let mut damaged: Vec<(u32, u64)> = Vec::new();
+        let mut stalled: Vec<[u8; 32]> = Vec::new();
         for (log, state) in space.logs.iter().enumerate() {
             if state.applied >= state.tip.len {
                 continue;
             }
             let log = log as u32;
-            let count = READ_RUN.min(state.tip.len - state.applied);
+            let at_once = if self.is_careful() { 1 } else { READ_RUN };
+            let count = at_once.min(state.tip.len - state.applied);
             let entries = read_entries(lens, number, log, state.applied, count)?;
+            if let Some(first) = entries.first() {
+                if self.is_quarantined(first) {
+                    continue;
+                }
+                if self.needs_mark(first) && !stalled.contains(&first.hash()) {
+                    let first = first.clone();
+                    self.are_harmless(stalled);
+                    let unit = self.mark(&first, Job::Replay(number)).unwrap_or_default();
+                    return Ok(Done::Write(unit));
+                }
+            }
             if entries.is_empty() {
                 damaged.push((log, state.applied));
             }
@@ -79,6 +92,7 @@ impl Peer {
                 }
             }
             if opened == 0 {
+                stalled.extend(entries.first().map(|first| first.hash()));
                 continue;
             }
             super::policy::allowed(&mut items, space.authority.role(&state.key));
@@ -103,6 +117,9 @@ impl Peer {
             let known = space.announced.get(&log).copied().unwrap_or(0).clamp(from, from + opened);
             draft.arrived(log, known, from + opened - known);
             let changed = space.merged(applied, &mut draft);
+            if self.is_careful() {
+                self.unmark(&mut draft.batch);
+            }
             books.finish(&mut space.gone, &mut draft.batch);
             let batch = draft.finish(&mut space);
             let mut effects = vec![Effect::Changed(number, changed)];

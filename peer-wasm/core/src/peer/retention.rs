@@ -13,7 +13,7 @@ use crate::document::policy::Retention;
 use crate::document::{self, Leaf, Op, Ops, ViewRow, view_prefix};
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
-use crate::rows::{Durability, KeyRange, Table};
+use crate::rows::{Batch, Durability, KeyRange, Table};
 use crate::version::Agent;
 use std::collections::BTreeMap;
 
@@ -71,7 +71,10 @@ impl Peer {
                 return Ok(Done::Nothing);
             }
             space.gone.keep = Some(Keep { rules, now, ..Keep::default() });
-            return Ok(Done::WriteAndAgain(Unit::default()));
+            // Browsers start workers often: what was begun is not begun again at each start.
+            let mut batch = Batch::default();
+            space.gone.store(number, &mut batch);
+            return Ok(Done::WriteAndAgain(Unit { batch, effects: Vec::new() }));
         };
         let looks_back = keep.rules.values().any(|retention| retention.history.is_some());
         let next = space.logs.iter().enumerate().find_map(|(log, state)| {

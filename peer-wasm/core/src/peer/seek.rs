@@ -1,24 +1,30 @@
 //! Parts that came without their bytes though no list of redactions names them: members are asked for them, now and
 //! then, until someone has them. They are never taken for deleted.
 
+use super::books::Books;
 use super::boot::Draft;
 use super::collect::{find, redacted_parts, rewrite};
 use super::commit::{Effect, Unit};
-use super::gone::{self, Books};
+use super::gone::{self, Named, State};
 use super::read::open_ops;
 use super::rows;
+use super::space::Space;
 use super::{Done, Job, LinkId, Peer};
-use crate::document;
+use crate::document::redaction::is_superseded;
+use crate::document::{self, ViewRow};
 use crate::entry::{Entry, EntryError, Verified};
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
-use crate::rows::Table;
-use crate::version::Agent;
+use crate::rows::{Batch, Table};
+use crate::sealed::Body;
+use crate::version::{Agent, Version};
 use crate::wire::{Frame, MAX_ASKED};
 use std::collections::BTreeMap;
 
 /// How long to wait before asking again, in milliseconds.
 const AGAIN: u64 = 60_000;
+/// How long to wait if there is more to be asked, in milliseconds.
+const SOON: u64 = 5_000;
 /// Bytes of entries in one answer.
 const ANSWER: usize = 512 << 10;
 /// Questions and answers waiting to be looked at.
@@ -43,7 +49,7 @@ impl Peer {
         let now = self.now;
         let mut due = Vec::new();
         for (number, space) in &mut self.spaces {
-            if space.gone.missing + space.gone.holes > 0 && now >= space.gone.seek_at {
+            if space.gone.missing + space.gone.holes + space.gone.told > 0 && now >= space.gone.seek_at {
                 space.gone.seek_at = now + AGAIN;
                 due.push(*number);
             }
@@ -70,15 +76,32 @@ impl Peer {
             return Ok(Done::Nothing);
         }
         let is_behind = self.is_behind(number);
+        let now = self.now;
         let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
         let holes = if space.gone.holes > 0 { gone::last_holes(lens, number, MAX_ASKED) } else { Ok(Vec::new()) };
         let looks = space.gone.missing > 0 && !is_behind;
         let sought = space.gone.sought.as_deref();
         let missing = if looks { gone::missing_after(lens, number, sought, MAX_ASKED)? } else { Vec::new() };
         let holes = holes?;
+        let members: Vec<LinkId> =
+            self.links.iter().filter(|(_, link)| link.shares(number)).map(|(id, _)| *id).collect();
+        let mut gone = space.gone.clone();
+        let mut batch = Batch::default();
+        let told = if gone.told > 0 && !is_behind && !members.is_empty() {
+            gone::ask_about_told(lens, number, MAX_ASKED, &mut gone, &mut batch)?
+        } else {
+            Vec::new()
+        };
+        if !batch.is_empty() {
+            gone.store(number, &mut batch);
+        }
+        if gone.told == 0 {
+            // Whatever waited for that may go on.
+            gone.retry_at = 0;
+        }
         let key = space.row.key;
         let mut wanted: BTreeMap<PublicKey, Vec<u64>> = BTreeMap::new();
-        for (log, seq) in missing.iter().map(|(_, place)| place).chain(&holes) {
+        for (log, seq) in missing.iter().map(|(_, place)| place).chain(&holes).chain(&told) {
             let places = wanted.entry(*log).or_default();
             if places.len() < MAX_ASKED && !places.contains(seq) {
                 places.push(*seq);
@@ -88,16 +111,18 @@ impl Peer {
             places.sort_unstable();
         }
         if let Some(space) = self.spaces.get_mut(&number) {
+            space.gone = gone;
             space.gone.sought = missing.last().map(|(key, _)| key.clone());
+            if space.gone.told > 0 {
+                space.gone.seek_at = space.gone.seek_at.min(now + SOON);
+            }
         }
-        let members: Vec<LinkId> =
-            self.links.iter().filter(|(_, link)| link.shares(number)).map(|(id, _)| *id).collect();
         for id in members {
             for (log, places) in &wanted {
                 self.send(id, &Frame::Whole(key, *log, places.clone()));
             }
         }
-        Ok(Done::Nothing)
+        Ok(Done::Write(Unit { batch, effects: Vec::new() }))
     }
 
     /// Someone misses parts of entries.
@@ -127,7 +152,7 @@ impl Peer {
         self.seeking.asked.swap_remove(at);
         let mut bytes = 0;
         let mut entries = Vec::new();
-        for stored in found.entries.values() {
+        for stored in found.entries.values().filter(|stored| !is_empty(&stored.entry)) {
             let size = stored.entry.raw().len() + 4;
             if bytes > 0 && bytes + size > ANSWER {
                 break;
@@ -164,6 +189,29 @@ impl Peer {
         self.start_later(Job::Fill(number));
     }
 
+    /// Parts that were taken for redacted because a list names them, and are not superseded by anything here: who asked
+    /// for that was wrong, or lied. Of what was written before deletions were last forgotten this cannot be told any more.
+    fn told_wrongly(&self, space: &Space, entry: &Entry, named: &Named, lens: &Lens<'_>) -> Result<Vec<usize>, Miss> {
+        let gone = |part: &usize| named.get(part) == Some(&State::Gone);
+        if !named.values().any(|state| *state == State::Gone) || self.is_behind(space.number) {
+            return Ok(Vec::new());
+        }
+        let Some(entry) = Verified::from_store(entry.raw()).ok() else { return Ok(Vec::new()) };
+        let Some(opened) = open_ops(space, &entry).filter(|opened| opened.clock > space.gone.settled) else {
+            return Ok(Vec::new());
+        };
+        let version = Version { agent: Agent::of(&entry.header.log.0), seq: entry.header.seq };
+        let mut wrong = Vec::new();
+        for (part, op) in opened.list.iter().enumerate().filter(|(part, _)| gone(part)) {
+            let Some(op) = op else { continue };
+            let row = lens.get(Table::View, &document::view_key(space.number, &op.path))?.and_then(ViewRow::decode);
+            if !is_superseded(op, opened.clock, version, row.as_ref(), space.gone.settled) {
+                wrong.push(part);
+            }
+        }
+        Ok(wrong)
+    }
+
     /// Puts parts that came into their stored entry, if they are missing there, and into the tree.
     pub(super) fn fill(&mut self, number: u32, lens: &Lens<'_>) -> Result<Done, Miss> {
         if self.space(number, lens)?.is_none() {
@@ -183,7 +231,8 @@ impl Peer {
             return Ok(Done::WriteAndAgain(unit));
         }
         let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
-        let missing = books.missing(place)?.clone();
+        let mut missing = books.missing(place)?.clone();
+        missing.extend(self.told_wrongly(space, &entry, &named, lens)?);
         let found = find(lens, space, std::iter::once(place))?;
         let stored = found.entries.get(&place).filter(|_| !missing.is_empty());
         let filled = stored.and_then(|stored| stored.entry.filled(&entry, |part| missing.contains(&part)));
@@ -203,6 +252,12 @@ impl Peer {
         }
         // From here on nothing can be missing.
         let left = redacted_parts(&filled);
+        for (part, state) in books.named(place)? {
+            // A list named what is live: it is to be gone once it is superseded, and not before.
+            if *state == State::Gone && !left.contains(part) {
+                *state = State::Open;
+            }
+        }
         books.missing(place)?.retain(|part| left.contains(part));
         let mut draft = Draft::default();
         let (row, key) = row_of(&found, place, &filled, number);
@@ -220,6 +275,12 @@ impl Peer {
         let effects = vec![Effect::Changed(number, applied.changed), Effect::Start(Job::Collect(number))];
         Ok(Done::WriteAndAgain(Unit { batch, effects }))
     }
+}
+
+/// Whether all of an entry's content is gone.
+fn is_empty(entry: &Verified) -> bool {
+    let parts = redacted_parts(entry).len();
+    parts > 0 && Body::decode(entry.body()).is_ok_and(|body| body.parts().len() == parts)
 }
 
 /// The row that holds a stored entry, with the entry replaced.

@@ -5,7 +5,7 @@ use super::boot::Draft;
 use super::commit::{Effect, Unit};
 use super::fork::make_anew;
 use super::read::open_ops;
-use super::space::{READ_RUN, Space, read_entries};
+use super::space::{Space, read_entries};
 use super::{Done, Job, Peer};
 use crate::api::Role;
 use crate::clock::Clock;
@@ -20,6 +20,8 @@ use crate::rows::{Batch, Durability, KeyRange, Table};
 const SETTLED_AFTER: u64 = 7 * 24 * 3_600_000;
 /// Checkpoints are at least this far apart, in milliseconds.
 const APART: u64 = 24 * 3_600_000;
+/// Entries of a log read at once while its first op is looked for.
+const FEW: u64 = 8;
 /// Rows looked at in one step.
 const ROWS: usize = 512;
 /// Rows that may be written while the tree is gone through, before that begins anew.
@@ -48,6 +50,9 @@ impl Space {
 
     /// Up to when all is settled here, by the checkpoints of which everything is here.
     fn stable(&self) -> u64 {
+        if self.is_incomplete() {
+            return 0;
+        }
         let here = self.checkpoints.iter().filter(|checkpoint| self.has_all_of(checkpoint));
         here.map(|checkpoint| checkpoint.stable).max().unwrap_or(0)
     }
@@ -56,7 +61,13 @@ impl Space {
     pub(super) fn is_unsettled(&self) -> bool {
         let unchecked = self.gone.checked != self.checkpoints.len() as u64;
         let mut later = self.checkpoints.iter().filter(|checkpoint| checkpoint.stable > self.gone.settled);
-        unchecked || self.gone.pass.is_some() || later.any(|checkpoint| self.has_all_of(checkpoint))
+        let mut acts = || !self.is_incomplete() && later.any(|checkpoint| self.has_all_of(checkpoint));
+        unchecked || self.gone.pass.is_some() || acts()
+    }
+
+    /// Whether parts or entries are lacking: what they say may still have to meet what was deleted.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.gone.missing + self.gone.holes + self.gone.told > 0
     }
 
     /// The time that every log that has written, and may, has gone past.
@@ -171,7 +182,11 @@ impl Peer {
         let stable = space.passed(now);
         let last = space.checkpoints.iter().map(|checkpoint| checkpoint.stable).max().unwrap_or(0);
         let created = Clock::new(space.authority.created().unwrap_or(0), 0).0;
-        if !is_owner || Clock(stable).millis() < Clock(last.max(created)).millis().saturating_add(APART) {
+        let is_incomplete = space.is_incomplete();
+        if !is_owner
+            || is_incomplete
+            || Clock(stable).millis() < Clock(last.max(created)).millis().saturating_add(APART)
+        {
             return;
         }
         let frontier = space.logs.iter().map(|log| (log.key, log.applied)).collect();
@@ -192,7 +207,9 @@ impl Peer {
 
 /// What is left of a row once all up to `stable` is settled; `below` says whether any row is left below its place.
 fn settled(row: &ViewRow, below: bool, stable: u64) -> Option<ViewRow> {
-    let over = row.register.as_ref().is_none_or(|held| held.leaf == Leaf::Deleted && held.clock <= stable);
+    // What is known of the past under a kind is needed by whatever comes later.
+    let over = row.states.is_empty()
+        && row.register.as_ref().is_none_or(|held| held.leaf == Leaf::Deleted && held.clock <= stable);
     match (over, below) {
         (true, false) => None,
         (true, true) => Some(ViewRow { container: true, ..ViewRow::default() }),
@@ -220,7 +237,7 @@ fn has_void(lens: &Lens<'_>, space: &Space) -> Result<bool, Miss> {
 /// When the first op of a log between two places was written.
 fn first_clock(lens: &Lens<'_>, space: &Space, log: u32, mut from: u64, end: u64) -> Result<Option<u64>, Miss> {
     while from < end {
-        let entries = read_entries(lens, space.number, log, from, READ_RUN.min(end - from))?;
+        let entries = read_entries(lens, space.number, log, from, FEW.min(end - from))?;
         if let Some(opened) = entries.iter().find_map(|entry| open_ops(space, entry)) {
             return Ok(Some(opened.clock));
         }

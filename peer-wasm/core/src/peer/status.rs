@@ -33,6 +33,8 @@ impl Peer {
         status.insert("notes".into(), environment("notes").unwrap_or(json!([])));
         let refused = self.refused.iter().map(|(what, count)| ((*what).to_owned(), Json::from(*count)));
         status.insert("refused".into(), Json::Object(refused.collect()));
+
+        status.insert("quarantined".into(), self.quarantine());
         Json::Object(status)
     }
 

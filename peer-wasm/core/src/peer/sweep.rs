@@ -4,9 +4,10 @@
 //! grows. What is found goes into lists of redactions, many entries at a time; up to where each log has been looked
 //! through is stored together with them.
 
+use super::books::Books;
 use super::boot::Draft;
 use super::commit::{Effect, Unit};
-use super::gone::{Books, MAX_RULES, Rule};
+use super::gone::{MAX_RULES, Rule};
 use super::read::open_ops;
 use super::space::{READ_RUN, Space, read_entries};
 use super::{Done, Job, Peer};
@@ -39,13 +40,20 @@ impl Space {
         self.gone.work + self.gone.found.len() as u64 + u64::from(self.gone.searching)
     }
 
-    /// Remembers that everything at and below a place, written before `clock`, is to go. False if there is no room.
+    /// Remembers that everything at and below a place, written before `clock`, is to go. False if there is no room:
+    /// only purges that have been seen to before may make it.
     pub(super) fn purge(&mut self, prefix: &Path, clock: u64) -> bool {
         let gone = &mut self.gone;
-        gone.rules.retain(|rule| !prefix.contains(&rule.prefix) || rule.clock > clock);
-        if gone.rules.len() >= MAX_RULES {
-            return false;
+        let mut rules = gone.rules.clone();
+        rules.retain(|rule| !prefix.contains(&rule.prefix) || rule.clock > clock);
+        while rules.len() >= MAX_RULES {
+            let oldest = rules.iter().enumerate().min_by_key(|(_, rule)| rule.clock).map(|(at, _)| at);
+            match oldest {
+                Some(at) if !gone.searching => drop(rules.remove(at)),
+                _ => return false,
+            }
         }
+        gone.rules = rules;
         gone.rules.push(Rule { prefix: prefix.clone(), clock });
         gone.searching = true;
         gone.swept.clear();
@@ -71,7 +79,13 @@ impl Space {
             }
             match lens.get(Table::View, &view_key(self.number, &op.path)) {
                 Ok(row) => {
-                    if is_superseded(op, opened.clock, version, row.and_then(ViewRow::decode).as_ref()) {
+                    if is_superseded(
+                        op,
+                        opened.clock,
+                        version,
+                        row.and_then(ViewRow::decode).as_ref(),
+                        self.gone.settled,
+                    ) {
                         parts.push(part);
                     }
                 }
