@@ -4,8 +4,6 @@
 //! stored rows, whether or not the page reaches further than the end we know. Nodes never overlap.
 
 use std::cell::Cell;
-use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::rc::Rc;
 
 use super::page::Page;
@@ -75,63 +73,58 @@ struct Held {
 /// of their bounds and takes those not looked at since its last round.
 #[derive(Debug, Default)]
 pub(super) struct Cache {
-    nodes: BTreeMap<Vec<u8>, Held>,
+    /// In the order of their bounds. A list and no map: there are some hundred, and a map's code is downloaded by everyone.
+    nodes: Vec<(Vec<u8>, Held)>,
     memory: usize,
-    hand: Vec<u8>,
+    hand: usize,
 }
 
 impl Cache {
     /// The node that covers a key, with its bound.
     pub(super) fn covering(&self, key: &[u8]) -> Option<(&[u8], &Node)> {
-        let upto = (Bound::Unbounded, Bound::Included(key));
-        let (bound, held) = self.nodes.range::<[u8], _>(upto).next_back()?;
-        held.node.end.is_after(key).then(|| {
-            held.wanted.set(true);
-            (bound.as_slice(), &held.node)
-        })
+        let at = self.nodes.partition_point(|(bound, _)| bound.as_slice() <= key);
+        self.look(at).filter(|(_, node)| node.end.is_after(key))
     }
 
     /// The node that covers what comes just before a key, with its bound.
     pub(super) fn covering_before(&self, key: &[u8]) -> Option<(&[u8], &Node)> {
-        let before = (Bound::Unbounded, Bound::Excluded(key));
-        let (bound, held) = self.nodes.range::<[u8], _>(before).next_back()?;
-        held.node.end.reaches(key).then(|| {
-            held.wanted.set(true);
-            (bound.as_slice(), &held.node)
-        })
+        let at = self.nodes.partition_point(|(bound, _)| bound.as_slice() < key);
+        self.look(at).filter(|(_, node)| node.end.reaches(key))
+    }
+
+    /// The node before a place in the list.
+    fn look(&self, behind: usize) -> Option<(&[u8], &Node)> {
+        let (bound, held) = self.nodes.get(behind.checked_sub(1)?)?;
+        held.wanted.set(true);
+        Some((bound, &held.node))
     }
 
     /// Adds what was read from the store.
     pub(super) fn learn(&mut self, bound: Vec<u8>, node: Node) {
-        match self.nodes.get_mut(&bound) {
+        match self.nodes.binary_search_by(|(at, _)| at.cmp(&bound)) {
             // The same page: it can only have turned out to reach further.
-            Some(held) => {
-                let end = std::mem::replace(&mut held.node.end, End::Never);
-                held.node.end = end.or_later(node.end);
+            Ok(at) => {
+                if let Some((_, held)) = self.nodes.get_mut(at) {
+                    let end = std::mem::replace(&mut held.node.end, End::Never);
+                    held.node.end = end.or_later(node.end);
+                }
             }
-            None => self.insert(bound, node),
-        }
-    }
-
-    fn insert(&mut self, bound: Vec<u8>, node: Node) {
-        let memory = node.page.memory() + 2 * bound.len();
-        self.memory += memory;
-        // Wanted once someone looks: a page may only have come along with another.
-        let held = Held { node, memory, wanted: Cell::new(false) };
-        if let Some(old) = self.nodes.insert(bound, held) {
-            self.memory = self.memory.saturating_sub(old.memory);
+            Err(at) => {
+                let memory = node.page.memory() + 2 * bound.len();
+                self.memory += memory;
+                // Wanted once someone looks: a page may only have come along with another.
+                self.nodes.insert(at, (bound, Held { node, memory, wanted: Cell::new(false) }));
+            }
         }
     }
 
     /// Forgets what is known from a bound up to an end: it was written anew.
     pub(super) fn forget(&mut self, bound: &[u8], end: &End) {
-        let upto = match end {
-            End::Before(end) => Bound::Excluded(end.clone()),
-            End::Never => Bound::Unbounded,
-        };
-        if end.is_after(bound) {
-            let gone = self.nodes.extract_if((Bound::Included(bound.to_vec()), upto), |_, _| true);
-            self.memory = gone.fold(self.memory, |memory, (_, held)| memory.saturating_sub(held.memory));
+        let from = self.nodes.partition_point(|(at, _)| at.as_slice() < bound);
+        let to = end.key().map_or(self.nodes.len(), |end| self.nodes.partition_point(|(at, _)| at.as_slice() < end));
+        if from < to {
+            let gone = self.nodes.drain(from..to).map(|(_, held)| held.memory).sum();
+            self.memory = self.memory.saturating_sub(gone);
         }
     }
 
@@ -146,14 +139,16 @@ impl Cache {
         let mut looks = 2 * self.nodes.len();
         while self.memory > most && looks > 0 {
             looks -= 1;
-            let after = (Bound::Excluded(self.hand.as_slice()), Bound::Unbounded);
-            let next = self.nodes.range::<[u8], _>(after).next().or_else(|| self.nodes.first_key_value());
-            let Some((bound, held)) = next else { return };
-            self.hand.clone_from(bound);
-            if !held.wanted.replace(false)
-                && let Some(gone) = self.nodes.remove(&self.hand)
-            {
-                self.memory = self.memory.saturating_sub(gone.memory);
+            if self.hand >= self.nodes.len() {
+                self.hand = 0;
+            }
+            match self.nodes.get(self.hand) {
+                Some((_, held)) if held.wanted.replace(false) => self.hand += 1,
+                Some(_) => {
+                    let (_, gone) = self.nodes.remove(self.hand);
+                    self.memory = self.memory.saturating_sub(gone.memory);
+                }
+                None => return,
             }
         }
     }

@@ -1,7 +1,5 @@
 //! Working out which stored pages change when rows change.
 
-use std::collections::BTreeMap;
-use std::ops::Bound;
 use std::rc::Rc;
 
 use kith_core::rows::{Batch, KeyRange, Table};
@@ -16,7 +14,8 @@ pub(super) type Change<'a> = (&'a [u8], Option<&'a [u8]>);
 
 /// Changes under way, from the pages as they are stored to what is to be stored.
 pub(super) struct Plan {
-    drafts: BTreeMap<Vec<u8>, Draft>,
+    /// In the order of their bounds.
+    drafts: Vec<(Vec<u8>, Draft)>,
     batch: Batch,
     page_bytes: usize,
 }
@@ -46,7 +45,7 @@ pub(super) struct Known(Vec<(Vec<u8>, Node)>);
 
 impl Plan {
     pub(super) fn new(page_bytes: usize) -> Plan {
-        Plan { drafts: BTreeMap::new(), batch: Batch::default(), page_bytes }
+        Plan { drafts: Vec::new(), batch: Batch::default(), page_bytes }
     }
 
     /// Takes the pages that cover these keys; says which are missing.
@@ -60,33 +59,36 @@ impl Plan {
                 missing.push(Want::covering(key));
                 continue;
             };
-            match self.drafts.get_mut(bound) {
+            match self.drafts.binary_search_by(|(at, _)| at.as_slice().cmp(bound)) {
                 // Taken before, and now known to reach further.
-                Some(draft) => draft.end = node.end.clone(),
-                None => {
+                Ok(at) => {
+                    if let Some((_, draft)) = self.drafts.get_mut(at) {
+                        draft.end = node.end.clone();
+                    }
+                }
+                Err(at) => {
                     let (page, end) = (Rc::clone(&node.page), node.end.clone());
                     let stored = !page.rows.is_empty();
                     let draft = Draft { page, end, stored, changed: false, shrunk: false, grows: false };
-                    self.drafts.insert(bound.to_vec(), draft);
+                    self.drafts.insert(at, (bound.to_vec(), draft));
                 }
             }
         }
         missing
     }
 
-    fn covering(&self, key: &[u8]) -> Option<(&Vec<u8>, &Draft)> {
-        let upto = (Bound::Unbounded, Bound::Included(key));
-        self.drafts.range::<[u8], _>(upto).next_back().filter(|(_, draft)| draft.end.is_after(key))
+    /// Which draft covers a key.
+    fn covering(&self, key: &[u8]) -> Option<usize> {
+        let at = self.drafts.partition_point(|(bound, _)| bound.as_slice() <= key).checked_sub(1)?;
+        self.drafts.get(at).filter(|(_, draft)| draft.end.is_after(key)).map(|_| at)
     }
 
     /// Empties a range. The pages that cover its start and its end must be taken.
     pub(super) fn cut(&mut self, range: &KeyRange) {
         self.batch.delete_ranges.push((Table::View, apart_range(range)));
-        let first = self.covering(&range.start).map(|(bound, _)| bound.clone());
-        let last = self.covering(&range.end).map(|(bound, _)| bound.clone());
-        let (Some(first), Some(last)) = (first, last) else { return };
-        for bound in [&first, &last] {
-            if let Some(draft) = self.drafts.get_mut(bound)
+        let (Some(first), Some(last)) = (self.covering(&range.start), self.covering(&range.end)) else { return };
+        for at in [first, last] {
+            if let Some((_, draft)) = self.drafts.get_mut(at)
                 && draft.page.rows.iter().any(|row| range.contains(row.key()))
             {
                 Rc::make_mut(&mut draft.page).rows.retain(|row| !range.contains(row.key()));
@@ -97,13 +99,13 @@ impl Plan {
             return;
         }
         // What lies between goes unread.
-        let end = End::Before(last.clone());
-        self.batch.delete_ranges.push((Table::View, pages_between(&first, &end)));
-        let between = (Bound::Excluded(first.clone()), Bound::Excluded(last));
-        self.drafts.extract_if(between, |_, _| true).for_each(drop);
-        if let Some(draft) = self.drafts.get_mut(&first) {
+        let Some((last_bound, _)) = self.drafts.get(last) else { return };
+        let end = End::Before(last_bound.clone());
+        if let Some((bound, draft)) = self.drafts.get_mut(first) {
+            self.batch.delete_ranges.push((Table::View, pages_between(bound, &end)));
             draft.end = end;
         }
+        self.drafts.drain(first + 1..last);
     }
 
     /// Changes rows, given in the order of their keys. The pages that cover them must be taken.
@@ -111,8 +113,7 @@ impl Plan {
         let large = self.page_bytes / 4;
         let mut rest = changes;
         while let Some((key, _)) = rest.first() {
-            let upto = (Bound::Unbounded, Bound::Included(*key));
-            let Some((_, draft)) = self.drafts.range_mut::<[u8], _>(upto).next_back() else { return };
+            let Some((_, draft)) = self.covering(key).and_then(|at| self.drafts.get_mut(at)) else { return };
             let count = rest.iter().take_while(|(key, _)| draft.end.is_after(key)).count().max(1);
             let Some((its, behind)) = rest.split_at_checked(count) else { return };
             draft.merge(its, large, &mut self.batch);
