@@ -21,13 +21,15 @@ pub mod policy;
 mod read;
 pub mod redaction;
 mod row;
+mod steps;
 
 pub use apply::{Applied, apply};
 pub use kind::Merge;
 pub use lay::member_paths;
-pub use listing::{Listing, Rule, list};
+pub use listing::{Listing, list};
 pub use ops::{Item, Leaf, MAX_OPS, MAX_WRITE_ID, Op, Opened, Ops};
 pub use plan::{MAX_VALUE, Planned, Wish, plan};
+pub use policy::Rule;
 pub use read::{Held, Located, MAX_TREE_ROWS, Tree, body_of, inside, locate, locate_members, merge_versions, tree};
 pub use row::{Register, ViewRow, conflict_key, view_key, view_prefix, write_id_key};
 

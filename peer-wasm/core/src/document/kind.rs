@@ -133,6 +133,17 @@ pub enum Act {
 }
 
 impl Act {
+    /// The op's bytes.
+    pub fn encode(&self) -> Vec<u8> {
+        match self {
+            Act::Mv(act) => act.encode(),
+            Act::Counter(act) => act.encode(),
+            Act::Member(act) => act.encode(),
+            Act::List(act) => act.encode(),
+            Act::Set | Act::Element => Vec::new(),
+        }
+    }
+
     /// Reads the bytes of an op with a known tag.
     pub fn decode(kind: u8, body: &[u8]) -> Result<Act, CodecError> {
         let mut reader = Reader::new(body);

@@ -1,7 +1,8 @@
 //! Listings: the children of a place, in pages.
 
-use super::kind::{Merge, mv, tag};
+use super::kind::{Merge, tag};
 use super::ops::Leaf;
+use super::policy::Rule;
 use super::read::{MAX_TREE_ROWS, Tree, decode, frontier, merge_versions, ordered, tree};
 use super::row::{ViewRow, view_key, view_prefix};
 use crate::api::{Body, Item, ListQuery};
@@ -23,9 +24,6 @@ pub struct Listing {
     /// The versions of everything looked at, what was deleted included.
     pub version: Vec<Version>,
 }
-
-/// Which of several concurrent values is shown, and the write that says so.
-pub type Rule<'a> = &'a dyn Fn(&Path, &mv::Values) -> Option<(Version, Version)>;
 
 /// A child on its way into the page: its name, rows without content, and rows with.
 type Child = (String, Vec<(Path, ViewRow)>, Tree);

@@ -5,6 +5,7 @@ use super::lay::{self, difference};
 use super::ops::Op;
 use super::policy::Policies;
 use super::read::{Held, Located, Tree, index, inside, ordered};
+use super::steps;
 use crate::api::{Body, Change, Manner, Refusal};
 use crate::patch::{self, PatchInput};
 use crate::path::Path;
@@ -71,8 +72,8 @@ fn plan_place(path: &Path, tree: &Tree, change: &Change, wish: Wish<'_>) -> Resu
         }
         Change::JsonPatch(steps) if held == Some(Held::Merge(Merge::List)) && forced.is_none() => {
             let mut editor = list::Editor::new(&ordered(path, tree.below(0)));
-            if lay::edit_by_steps(&mut editor, steps)?.is_some() {
-                let ops = lay::list_op(path, editor, false)?;
+            if steps::edit_by_steps(&mut editor, steps)?.is_some() {
+                let ops = steps::list_op(path, editor, false)?;
                 return Ok(Planned { ops, existed, deleted: false });
             }
             Some(Body::Json(patched(json_of(current.as_ref())?, change)?))
@@ -193,11 +194,11 @@ fn plan_inside(
             let at = index(first).ok_or_else(nowhere)?;
             match whole.get(at).filter(|_| !(deleted && rest.len() == 1)) {
                 None => editor.delete(at).map(drop),
-                Some(new) if at == editor.len() => editor.insert(at, vec![lay::element_text(new)?]),
-                Some(new) => editor.replace(at, lay::element_text(new)?),
+                Some(new) if at == editor.len() => editor.insert(at, vec![steps::element_text(new)?]),
+                Some(new) => editor.replace(at, steps::element_text(new)?),
             }
             .ok_or_else(nowhere)?;
-            lay::list_op(leaf, editor, false)?
+            steps::list_op(leaf, editor, false)?
         }
         (_, _, whole) => difference(leaf, tree, Some(&Body::Json(whole)), true, None, wish)?,
     };

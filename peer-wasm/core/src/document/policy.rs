@@ -22,6 +22,9 @@ pub const MAX_POLICY: usize = 4096;
 /// The most policies of a space that count: those of the first prefixes in order.
 pub const MAX_POLICIES: usize = 1000;
 
+/// Of the values that stand beside each other at a place, the one that a policy shows, and the write that set it.
+pub type Rule<'a> = &'a dyn Fn(&Path, &mv::Values) -> Option<(Version, Version)>;
+
 /// Which of several concurrent values is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Tie {

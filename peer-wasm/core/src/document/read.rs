@@ -2,6 +2,7 @@
 
 use super::kind::{Merge, State, list, mv, tag};
 use super::ops::Leaf;
+use super::policy::Rule;
 use super::row::{ViewRow, view_key};
 use crate::api::{Body, Rival};
 use crate::lens::{Lens, Miss};
@@ -166,7 +167,7 @@ impl Tree {
     }
 
     /// Decides by policy which of several concurrent values is shown.
-    pub fn choose(&mut self, rule: super::listing::Rule<'_>) {
+    pub fn choose(&mut self, rule: Rule<'_>) {
         for (path, row) in &self.rows {
             if let Some(State::Mv(values)) = row.shown_state()
                 && values.is_in_conflict()
@@ -356,7 +357,7 @@ fn reach(lens: &Lens<'_>, space: u32, path: &Path) -> Result<Option<Located>, Mi
 
 impl Located {
     /// Decides by policy which of several concurrent values is shown.
-    pub fn choose(&mut self, rule: super::listing::Rule<'_>) {
+    pub fn choose(&mut self, rule: Rule<'_>) {
         match self {
             Located::Place(tree) | Located::Member { tree, .. } => tree.choose(rule),
             Located::Inside { leaf, value, version, tree, .. } => {
