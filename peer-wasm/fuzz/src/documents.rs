@@ -154,9 +154,6 @@ pub(crate) fn view_row(data: &[u8]) -> u64 {
 pub(crate) fn view_row_seeds() -> Vec<Vec<u8>> {
     let register = |leaf| Register { clock: 1 << 56, agent: Agent([7; 10]), seq: 300, leaf };
     let row = |register| ViewRow { register, container: true, ..ViewRow::default() }.encode();
-<<<<<<< HEAD
-    leaves().into_iter().map(|leaf| row(Some(register(leaf)))).chain([row(None)]).collect()
-=======
     let plain = leaves().into_iter().map(|leaf| row(Some(register(leaf)))).chain([row(None)]);
     let of_kinds = kinds().into_iter().filter_map(|(_, leaf)| {
         let kind = leaf.tag()?;
@@ -164,5 +161,4 @@ pub(crate) fn view_row_seeds() -> Vec<Vec<u8>> {
         Some(ViewRow { register: Some(register(leaf.kept())), states, ..ViewRow::default() }.encode())
     });
     plain.chain(of_kinds).collect()
->>>>>>> w-kinds
 }
