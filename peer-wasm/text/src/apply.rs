@@ -199,12 +199,16 @@ impl TextDoc {
         wanted.collect()
     }
 
-    /// What waiting operations build on that is not here.
+    /// What waiting operations build on that was not offered yet.
     pub fn missing(&self) -> Vec<Version> {
         let firsts = self.waiting.values().filter_map(|queue| queue.front()?.op.as_ref().ok());
-        let missing = |version: &&Version| {
-            let writer = self.numbers.get(&version.agent).and_then(|number| self.writer(*number));
-            writer.is_none_or(|writer| version.seq >= writer.next)
+        let missing = |version: &&Version| match self.numbers.get(&version.agent) {
+            None => true,
+            Some(number) => {
+                let decided = self.writer(*number).is_some_and(|writer| version.seq < writer.next);
+                let queue = self.waiting.get(number);
+                !decided && !queue.is_some_and(|queue| queue.iter().any(|waiting| waiting.seq == version.seq))
+            }
         };
         let mut missing: Vec<Version> = firsts.flat_map(|op| op.parents.iter().filter(missing).copied()).collect();
         missing.sort_unstable();

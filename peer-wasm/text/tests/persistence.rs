@@ -120,7 +120,7 @@ fn what_waited_is_asked_for_after_a_restart() {
 
 #[test]
 fn damage_is_found_out() {
-    let (mut doc, rows) = grown(400);
+    let (mut doc, rows) = grown(1200);
     let dice = &mut Dice::new(1);
     let keys: Vec<RowKey> = rows.0.keys().copied().collect();
     assert!(keys.iter().filter(|key| matches!(key, RowKey::Chunk(_))).count() >= 2);
@@ -151,7 +151,7 @@ fn damage_is_found_out() {
 /// Damage that the check does not see must not stop the peer either.
 #[test]
 fn forged_rows_do_not_panic() {
-    let (_, rows) = grown(400);
+    let (_, rows) = grown(1200);
     let dice = &mut Dice::new(2);
     let keys: Vec<RowKey> = rows.0.keys().copied().collect();
     let (mut opened, mut refused) = (0, 0);
