@@ -11,6 +11,8 @@ mod diff;
 mod doc;
 mod edit;
 mod engine;
+#[cfg(feature = "fuzzing")]
+pub mod fuzzing;
 mod gate;
 mod graph;
 mod op;
