@@ -47,8 +47,8 @@ pub(crate) fn head(data: &[u8]) -> u64 {
     let Ok(mut doc) = head.open(pieces.iter().map(Vec::as_slice)) else { return 1 };
     let _ = doc.edit(agent(0), u64::MAX - 1, &[Splice { pos: 0, len: 1, text: "x".into() }]);
     doc.take_rows();
-    let loaded = doc.load_history(std::iter::empty()).is_ok();
-    mark(&(loaded, doc.settle(1000)))
+    // Not merged: lengths at joins are believed to a row whose check is good, and this one's was made here.
+    mark(&doc.load_history(std::iter::empty()).is_ok())
 }
 
 pub(crate) fn head_seeds() -> Vec<Vec<u8>> {

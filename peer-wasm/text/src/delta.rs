@@ -184,10 +184,9 @@ impl Delta {
                 out.push(mine.take(len));
             } else {
                 let len = mine.peek().min(theirs.peek());
-                match (mine.take(len), theirs.take(len)) {
-                    (part, Part::Keep(_)) => out.push(part),
-                    // What `other` took out is neither kept nor taken out again.
-                    _ => {}
+                // What `other` took out is neither kept nor taken out again.
+                if let (part, Part::Keep(_)) = (mine.take(len), theirs.take(len)) {
+                    out.push(part);
                 }
             }
         }

@@ -82,14 +82,14 @@ impl RowKey {
         [kind, a, b, c, d]
     }
 
-    fn seal(self, content: Vec<u8>) -> RowChange {
+    pub(crate) fn seal(self, content: Vec<u8>) -> RowChange {
         let (kind, id) = self.parts();
         let mut bytes = content;
         bytes.extend(chunk::check(kind, id, &bytes));
         RowChange { key: self, bytes: Some(bytes) }
     }
 
-    fn open(self, row: &[u8]) -> Result<&[u8], Damaged> {
+    pub(crate) fn open(self, row: &[u8]) -> Result<&[u8], Damaged> {
         let (kind, id) = self.parts();
         chunk::checked(kind, id, row)
     }
@@ -249,6 +249,7 @@ impl TextDoc {
             history: History::new(self.algorithm),
             writers: &self.writers,
             next: vec![0; self.writers.len()],
+            last: vec![None; self.writers.len()],
             chars: 0,
         };
         self.writers.iter().for_each(|writer| loading.history.engine.agent(&writer.agent));
@@ -289,11 +290,14 @@ struct Loading<'a> {
     writers: &'a [Writer],
     /// The least entry each writer may have next.
     next: Vec<u64>,
+    /// The last operation of each writer.
+    last: Vec<Option<u32>>,
     chars: u64,
 }
 
 impl Loading<'_> {
-    /// Takes in a chunk. What is read is checked so far that no damage can bring an engine down.
+    /// Takes in a chunk, through the rules of the gate. Only lengths where operations join are not found out anew: that
+    /// would be most of the work of loading, and the row's check vouches for them.
     fn read(&mut self, content: &[u8]) -> Result<(), OpenError> {
         let first = self.history.graph.len();
         chunk::records(content, first, &mut |record| {
@@ -309,6 +313,12 @@ impl Loading<'_> {
             if !ascending || record.parents.last().is_some_and(|last| *last >= index) {
                 return Err(Damaged);
             }
+            let minimal = record.parents.len() < 2 || graph.minimal(&record.parents) == record.parents;
+            let last = self.last.get_mut(record.agent as usize).ok_or(Damaged)?;
+            if !minimal || last.is_some_and(|last| !graph.contains(&record.parents, last)) {
+                return Err(Damaged);
+            }
+            *last = Some(index);
             let before = match (record.joined, record.parents.as_slice()) {
                 (Some(len), _) => len,
                 (None, [parent]) => graph.len_at(*parent).ok_or(Damaged)?,

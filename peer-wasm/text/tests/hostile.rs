@@ -149,7 +149,9 @@ fn deliver(dice: &mut Dice, logs: &[Vec<Raw>]) -> TextDoc {
             for (agent, from) in doc.wanted() {
                 for (log, at) in logs.iter().zip(&at) {
                     let again = log.iter().take(*at).filter(|raw| common::agent(raw.who) == agent && raw.seq >= from);
-                    again.for_each(|raw| drop(offer(&mut doc, &rows, raw)));
+                    for raw in again {
+                        offer(&mut doc, &rows, raw);
+                    }
                 }
             }
         }
