@@ -25,7 +25,7 @@ function crates() {
   const pages = all.filter(({ path }) => path.startsWith('tests-wasm/')).map(({ name }) => name)
   return {
     native: all.map(({ name }) => name).filter((name) => !pages.includes(name)),
-    wasm: ['kith-core', 'kith-store', 'kith-net', 'kith-peer', ...pages],
+    wasm: ['kith-text', 'kith-core', 'kith-store', 'kith-net', 'kith-peer', ...pages],
   }
 }
 

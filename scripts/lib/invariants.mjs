@@ -19,23 +19,39 @@ const code = (file) =>
 const NOT_IN_CORE =
   /^(tokio|async-std|smol|async-executor|futures-executor|futures-timer|libp2p|wasm-bindgen|js-sys|web-sys|web-time|gloo|rexie|idb|redb|getrandom|rand|instant|chrono|time|mio|socket2|reqwest|hyper)(-|$)/
 
-/** `kith-core` depends on no async runtime, libp2p, wasm-bindgen or JavaScript crate. */
+/** `kith-core` and `kith-text` depend on no async runtime, libp2p, wasm-bindgen or JavaScript crate. */
 function coreDependencies() {
   const wrong = new Set()
   for (const target of [WASM_TARGET, undefined]) {
-    const text = ask(
-      'cargo',
-      ['tree', '--locked', '-p', 'kith-core', '-e', 'normal', '--all-features', '--prefix', 'none', '--format', '{p}', ...(target ? ['--target', target] : [])],
-      { cwd: ROOT },
-    )
-    if (text === undefined) return ['`cargo tree -p kith-core` failed']
+    // Below diamond-types is a rope that could draw random bytes; that it is not used is checked by `engineUse`.
+    const args = ['tree', '--locked', '-p', 'kith-core', '-p', 'kith-text', '-e', 'normal', '--all-features', '--prefix', 'none', '--format', '{p}', '--prune', 'diamond-types']
+    const text = ask('cargo', [...args, ...(target ? ['--target', target] : [])], { cwd: ROOT })
+    if (text === undefined) return ['`cargo tree -p kith-core -p kith-text` failed']
     for (const line of text.split('\n')) {
-      const [name] = line.split(' ')
-      // The trait crates of `rand` carry no source of randomness.
-      if (NOT_IN_CORE.test(name) && !name.startsWith('rand_core')) wrong.add(`kith-core depends on ${name}`)
+      const [name, version] = line.split(' ')
+      // The trait crates of `rand` carry no source of randomness; getrandom 0.2 is there to be given a constant.
+      if (name.startsWith('rand_core') || (name === 'getrandom' && version?.startsWith('v0.2.'))) continue
+      if (NOT_IN_CORE.test(name)) wrong.add(`kith-core or kith-text depends on ${name}`)
     }
   }
   return [...wrong]
+}
+
+/** What of diamond-types must not be called: its file format, which panics on damaged input, and its rope, which draws random bytes. */
+const NOT_OF_ENGINE = /\b(decode\w*|encode\w*|load_from|Branch|ListCRDT|checkout\w*|JumpRope|jumprope)\b/
+
+/** What a file has of diamond-types that it should not: anything at all outside the engine. */
+export function engineIn(file, isEngine) {
+  const [pattern, what] = isEngine ? [NOT_OF_ENGINE, 'calls a part of diamond-types that is not for us'] : [/\bdiamond_types::/, 'uses diamond-types behind the back of the gate']
+  return code(file).flatMap((line, index) => (pattern.test(line) ? [named(file, index + 1, what)] : []))
+}
+
+/** diamond-types is used in one file, and only as far as no bytes are decoded and no randomness is drawn. */
+function engineUse() {
+  const engine = at('peer-wasm', 'text', 'src', 'diamond.rs')
+  if (!existsSync(engine)) return ['peer-wasm/text/src/diamond.rs is not there: has the layout changed? Then change this check too']
+  const files = sources(/\.rs$/, 'peer-wasm').filter((file) => !/[/\\](tests|examples)[/\\]/.test(relative(ROOT, file)))
+  return files.flatMap((file) => engineIn(file, file === engine))
 }
 
 const IMPURE = [
@@ -51,8 +67,8 @@ export function impure(file) {
   return code(file).flatMap((line, index) => IMPURE.filter(([pattern]) => pattern.test(line)).map(([, what]) => named(file, index + 1, `the core ${what}`)))
 }
 
-/** `kith-core` calls no clock and no random source, and does no input or output. */
-const corePurity = () => sources(/\.rs$/, 'peer-wasm', 'core', 'src').flatMap(impure)
+/** `kith-core` and `kith-text` call no clock and no random source, and do no input or output. */
+const corePurity = () => ['core', 'text'].flatMap((crate) => sources(/\.rs$/, 'peer-wasm', crate, 'src')).flatMap(impure)
 
 /** A Rust file's methods that are exported to JavaScript: how many, and which do not take `&self`. */
 export function exportsOf(file) {
@@ -119,8 +135,9 @@ const messagesInOnePlace = () =>
 
 /** All of them, by what they say. */
 export const INVARIANTS = {
-  'kith-core needs no runtime, network, JavaScript, clock or random crate': coreDependencies,
-  'kith-core calls no clock, no random source, and does no input or output': corePurity,
+  'kith-core and kith-text need no runtime, network, JavaScript, clock or random crate': coreDependencies,
+  'kith-core and kith-text call no clock, no random source, and do no input or output': corePurity,
+  'diamond-types is used behind the gate only, and never reads bytes': engineUse,
   'methods exported to JavaScript take &self': exportsTakeShared,
   'the wasm imports from its own glue only': wasmImports,
   'messages between page and worker are made and read in one place': messagesInOnePlace,

@@ -15,6 +15,7 @@ pub mod mutate;
 #[cfg(feature = "net")]
 mod net;
 mod records;
+mod shared_text;
 mod texts;
 
 /// One decoder under test.
@@ -47,6 +48,10 @@ pub const TARGETS: &[Target] = &[
     Target { name: "key-text", run: texts::key_text, seeds: texts::key_text_seeds, words: &["did:key:z"] },
     Target { name: "patch", run: texts::patch, seeds: texts::patch_seeds, words: texts::PATCH_WORDS },
     Target { name: "range", run: texts::range, seeds: texts::range_seeds, words: texts::RANGE_WORDS },
+    Target { name: "text-op", run: shared_text::op, seeds: shared_text::op_seeds, words: &[] },
+    Target { name: "text-head", run: shared_text::head, seeds: shared_text::head_seeds, words: &[] },
+    Target { name: "text-chunk", run: shared_text::chunk, seeds: shared_text::chunk_seeds, words: &[] },
+    Target { name: "text-doc", run: shared_text::doc, seeds: shared_text::doc_seeds, words: &[] },
     #[cfg(feature = "http")]
     Target { name: "http", run: http::request, seeds: http::request_seeds, words: http::WORDS },
     #[cfg(feature = "net")]
