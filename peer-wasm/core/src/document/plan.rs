@@ -2,9 +2,10 @@
 
 use super::kind::{Merge, counter, list, member};
 use super::lay::{self, difference};
+use super::locate::Located;
 use super::ops::Op;
 use super::policy::Policies;
-use super::read::{Held, Located, Tree, index, inside, ordered};
+use super::read::{Held, Tree, index, inside, ordered};
 use super::steps;
 use crate::api::{Body, Change, Manner, Refusal};
 use crate::patch::{self, PatchInput};
