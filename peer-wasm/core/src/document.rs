@@ -15,6 +15,7 @@ mod apply;
 pub mod kind;
 mod lay;
 mod listing;
+mod locate;
 mod ops;
 mod plan;
 pub mod policy;
@@ -27,10 +28,11 @@ pub use apply::{Applied, apply};
 pub use kind::Merge;
 pub use lay::member_paths;
 pub use listing::{Listing, list};
+pub use locate::{Located, locate, locate_members};
 pub use ops::{Item, Leaf, MAX_OPS, MAX_WRITE_ID, Op, Opened, Ops};
 pub use plan::{MAX_VALUE, Planned, Wish, plan};
 pub use policy::Rule;
-pub use read::{Held, Located, MAX_TREE_ROWS, Tree, body_of, inside, locate, locate_members, merge_versions, tree};
+pub use read::{Held, MAX_LIST_ROWS, MAX_TREE_ROWS, Tree, body_of, inside, merge_versions, tree};
 pub use row::{Register, ViewRow, conflict_key, view_key, view_prefix, write_id_key};
 
 #[cfg(test)]

@@ -575,3 +575,17 @@ fn a_list_of_ten_thousand_elements_can_be_made_read_and_edited() {
     let more = json!([{ "op": "add", "path": "/-", "value": 1 }]);
     assert!(!story.write_as(0, &Change::JsonPatch(more), What::Nothing, None), "the limit is kept");
 }
+
+#[test]
+fn a_list_stays_readable_however_many_elements_came_and_went() {
+    let mut story = Story::new(Merge::List);
+    for round in 0..3 {
+        let all: Vec<Json> = (0..9_000).map(|n| json!(format!("{round}/{n}"))).collect();
+        assert!(story.write(0, &Change::Put(Body::Json(json!(all))), What::Nothing));
+        assert!(story.write(0, &Change::Put(Body::Json(json!(["left"]))), What::Nothing));
+    }
+    assert!(story.stores[0].0.len() > 20_000);
+    assert_eq!(story.stores[0].shown(&story.path), Some(json!(["left"])));
+    assert!(story.write(0, &Change::Delete, What::Nothing));
+    assert_eq!(story.stores[0].shown(&story.path), None);
+}

@@ -267,3 +267,48 @@ fn readers_change_no_kind() {
         Ok(())
     });
 }
+
+#[test]
+fn the_answer_to_a_write_names_the_version_that_a_read_gives() {
+    for_each_seed(2, 50, |seed| {
+        let mut story = Story::joined(seed, 2)?;
+        let as_kind = |merge| Manner { merge: Some(merge), seen: None };
+        let body = |json| Change::Put(Body::Json(json));
+        let members = |add: Json, remove: Json| Change::Set {
+            add: add.as_array().unwrap().clone(),
+            remove: remove.as_array().unwrap().clone(),
+        };
+        let steps = |json| Change::JsonPatch(json);
+        let plain = Manner::default;
+        let writes = [
+            ("n", body(json!(1)), as_kind(Merge::Counter)),
+            ("n", Change::Increment(json!(2)), plain()),
+            ("s", body(json!(["a", "b"])), as_kind(Merge::Set)),
+            ("s", members(json!(["c"]), json!(["a"])), plain()),
+            ("s/\"d\"", body(json!("d")), plain()),
+            ("s", members(json!(["e"]), json!([])), plain()),
+            ("l", body(json!(["x", "y"])), as_kind(Merge::List)),
+            ("l", steps(json!([{ "op": "move", "from": "/0", "path": "/1" }])), plain()),
+            ("l/0", body(json!("z")), plain()),
+            ("m", body(json!({ "a": 1 })), as_kind(Merge::Mv)),
+            ("m/a", body(json!(2)), plain()),
+            ("o", body(json!({ "n": 1 })), plain()),
+            ("o/n", body(json!(3)), as_kind(Merge::Counter)),
+            ("o", body(json!({ "n": 7 })), plain()),
+        ];
+        for (turn, (at, change, manner)) in writes.into_iter().enumerate() {
+            let node = turn % 2;
+            let reply = write(&mut story, node, at, change, manner);
+            let Reply::Written { version, merge, .. } = reply else { return Err(format!("{at}: {reply:?}")) };
+            let Reply::Value { version: read, facts, .. } = get(&mut story, node, at) else {
+                return Err(format!("{at} cannot be read"));
+            };
+            assert_eq!(version, read, "{at} after write {turn}");
+            assert!(at.contains('/') || merge == facts.merge, "{at}: {merge:?} and {:?}", facts.merge);
+            story.settle(SETTLE)?;
+        }
+        let inside = write(&mut story, 0, "l/0", body(json!(1)), as_kind(Merge::Counter));
+        assert!(matches!(inside, Reply::Refused(Refusal::WrongKind { kind: "list", .. })));
+        Ok(())
+    });
+}

@@ -2,9 +2,10 @@
 
 use super::kind::{Merge, counter, list, member};
 use super::lay::{self, difference};
+use super::locate::Located;
 use super::ops::Op;
 use super::policy::Policies;
-use super::read::{Held, Located, Tree, index, inside, ordered};
+use super::read::{Held, Tree, index, inside, ordered};
 use super::steps;
 use crate::api::{Body, Change, Manner, Refusal};
 use crate::patch::{self, PatchInput};
@@ -180,6 +181,15 @@ fn plan_inside(
         Change::Delete => None,
         _ => Some(patched(old, change)?),
     };
+    let whole_kind = tree.held(leaf);
+    if wish.manner.merge.is_some_and(|merge| whole_kind != Some(Held::Merge(merge))) {
+        return Err(Refusal::WrongKind {
+            kind: if let Some(Held::Merge(merge)) = whole_kind { merge.name() } else { Merge::Lww.name() },
+            detail: format!(
+                "This place is a part of the value at `{leaf}`. Send Merge-Type when that is written as a whole."
+            ),
+        });
+    }
     let deleted = new.is_none();
     let nowhere =
         || Refusal::Conflict("There is no such place inside the array. Use an index up to its length.".to_owned());
@@ -188,7 +198,7 @@ fn plan_inside(
     check_depth(&whole)?;
     let manner = Manner { merge: None, ..wish.manner.clone() };
     let wish = Wish { manner: &manner, ..wish };
-    let ops = match (tree.held(leaf), rest.split_first(), whole) {
+    let ops = match (whole_kind, rest.split_first(), whole) {
         (Some(Held::Merge(Merge::List)), Some((first, _)), Json::Array(whole)) => {
             let mut editor = list::Editor::new(&ordered(leaf, tree.below(0)));
             let at = index(first).ok_or_else(nowhere)?;

@@ -310,3 +310,52 @@ fn the_tags_in_use_never_change() {
     let tags = [tag::MV, tag::COUNTER, tag::SET, tag::MEMBER, tag::LIST, tag::ELEMENT, tag::TEXT];
     assert_eq!(tags, [4, 5, 6, 7, 8, 9, 10]);
 }
+
+/// The bytes of every kind of op, as every release must read and write them.
+#[test]
+fn the_bytes_of_ops_never_change() {
+    use crate::document::kind::authors::Covers;
+    use crate::document::kind::list::{Action, Hook, Id, Ref};
+    use crate::document::kind::{Act, counter, list, member, mv};
+    let agent = |byte| Agent([byte; 10]);
+    let covers = || Covers([(agent(1), 300), (agent(2), 0)].into());
+    let seen = "0201010101010101010101ac020202020202020202020200";
+    let id = Id { agent: agent(3), seq: 5, index: 7 };
+    let json = || b"1".to_vec();
+    let edits = vec![
+        Action::Insert(Hook::Start, vec![json(), json()]),
+        Action::Insert(Hook::Left(Ref::Here(1)), vec![json()]),
+        Action::Delete(Ref::There(id), 2),
+        Action::Move(Ref::Here(0), Hook::Right(Ref::There(id))),
+        Action::Replace(Ref::Here(2), json()),
+    ];
+    let there = "01030303030303030303030507";
+    let acts = [
+        (tag::MV, Act::Mv(mv::Act::Put(covers(), mv::Content::Json(json()))), format!("00{seen}020131")),
+        (
+            tag::MV,
+            Act::Mv(mv::Act::Put(Covers::default(), mv::Content::Bytes { media: "a/b".to_owned(), bytes: vec![9] })),
+            "00000303612f620109".to_owned(),
+        ),
+        (tag::MV, Act::Mv(mv::Act::Delete(covers())), format!("01{seen}")),
+        (tag::COUNTER, Act::Counter(counter::Act::Add(-3)), "0005".to_owned()),
+        (
+            tag::COUNTER,
+            Act::Counter(counter::Act::Delete([(agent(1), (4, 100))].into())),
+            "01010101010101010101010104c801".to_owned(),
+        ),
+        (tag::SET, Act::Set, String::new()),
+        (tag::MEMBER, Act::Member(member::Act::Add(covers(), Vec::new())), format!("00{seen}00")),
+        (tag::MEMBER, Act::Member(member::Act::Remove(covers())), format!("01{seen}")),
+        (
+            tag::LIST,
+            Act::List(list::Act(edits)),
+            format!("0500000201310131000100010101310 1{there}02020000 02{there}0300020131").replace(' ', ""),
+        ),
+        (tag::ELEMENT, Act::Element, String::new()),
+    ];
+    for (tag, act, bytes) in acts {
+        assert_eq!(data_encoding::HEXLOWER.encode(&act.encode()), bytes, "{act:?}");
+        assert_eq!(Act::decode(tag, &act.encode()), Ok(act));
+    }
+}
