@@ -6,7 +6,7 @@ use crate::api::Role;
 use crate::codec::{CodecError, Reader, Writer};
 use crate::epoch::{MAX_WRAPS, Wrap};
 use crate::identity::{PublicKey, SecretKey};
-use std::collections::BTreeMap;
+use kith_map::BTreeMap;
 
 /// The most relay addresses a device names.
 pub const MAX_RELAYS: usize = 4;

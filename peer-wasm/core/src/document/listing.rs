@@ -10,7 +10,7 @@ use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{KeyRange, Table};
 use crate::version::{Agent, Version};
-use std::collections::BTreeMap;
+use kith_map::BTreeMap;
 
 const PAGE: usize = 1024;
 

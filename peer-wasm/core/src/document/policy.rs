@@ -12,8 +12,8 @@ use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{KeyRange, Table};
 use crate::version::{Agent, Version};
+use kith_map::BTreeMap;
 use serde_json::{Map, Value as Json, json};
-use std::collections::BTreeMap;
 
 /// The media type of a policy as it is stored.
 pub const MEDIA: &str = "application/vnd.kith.policy+json";

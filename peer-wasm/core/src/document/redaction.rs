@@ -12,7 +12,7 @@ use crate::codec::{CodecError, Reader, Writer};
 use crate::identity::PublicKey;
 use crate::sealed::MAX_PARTS;
 use crate::version::Version;
-use std::collections::BTreeMap;
+use kith_map::BTreeMap;
 
 /// The most entries one part names.
 pub const MAX_TARGETS: usize = 1024;

@@ -14,7 +14,7 @@ use super::ops::Leaf;
 use crate::codec::{CodecError, Reader, Writer};
 use crate::path::Path;
 use crate::version::{Agent, Version};
-use std::collections::BTreeMap;
+use kith_map::BTreeMap;
 
 const REGISTER: u8 = 1;
 const CONTAINER: u8 = 2;

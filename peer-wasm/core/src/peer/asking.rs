@@ -5,7 +5,7 @@ use crate::api::Role;
 use crate::entry::{Entry, Tip};
 use crate::identity::PublicKey;
 use crate::wire::{Frame, MAX_ITEMS};
-use std::collections::BTreeSet;
+use kith_map::BTreeSet;
 
 /// How long a peer that was asked for a log may send nothing of it, in milliseconds, …
 const PATIENCE: u64 = 10_000;

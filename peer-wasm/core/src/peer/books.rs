@@ -8,7 +8,7 @@ use crate::document::redaction::Target;
 use crate::lens::{Lens, Miss};
 use crate::rows::{Batch, Table};
 use crate::sealed::MAX_PARTS;
-use std::collections::{BTreeMap, BTreeSet};
+use kith_map::{BTreeMap, BTreeSet};
 
 /// How something was and is to be.
 type Change<T> = (T, T);
@@ -96,7 +96,7 @@ impl<'a, 'b> Books<'a, 'b> {
     /// Writes what has changed and counts it.
     pub(super) fn finish(self, gone: &mut Gone, batch: &mut Batch) {
         let before = (gone.work, gone.missing, gone.told);
-        for place in &self.told {
+        for place in self.told.iter() {
             gone.told += 1;
             batch.puts.push((Table::View, key(self.space, TOLD, *place), vec![ROUNDS]));
         }

@@ -16,8 +16,8 @@ use crate::codec::{CodecError, Reader, Writer};
 use crate::entry::Entry;
 use crate::identity::PublicKey;
 use crate::rows::{Batch, Rows, Table};
+use kith_map::{BTreeMap, BTreeSet};
 use serde_json::{Value as Json, json};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// How long care is taken after a death, in milliseconds.
 const CARE: u64 = 60_000;

@@ -15,7 +15,7 @@ use crate::lens::{Lens, Miss};
 use crate::rows::{Batch, KeyRange, Table};
 use crate::sealed::Body;
 use crate::version::{Agent, Version};
-use std::collections::BTreeMap;
+use kith_map::BTreeMap;
 
 /// Entries looked at in one step.
 const ENTRIES_PER_STEP: usize = 64;

@@ -17,7 +17,7 @@ use crate::lens::{Lens, Miss};
 use crate::path::{MAX_PATH_BYTES, Path};
 use crate::rows::{Batch, KeyRange, Table};
 use crate::sealed::MAX_PARTS;
-use std::collections::BTreeMap;
+use kith_map::BTreeMap;
 
 pub(super) const NAMED: u8 = 0x10;
 pub(super) const WORK: u8 = 0x11;

@@ -3,7 +3,8 @@
 
 use super::{LinkId, Peer};
 use crate::entry::Entry;
-use std::collections::{BTreeMap, VecDeque};
+use kith_map::BTreeMap;
+use std::collections::VecDeque;
 
 /// Bytes of entries waiting, per link and space; the sender's window keeps honest ones below. As much may be left of
 /// links that have ended.

@@ -15,7 +15,7 @@ use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{Batch, Durability, KeyRange, Table};
 use crate::version::Agent;
-use std::collections::BTreeMap;
+use kith_map::BTreeMap;
 
 /// Everything is gone through at most this often, in milliseconds, …
 const OFTEN: u64 = 3_600_000;

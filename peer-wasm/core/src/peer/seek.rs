@@ -19,7 +19,7 @@ use crate::rows::{Batch, Table};
 use crate::sealed::Body;
 use crate::version::{Agent, Version};
 use crate::wire::{Frame, MAX_ASKED};
-use std::collections::BTreeMap;
+use kith_map::BTreeMap;
 
 /// How long to wait before asking again, in milliseconds.
 const AGAIN: u64 = 60_000;

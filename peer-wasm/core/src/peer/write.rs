@@ -13,7 +13,7 @@ use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{Batch, Durability, Table};
 use crate::version::{Agent, Version, etag};
-use std::collections::BTreeMap;
+use kith_map::BTreeMap;
 
 impl Peer {
     #[allow(clippy::too_many_arguments, reason = "the fields of one request")]

@@ -5,7 +5,7 @@
 
 use crate::codec::{CodecError, Reader, Writer};
 use crate::version::{Agent, Version};
-use std::collections::BTreeMap;
+use kith_map::BTreeMap;
 
 /// The most authors that one write may replace something of. A space has at most as many logs.
 pub const MAX_COVERS: usize = 10_000;

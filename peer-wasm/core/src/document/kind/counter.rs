@@ -8,7 +8,7 @@ use super::authors::{Author, Authors, MAX_COVERS, seq};
 use super::{Stamp, unzigzag, zigzag};
 use crate::codec::{CodecError, Reader, Writer};
 use crate::version::Agent;
-use std::collections::BTreeMap;
+use kith_map::BTreeMap;
 
 /// What an op says.
 #[derive(Clone, Debug, PartialEq, Eq)]

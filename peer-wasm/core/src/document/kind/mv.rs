@@ -163,7 +163,7 @@ impl Values {
             None => true,
             Some(seen) => seen.iter().any(|seen| seen.agent == version.agent && seen.seq >= version.seq),
         };
-        let mut covers = std::collections::BTreeMap::<Agent, u64>::new();
+        let mut covers = kith_map::BTreeMap::<Agent, u64>::new();
         for rival in self.rivals().filter(|rival| known(&rival.version)) {
             let seq = covers.entry(rival.version.agent).or_insert(rival.version.seq);
             *seq = (*seq).max(rival.version.seq);
