@@ -172,11 +172,12 @@ fn an_entry_that_brings_the_peer_down_again_and_again_is_left_out() {
         for turn in 0..9 {
             story.write_own(turn % 3);
         }
+        story.write_own(2);
         story.settle(300_000)?;
         story.crash(1);
         story.world.divide(|node| u64::from(node == 1));
+        // The only one that is missing, so that both lives begin with it.
         story.write(0, "poison", serde_json::json!("x"), false);
-        story.write_own(2);
         story.world.run(5_000);
         story.world.unite();
         // Two lives end just when the first entry that comes is about to be looked at.
