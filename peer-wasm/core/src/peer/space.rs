@@ -14,7 +14,7 @@ use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{KeyRange, Table};
 use crate::version::{Agent, Version};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Entries of one log read in one go.
 pub(super) const READ_RUN: u64 = 256;
@@ -64,7 +64,7 @@ pub(super) struct Space {
     /// How values are merged where their writers do not say.
     pub(super) policies: Policies,
     /// Kinds in the tree that only a later release knows.
-    pub(super) unknown: BTreeSet<u8>,
+    pub(super) unknown: Vec<u8>,
 }
 
 impl Space {
@@ -84,7 +84,7 @@ impl Space {
             rebuilding: false,
             announced: BTreeMap::new(),
             policies: Policies::default(),
-            unknown: BTreeSet::new(),
+            unknown: Vec::new(),
         }
     }
 
@@ -142,7 +142,7 @@ impl Space {
                     space.announced =
                         rows::decode_arrival(&value).into_iter().map(|run| (run.log, run.count)).collect();
                 }
-                Some(HeadKey::Unknown(tag)) => drop(space.unknown.insert(tag)),
+                Some(HeadKey::Unknown(tag)) => space.unknown.push(tag),
                 None => {}
             }
         }
@@ -173,7 +173,8 @@ impl Space {
     pub(super) fn merged(&mut self, applied: Applied, draft: &mut Draft) -> Vec<Path> {
         applied.store(&mut draft.batch);
         for tag in applied.unknown {
-            if self.unknown.insert(tag) {
+            if !self.unknown.contains(&tag) {
+                self.unknown.push(tag);
                 draft.batch.puts.push((Table::Head, rows::unknown_key(self.number, tag), Vec::new()));
             }
         }
