@@ -33,7 +33,7 @@ pub use ops::{Item, Leaf, MAX_OPS, MAX_WRITE_ID, Op, Opened, Ops};
 pub use plan::{MAX_VALUE, Planned, Wish, plan};
 pub use policy::Rule;
 pub use read::{Held, MAX_LIST_ROWS, MAX_TREE_ROWS, Tree, body_of, inside, merge_versions, tree};
-pub use row::{Register, ViewRow, conflict_key, view_key, view_prefix, write_id_key};
+pub use row::{Register, States, ViewRow, conflict_key, view_key, view_prefix, write_id_key};
 
 #[cfg(test)]
 mod tests;

@@ -236,7 +236,7 @@ fn what_a_release_could_only_keep_the_next_one_shows() {
         let key = view_key(number, &path("n"));
         let mut row = disk.read(&Read::Get { table: Table::View, key: key.clone() })[0].1.clone();
         let mut old = kith_core::document::ViewRow::decode(&row).unwrap();
-        old.states.clear();
+        old.states.0.clear();
         row = old.encode();
         let note = [&number.to_be_bytes()[..], &[6, tag::COUNTER]].concat();
         disk.commit(&Batch {

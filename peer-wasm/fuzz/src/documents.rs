@@ -5,7 +5,7 @@ use kith_core::document::kind::authors::Covers;
 use kith_core::document::kind::list::{Action, Hook, Ref};
 use kith_core::document::kind::{Act, State, counter, list, member, mv, tag};
 use kith_core::document::redaction;
-use kith_core::document::{Leaf, Op, Ops, Register, ViewRow, apply, tree};
+use kith_core::document::{Leaf, Op, Ops, Register, States, ViewRow, apply, tree};
 use kith_core::identity::PublicKey;
 use kith_core::lens::{Answers, Lens, Overlay};
 use kith_core::path::Path;
@@ -30,7 +30,7 @@ fn kinds() -> Vec<(&'static str, Leaf)> {
     let leaf = |tag, body| Leaf::Kind { tag, body };
     let put = mv::Act::Put(covers(), mv::Content::Json(b"{\"a\":[1]}".to_vec()));
     let bytes = mv::Content::Bytes { media: "image/png".to_owned(), bytes: vec![0, 255] };
-    let seen = [(Agent([1; 10]), (7, -12))].into();
+    let seen = vec![(Agent([1; 10]), 7, -12)];
     let texts = vec![b"1".to_vec(), b"\"x\"".to_vec()];
     let edits = list::Act(vec![
         Action::Insert(Hook::Start, texts.clone()),
@@ -146,7 +146,7 @@ pub(crate) fn redaction_seeds() -> Vec<Vec<u8>> {
 pub(crate) fn view_row(data: &[u8]) -> u64 {
     let Some(row) = ViewRow::decode(data) else { return 0 };
     same("a row comes back", &ViewRow::decode(&row.encode()).as_ref(), &Some(&row));
-    let states: Vec<(u8, bool)> = row.states.iter().map(|(tag, state)| (*tag, state.is_live())).collect();
+    let states: Vec<(u8, bool)> = row.states.0.iter().map(|(tag, state)| (*tag, state.is_live())).collect();
     let versions = magnitude(row.versions().count());
     mark(&(row.hidden, row.container, row.is_live(), row.is_in_conflict(), states, versions))
 }
@@ -157,7 +157,7 @@ pub(crate) fn view_row_seeds() -> Vec<Vec<u8>> {
     let plain = leaves().into_iter().map(|leaf| row(Some(register(leaf)))).chain([row(None)]);
     let of_kinds = kinds().into_iter().filter_map(|(_, leaf)| {
         let kind = leaf.tag()?;
-        let states = State::empty(kind).map(|state| (kind, state)).into_iter().collect();
+        let states = States(State::empty(kind).map(|state| (kind, state)).into_iter().collect());
         Some(ViewRow { register: Some(register(leaf.kept())), states, ..ViewRow::default() }.encode())
     });
     plain.chain(of_kinds).collect()

@@ -16,9 +16,9 @@ pub struct Applied {
     /// The places whose value may have changed.
     pub changed: Vec<Path>,
     /// The places where values stand beside each other from now on, or no longer do: keys of their rows.
-    pub conflicts: BTreeMap<Vec<u8>, bool>,
+    pub conflicts: Vec<(Vec<u8>, bool)>,
     /// Tags that this release does not know.
-    pub unknown: BTreeSet<u8>,
+    pub unknown: Vec<u8>,
 }
 
 impl Applied {
@@ -67,13 +67,8 @@ pub fn apply(lens: &Lens<'_>, space: u32, items: &[Item]) -> Result<Applied, Mis
     // Load every place and every place above in one go.
     let places: BTreeSet<&[u8]> = changes.iter().flat_map(|(key, ..)| above(key).chain([key.as_slice()])).collect();
     lens.want(Table::View, &places)?;
-    let mut work = Work {
-        lens,
-        rows: BTreeMap::new(),
-        clashes: BTreeSet::new(),
-        plain: BTreeSet::new(),
-        conflicts: BTreeMap::new(),
-    };
+    let mut work =
+        Work { lens, rows: BTreeMap::new(), clashes: BTreeSet::new(), plain: BTreeSet::new(), conflicts: Vec::new() };
     let mut applied = Applied::default();
     let mut start = 0;
     for (item, end) in items.iter().zip(ends) {
@@ -130,8 +125,8 @@ fn spread(space: u32, item: &Item, changes: &mut Vec<(Vec<u8>, Stamp, Change)>) 
 impl ViewRow {
     /// Tells the state of a kind what an op says.
     fn tell(&mut self, kind: u8, told: Option<&Told>, stamp: Stamp) {
-        let Some(empty) = State::empty(kind) else { return };
-        match (self.states.entry(kind).or_insert(empty), told) {
+        let Some(state) = self.states.of(kind) else { return };
+        match (state, told) {
             (State::Mv(values), Some(Told::Mv(act))) => values.apply(act, stamp),
             (State::Counter(sums), Some(Told::Counter(act))) => sums.apply(act, stamp),
             (State::Member(adds), Some(Told::Member(act))) => adds.apply(act, stamp),
@@ -158,7 +153,7 @@ struct Work<'a, 'b, 'c> {
     clashes: BTreeSet<&'c [u8]>,
     /// Places known to have something below and to hold no scalar.
     plain: BTreeSet<&'c [u8]>,
-    conflicts: BTreeMap<Vec<u8>, bool>,
+    conflicts: Vec<(Vec<u8>, bool)>,
 }
 
 impl<'c> Work<'_, '_, 'c> {
@@ -188,7 +183,8 @@ impl<'c> Work<'_, '_, 'c> {
             return Ok(false);
         }
         if row.is_in_conflict() != before.is_in_conflict() {
-            self.conflicts.insert(key.to_vec(), row.is_in_conflict());
+            self.conflicts.retain(|(known, _)| known != key);
+            self.conflicts.push((key.to_vec(), row.is_in_conflict()));
         }
         if row.register == before.register && row.is_live() == before.is_live() {
             self.rows.insert(key.to_vec(), row);

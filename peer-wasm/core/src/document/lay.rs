@@ -33,7 +33,7 @@ pub(super) fn difference(
     forced: Option<Merge>,
     wish: Wish<'_>,
 ) -> Result<Vec<Op>, Refusal> {
-    let mut layout = Layout { kinds: kinds(tree), wish, wanted: BTreeMap::new(), bytes: 0 };
+    let mut layout = Layout { tree, wish, wanted: BTreeMap::new(), bytes: 0 };
     if let Some(body) = new {
         layout.spread(top, body, 0, forced)?;
     }
@@ -49,10 +49,8 @@ pub(super) fn difference(
             ops.push(Op { path: path.clone(), leaf: deletion(row, seen) });
         }
     }
-    let held: BTreeMap<&Path, (usize, &ViewRow)> =
-        tree.rows.iter().enumerate().map(|(at, (path, row))| (path, (at, row))).collect();
     for (path, wanted) in wanted {
-        let place = held.get(&path).copied();
+        let place = tree.find(&path).and_then(|at| Some((at, &tree.rows.get(at)?.1)));
         let always = exact && path == *top;
         match wanted {
             Wanted::Same => {}
@@ -65,8 +63,11 @@ pub(super) fn difference(
             Wanted::Kind(kind, body) => {
                 let change = change(&path, kind, &body, tree, place, always, seen)?;
                 // A member may come where something else goes.
-                let places: BTreeSet<&Path> = change.iter().map(|op| &op.path).collect();
-                ops.retain(|op: &Op| !places.contains(&op.path));
+                for op in &change {
+                    if op.path != path && tree.row(&op.path).is_some_and(|row| !is_member(row)) {
+                        ops.retain(|other: &Op| other.path != op.path);
+                    }
+                }
                 ops.extend(change);
             }
         }
@@ -81,16 +82,18 @@ pub(super) fn difference(
     Ok(ops)
 }
 
-/// The places in a tree that are of a kind of their own.
-fn kinds(tree: &Tree) -> BTreeMap<Path, Held> {
-    let held = |(at, (path, row)): (usize, &(Path, ViewRow))| {
-        let kind = match tree.group(at) {
-            Some(kind) => kind,
-            None => row.shown_tag().filter(|kind| !matches!(*kind, tag::MEMBER | tag::ELEMENT))?,
-        };
-        Some((path.clone(), Merge::of_tag(kind).map_or(Held::Newer(kind), Held::Merge)))
+/// What a place in a tree is, if it is of a kind of its own.
+fn kind_at(tree: &Tree, path: &Path) -> Option<Held> {
+    let at = tree.find(path)?;
+    let kind = match tree.group(at) {
+        Some(kind) => kind,
+        None => tree.rows.get(at)?.1.shown_tag().filter(|kind| !matches!(*kind, tag::MEMBER | tag::ELEMENT))?,
     };
-    tree.rows.iter().enumerate().filter_map(held).collect()
+    Some(Merge::of_tag(kind).map_or(Held::Newer(kind), Held::Merge))
+}
+
+fn is_member(row: &ViewRow) -> bool {
+    row.register.as_ref().and_then(|register| register.leaf.tag()) == Some(tag::MEMBER)
 }
 
 /// Whether a place is a member or element of a set or list that is changed as a whole.
@@ -106,7 +109,7 @@ fn is_part(wanted: &BTreeMap<Path, Wanted>, path: &Path, row: &ViewRow) -> bool 
 /// The op that takes away what is seen at a place.
 pub(super) fn deletion(row: &ViewRow, seen: Option<&[Version]>) -> Leaf {
     let kind = row.register.as_ref().and_then(|register| register.leaf.tag());
-    match kind.and_then(|kind| row.states.get(&kind)) {
+    match kind.and_then(|kind| row.states.get(kind)) {
         Some(State::Mv(values)) => Leaf::Kind { tag: tag::MV, body: mv::Act::Delete(values.covers(seen)).encode() },
         Some(State::Counter(sums)) => counter(&sums.deletion()),
         Some(State::Member(_)) => remove_member(Some(row)),
@@ -116,7 +119,7 @@ pub(super) fn deletion(row: &ViewRow, seen: Option<&[Version]>) -> Leaf {
 }
 
 struct Layout<'a> {
-    kinds: BTreeMap<Path, Held>,
+    tree: &'a Tree,
     wish: Wish<'a>,
     wanted: BTreeMap<Path, Wanted>,
     bytes: usize,
@@ -129,12 +132,12 @@ impl Layout<'_> {
             return Err(Refusal::Unprocessable(format!("A value may be nested at most {MAX_DEPTH} deep.")));
         }
         let is_object = matches!(body, Body::Json(Json::Object(_)));
-        let kind = match (forced, self.kinds.get(at)) {
+        let kind = match (forced, kind_at(self.tree, at)) {
             (Some(merge), _) => merge,
-            (None, Some(Held::Merge(merge))) => *merge,
+            (None, Some(Held::Merge(merge))) => merge,
             (None, Some(Held::Newer(tag))) => {
                 if *body != Body::Json(serde_json::json!({ "$newer-kind": tag })) {
-                    return Err(Refusal::NewerKind { tag: *tag });
+                    return Err(Refusal::NewerKind { tag });
                 }
                 self.wanted.insert(at.clone(), Wanted::Same);
                 return Ok(());
@@ -200,7 +203,7 @@ fn change(
     match (kind, body) {
         (Merge::Counter, Body::Json(json)) => {
             let number = whole_number(json).map_err(|_| unfit("holds a whole number of at most 64 bits"))?;
-            let sums = match row.and_then(|row| row.states.get(&tag::COUNTER)) {
+            let sums = match row.and_then(|row| row.states.get(tag::COUNTER)) {
                 Some(State::Counter(sums)) => sums.clone(),
                 _ => counter::Sums::default(),
             };
@@ -212,7 +215,7 @@ fn change(
         }
         (Merge::Mv, body) => {
             let empty = mv::Values::default();
-            let values = match row.and_then(|row| row.states.get(&tag::MV)) {
+            let values = match row.and_then(|row| row.states.get(tag::MV)) {
                 Some(State::Mv(values)) => values,
                 _ => &empty,
             };
@@ -236,24 +239,25 @@ fn change(
             Ok(op(Leaf::Kind { tag: tag::MV, body }))
         }
         (Merge::Set, Body::Json(Json::Array(members))) => {
-            let wanted: BTreeSet<String> = members.iter().map(|json| member::name(&member::text(json))).collect();
+            let wanted: BTreeSet<Path> = member_paths(path, members.iter()).into_iter().collect();
             let below = place.map(|(at, _)| tree.below(at)).unwrap_or_default();
             let held = |row: &ViewRow| matches!(row.shown_state(), Some(State::Member(_)));
-            let parts = below.iter().filter(|(place, row)| place.len() == path.len() + 1 && held(row));
-            let parts: BTreeMap<&str, &ViewRow> =
-                parts.filter_map(|(place, row)| Some((place.segments().last()?.as_str(), row))).collect();
-            let gone = parts.iter().filter(|(name, _)| !wanted.contains(**name));
             let mut ops = if is_shown(tag::SET) { Vec::new() } else { op(Leaf::kind(tag::SET)) };
-            for (name, row) in gone {
-                ops.push(Op { path: member_path(path, name)?, leaf: remove_member(Some(row)) });
+            for (place, row) in below.iter().filter(|(place, row)| place.len() == path.len() + 1 && held(row)) {
+                if !wanted.contains(place) {
+                    ops.push(Op { path: place.clone(), leaf: remove_member(Some(row)) });
+                }
             }
-            let fresh = members.iter().filter(|json| !parts.contains_key(member::name(&member::text(json)).as_str()));
-            ops.extend(additions(path, fresh, below)?);
+            let here = |json: &&Json| {
+                let place = member_path(path, &member::name(&member::text(json))).ok();
+                !place.and_then(|place| tree.row(&place)).is_some_and(held)
+            };
+            ops.extend(additions(path, members.iter().filter(here), tree)?);
             Ok(ops)
         }
         (Merge::List, Body::Json(Json::Array(elements))) => {
             let below = place.map(|(at, _)| tree.below(at)).unwrap_or_default();
-            let mut editor = list::Editor::new(&ordered(path, below));
+            let mut editor = list::Editor::new(ordered(path, below));
             editor.become_texts(elements.iter().map(element_text).collect::<Result<_, _>>()?);
             list_op(path, editor, !is_shown(tag::LIST))
         }
@@ -296,7 +300,7 @@ pub(super) fn remove_member(row: Option<&ViewRow>) -> Leaf {
 }
 
 fn covers(row: Option<&ViewRow>) -> super::kind::authors::Covers {
-    match row.and_then(|row| row.states.get(&tag::MEMBER)) {
+    match row.and_then(|row| row.states.get(tag::MEMBER)) {
         Some(State::Member(adds)) => adds.covers(),
         _ => Default::default(),
     }
@@ -311,33 +315,33 @@ pub fn member_paths<'a>(set: &Path, members: impl Iterator<Item = &'a Json>) -> 
     members.filter_map(|json| set.child(&member::name(&member::text(json))).ok()).collect()
 }
 
-fn additions<'a>(
-    set: &Path,
-    members: impl Iterator<Item = &'a Json>,
-    rows: &[(Path, ViewRow)],
-) -> Result<Vec<Op>, Refusal> {
-    let mut ops: BTreeMap<Path, Leaf> = BTreeMap::new();
-    let known: BTreeMap<&Path, &ViewRow> = rows.iter().map(|(path, row)| (path, row)).collect();
+fn additions<'a>(set: &Path, members: impl Iterator<Item = &'a Json>, tree: &Tree) -> Result<Vec<Op>, Refusal> {
+    let mut places: BTreeSet<Path> = BTreeSet::new();
+    let mut ops = Vec::new();
     for json in members {
         let path = member_path(set, &member::name(&member::text(json)))?;
-        let leaf = add_member(known.get(&path).copied(), json)?;
-        ops.insert(path, leaf);
+        if places.insert(path.clone()) {
+            ops.push(Op { leaf: add_member(tree.row(&path), json)?, path });
+        }
     }
-    Ok(ops.into_iter().map(|(path, leaf)| Op { path, leaf }).collect())
+    Ok(ops)
 }
 
 /// The ops that add and remove members; what is in both is added.
 pub(super) fn set_patch(set: &Path, tree: &Tree, add: &[Json], remove: &[Json]) -> Result<Vec<Op>, Refusal> {
     let is_set = tree.top(set).and_then(ViewRow::shown_tag) == Some(tag::SET);
     let mut ops = if is_set { Vec::new() } else { vec![Op { path: set.clone(), leaf: Leaf::kind(tag::SET) }] };
-    let added: BTreeSet<String> = add.iter().map(|json| member::name(&member::text(json))).collect();
-    let gone: BTreeSet<String> = remove.iter().map(|json| member::name(&member::text(json))).collect();
-    for name in gone.difference(&added) {
-        let path = member_path(set, name)?;
-        let row = tree.rows.iter().find(|(place, row)| *place == path && row.visible().is_some());
-        ops.extend(row.map(|(_, row)| Op { path, leaf: remove_member(Some(row)) }));
+    let additions = additions(set, add.iter(), tree)?;
+    let added: BTreeSet<Path> = additions.iter().map(|op| op.path.clone()).collect();
+    let mut gone: BTreeSet<Path> = BTreeSet::new();
+    for json in remove {
+        let path = member_path(set, &member::name(&member::text(json)))?;
+        let row = tree.row(&path).filter(|row| row.visible().is_some() && !added.contains(&path));
+        if let (Some(row), true) = (row, gone.insert(path.clone())) {
+            ops.push(Op { path, leaf: remove_member(Some(row)) });
+        }
     }
-    ops.extend(additions(set, add.iter(), &tree.rows)?);
+    ops.extend(additions);
     if ops.len() > MAX_OPS {
         let what = "The change (in members)".to_owned();
         return Err(Refusal::TooLarge { what, limit: MAX_OPS as u64, listing: None });

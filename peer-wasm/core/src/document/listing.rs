@@ -110,13 +110,9 @@ fn elements(tree: &Tree, top: &Path, query: &ListQuery) -> Listing {
     let edge = if query.reverse { query.limit.checked_sub(1) } else { Some(query.limit) };
     let more = page.len() > query.limit;
     let next = edge.and_then(|edge| page.get(edge)).filter(|_| more).map(|(at, _)| at.to_string());
-    let versions: BTreeMap<String, Vec<Version>> = below
-        .iter()
-        .filter_map(|(path, row)| Some((path.segments().last()?.clone(), frontier([row].into_iter()))))
-        .collect();
     let items = page.into_iter().take(query.limit).map(|(at, (id, text))| Item {
         key: at.to_string(),
-        version: versions.get(&id.name()).cloned().unwrap_or_default(),
+        version: frontier(top.child(&id.name()).ok().and_then(|place| tree.row(&place)).into_iter()),
         value: query.values.then(|| Body::Json(super::read::parse(text))),
         kind: None,
     });
@@ -155,7 +151,7 @@ impl Listing {
                     (true, Ok(top)) => tree.value(&top),
                     _ => None,
                 };
-                let rules: Vec<Version> = tree.chosen.values().map(|(_, rule)| *rule).collect();
+                let rules: Vec<Version> = tree.chosen.iter().map(|(_, (_, rule))| *rule).collect();
                 let version = merge_versions([frontier(all()).as_slice(), &rules].into_iter());
                 self.items.push(Item { version, key: name, value, kind });
             }

@@ -70,11 +70,9 @@ pub fn locate_members(lens: &Lens<'_>, space: u32, path: &Path, members: &[Path]
     let mut tree = Tree::of(path.clone(), top);
     for member in members {
         if let Some(row) = lens.get(Table::View, &view_key(space, member))?.and_then(ViewRow::decode) {
-            tree.rows.push((member.clone(), row));
+            tree.put(member.clone(), row);
         }
     }
-    tree.rows.sort_by(|(one, _), (other, _)| one.cmp(other));
-    tree.rows.dedup_by(|(one, _), (other, _)| one == other);
     Ok(Located::Place(tree))
 }
 

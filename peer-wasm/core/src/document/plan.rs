@@ -72,7 +72,7 @@ fn plan_place(path: &Path, tree: &Tree, change: &Change, wish: Wish<'_>) -> Resu
             return Ok(Planned { ops, existed, deleted: false });
         }
         Change::JsonPatch(steps) if held == Some(Held::Merge(Merge::List)) && forced.is_none() => {
-            let mut editor = list::Editor::new(&ordered(path, tree.below(0)));
+            let mut editor = list::Editor::new(ordered(path, tree.below(0)));
             if steps::edit_by_steps(&mut editor, steps)?.is_some() {
                 let ops = steps::list_op(path, editor, false)?;
                 return Ok(Planned { ops, existed, deleted: false });
@@ -200,10 +200,10 @@ fn plan_inside(
     let wish = Wish { manner: &manner, ..wish };
     let ops = match (whole_kind, rest.split_first(), whole) {
         (Some(Held::Merge(Merge::List)), Some((first, _)), Json::Array(whole)) => {
-            let mut editor = list::Editor::new(&ordered(leaf, tree.below(0)));
+            let mut editor = list::Editor::new(ordered(leaf, tree.below(0)));
             let at = index(first).ok_or_else(nowhere)?;
             match whole.get(at).filter(|_| !(deleted && rest.len() == 1)) {
-                None => editor.delete(at).map(drop),
+                None => editor.delete(at),
                 Some(new) if at == editor.len() => editor.insert(at, vec![steps::element_text(new)?]),
                 Some(new) => editor.replace(at, steps::element_text(new)?),
             }

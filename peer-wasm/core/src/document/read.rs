@@ -25,7 +25,7 @@ pub struct Tree {
     /// Whether there is more than [`MAX_TREE_ROWS`].
     pub cut: bool,
     /// Of values that stand beside each other, those to be shown by a policy, and the write that set it.
-    pub chosen: BTreeMap<Path, (Version, Version)>,
+    pub chosen: Vec<(Path, (Version, Version))>,
 }
 
 /// What a place is, seen as a whole.
@@ -54,7 +54,7 @@ pub fn tree(lens: &Lens<'_>, space: u32, top: &Path) -> Result<Tree, Miss> {
 }
 
 fn is_list(row: &[u8]) -> bool {
-    ViewRow::decode(row).is_some_and(|row| row.states.contains_key(&tag::LIST))
+    ViewRow::decode(row).is_some_and(|row| row.states.get(tag::LIST).is_some())
 }
 
 pub(super) fn decode(key: &[u8], value: &[u8]) -> Option<(Path, ViewRow)> {
@@ -66,6 +66,43 @@ impl Tree {
     /// A single place.
     pub fn of(path: Path, row: ViewRow) -> Tree {
         Tree { rows: vec![(path, row)], ..Tree::default() }
+    }
+
+    /// Where the row of a place is in the list.
+    pub fn find(&self, path: &Path) -> Option<usize> {
+        self.rows.binary_search_by(|(place, _)| place.cmp(path)).ok()
+    }
+
+    /// The row of a place.
+    pub fn row(&self, path: &Path) -> Option<&ViewRow> {
+        self.rows.get(self.find(path)?).map(|(_, row)| row)
+    }
+
+    /// Puts a row where it belongs.
+    pub fn put(&mut self, path: Path, row: ViewRow) {
+        match self.rows.binary_search_by(|(place, _)| place.cmp(&path)) {
+            Ok(at) => {
+                if let Some(held) = self.rows.get_mut(at) {
+                    held.1 = row;
+                }
+            }
+            Err(at) => self.rows.insert(at, (path, row)),
+        }
+    }
+
+    /// Old rows with new ones in their places; both in tree order.
+    pub fn merged(old: impl Iterator<Item = (Path, ViewRow)>, new: impl Iterator<Item = (Path, ViewRow)>) -> Tree {
+        let mut rows: Vec<(Path, ViewRow)> = Vec::new();
+        let (mut old, mut new) = (old.peekable(), new.peekable());
+        while let Some(row) = match (old.peek(), new.peek()) {
+            (Some((kept, _)), Some((place, _))) if kept < place => old.next(),
+            (Some((kept, _)), Some((place, _))) if kept == place => old.next().and_then(|_| new.next()),
+            (_, Some(_)) => new.next(),
+            (_, None) => old.next(),
+        } {
+            rows.push(row);
+        }
+        Tree { rows, ..Tree::default() }
     }
 
     /// The row of the top, if it has one.
@@ -110,7 +147,7 @@ impl Tree {
             Leaf::Kind { tag: tag::SET | tag::LIST, .. } => return None,
             Leaf::Kind { tag, .. } => *tag,
         };
-        Some(match row.states.get(&kind) {
+        Some(match row.states.get(kind) {
             Some(State::Mv(values)) => body_of(self.winner(path, values)?.content),
             Some(State::Counter(sums)) => Body::Json(sums.value().into()),
             Some(State::Member(adds)) => Body::Json(adds.json(path.segments().last().map_or("", String::as_str))),
@@ -122,17 +159,16 @@ impl Tree {
 
     /// Of values that stand beside each other, the one that is shown.
     pub fn winner<'a>(&self, path: &Path, values: &'a mv::Values) -> Option<mv::Rival<'a>> {
-        let chosen = self.chosen.get(path).map(|(chosen, _)| *chosen);
+        let chosen = self.chosen.iter().find(|(place, _)| place == path).map(|(_, (chosen, _))| *chosen);
         values.rivals().find(|rival| Some(rival.version) == chosen).or_else(|| values.latest())
     }
 
     /// The values that stand beside the one shown at the top, the latest first.
     pub fn rivals(&self, top: &Path) -> Vec<Rival> {
         let Some(State::Mv(values)) = self.top(top).and_then(ViewRow::shown_state) else { return Vec::new() };
-        let winner = self.winner(top, values).map(|rival| rival.version);
-        let mut rivals: Vec<_> = values.rivals().filter(|rival| Some(rival.version) != winner).collect();
-        rivals.sort_by_key(|rival| std::cmp::Reverse((rival.clock, rival.version)));
-        rivals.iter().map(|rival| Rival { version: rival.version, body: body_of(rival.content) }).collect()
+        let Some(winner) = self.winner(top, values) else { return Vec::new() };
+        let others = values.ranked(winner.version).into_iter().skip(1);
+        others.map(|rival| Rival { version: rival.version, body: body_of(rival.content) }).collect()
     }
 
     /// What the top is; `None` if nothing is there.
@@ -175,7 +211,7 @@ impl Tree {
 
     /// The versions that made the tree what it is: the latest of each author.
     pub fn version(&self) -> Vec<Version> {
-        let rules = self.chosen.values().map(|(_, rule)| *rule);
+        let rules = self.chosen.iter().map(|(_, (_, rule))| *rule);
         newest(self.rows.iter().flat_map(|(_, row)| row.versions()).chain(rules))
     }
 
@@ -186,7 +222,7 @@ impl Tree {
                 && values.is_in_conflict()
                 && let Some(chosen) = rule(path, values)
             {
-                self.chosen.insert(path.clone(), chosen);
+                self.chosen.push((path.clone(), chosen));
             }
         }
     }
@@ -221,7 +257,7 @@ pub(super) fn ordered(top: &Path, below: &[(Path, ViewRow)]) -> list::Shown {
     };
     list::order(below.iter().filter_map(|pair| {
         let (id, hidden) = element(pair)?;
-        match pair.1.states.get(&tag::ELEMENT)? {
+        match pair.1.states.get(tag::ELEMENT)? {
             State::Element(element) => Some((id, element, !hidden)),
             _ => None,
         }

@@ -14,7 +14,6 @@ use super::ops::Leaf;
 use crate::codec::{CodecError, Reader, Writer};
 use crate::path::Path;
 use crate::version::{Agent, Version};
-use kith_map::BTreeMap;
 
 const REGISTER: u8 = 1;
 const CONTAINER: u8 = 2;
@@ -61,6 +60,26 @@ impl Register {
     }
 }
 
+/// What a place knows of its past under each kind it has been of: by tag, ascending.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct States(pub Vec<(u8, State)>);
+
+impl States {
+    /// The state of a kind.
+    pub fn get(&self, kind: u8) -> Option<&State> {
+        self.0.iter().find(|(tag, _)| *tag == kind).map(|(_, state)| state)
+    }
+
+    /// The state of a kind, as it is before anything happened if there is none; `None` for kinds without one.
+    pub fn of(&mut self, kind: u8) -> Option<&mut State> {
+        let at = self.0.partition_point(|(tag, _)| *tag < kind);
+        if self.0.get(at).is_none_or(|(tag, _)| *tag != kind) {
+            self.0.insert(at, (kind, State::empty(kind)?));
+        }
+        self.0.get_mut(at).map(|(_, state)| state)
+    }
+}
+
 /// A place in the tree.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ViewRow {
@@ -70,8 +89,8 @@ pub struct ViewRow {
     pub container: bool,
     /// Whether something later above or below takes its place in reads.
     pub hidden: bool,
-    /// What it knows of its past under each kind it has been of, by tag.
-    pub states: BTreeMap<u8, State>,
+    /// What it knows of its past under each kind it has been of.
+    pub states: States,
 }
 
 impl ViewRow {
@@ -79,7 +98,7 @@ impl ViewRow {
     pub fn is_live(&self) -> bool {
         match &self.register {
             None => false,
-            Some(Register { leaf: Leaf::Kind { tag, .. }, .. }) => self.states.get(tag).is_none_or(State::is_live),
+            Some(Register { leaf: Leaf::Kind { tag, .. }, .. }) => self.states.get(*tag).is_none_or(State::is_live),
             Some(register) => register.is_live(),
         }
     }
@@ -96,19 +115,19 @@ impl ViewRow {
 
     /// The state of the kind that reads show.
     pub fn shown_state(&self) -> Option<&State> {
-        self.states.get(&self.shown_tag()?)
+        self.states.get(self.shown_tag()?)
     }
 
     /// The last write here of everybody who is known to have written.
     pub fn versions(&self) -> impl Iterator<Item = Version> {
         let register = self.register.iter().map(Register::version);
-        register.chain(self.states.values().flat_map(State::versions))
+        register.chain(self.states.0.iter().flat_map(|(_, state)| state.versions()))
     }
 
     /// Whether values stand beside each other, as far as this place alone says.
     pub fn is_in_conflict(&self) -> bool {
         let is_mv = self.register.as_ref().is_some_and(|register| register.leaf.tag() == Some(tag::MV));
-        is_mv && matches!(self.states.get(&tag::MV), Some(State::Mv(values)) if values.is_in_conflict())
+        is_mv && matches!(self.states.get(tag::MV), Some(State::Mv(values)) if values.is_in_conflict())
     }
 
     /// The row's bytes.
@@ -118,14 +137,14 @@ impl ViewRow {
         writer.u8(flag(self.register.is_some(), REGISTER)
             | flag(self.container, CONTAINER)
             | flag(self.hidden, HIDDEN)
-            | flag(!self.states.is_empty(), STATES));
+            | flag(!self.states.0.is_empty(), STATES));
         if let Some(register) = &self.register {
             writer.fixed(&register.clock.to_be_bytes()).fixed(&register.agent.0).number(register.seq);
             register.leaf.encode(&mut writer);
         }
-        if !self.states.is_empty() {
-            writer.number(self.states.len() as u64);
-            for (tag, state) in &self.states {
+        if !self.states.0.is_empty() {
+            writer.number(self.states.0.len() as u64);
+            for (tag, state) in &self.states.0 {
                 state.write(writer.u8(*tag));
             }
         }
@@ -151,11 +170,11 @@ impl ViewRow {
             let seq = reader.number()?;
             Some(Register { clock, agent, seq, leaf: Leaf::decode(&mut reader)? })
         };
-        let mut states = BTreeMap::new();
+        let mut states = States::default();
         if flags & STATES != 0 {
             for _ in 0..reader.size(usize::from(u8::MAX))? {
                 let tag = reader.u8()?;
-                states.insert(tag, State::read(tag, &mut reader)?);
+                states.0.push((tag, State::read(tag, &mut reader)?));
             }
         }
         reader.end()?;

@@ -65,7 +65,7 @@ pub(super) fn edit_by_steps(editor: &mut list::Editor, steps: &Json) -> Result<O
         let value = step.get("value").map(element_text).transpose()?;
         let done = match (text(step, "op").as_deref(), to, from, value) {
             (Some("add"), Some(to), _, Some(value)) => editor.insert(to, vec![value]),
-            (Some("remove"), Some(to), ..) => editor.delete(to).map(drop),
+            (Some("remove"), Some(to), ..) => editor.delete(to),
             (Some("replace"), Some(to), _, Some(value)) => editor.replace(to, value),
             // After the move the element stands at `path`, so `-` is the last place.
             (Some("move"), Some(to), Some(from), _) => editor.shift(from, to.min(length.saturating_sub(1))),

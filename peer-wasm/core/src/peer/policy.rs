@@ -107,8 +107,7 @@ fn shown(prefix: &Path, policy: &Policy, version: Version) -> Json {
 fn conflict(space: &Space, path: &Path, tree: &document::Tree) -> Option<Json> {
     let Some(State::Mv(values)) = tree.top(path)?.shown_state() else { return None };
     let winner = tree.winner(path, values)?;
-    let mut rivals: Vec<mv::Rival<'_>> = values.rivals().collect();
-    rivals.sort_by_key(|rival| (rival.version != winner.version, std::cmp::Reverse((rival.clock, rival.version))));
+    let rivals = values.ranked(winner.version);
     if rivals.len() < 2 {
         return None;
     }

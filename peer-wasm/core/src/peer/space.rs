@@ -18,7 +18,7 @@ use crate::ranges::LogSet;
 use crate::records::Checkpoint;
 use crate::rows::{KeyRange, Table};
 use crate::version::{Agent, Version};
-use kith_map::{BTreeMap, BTreeSet};
+use kith_map::BTreeMap;
 
 /// Entries of one log read in one go.
 pub(super) const READ_RUN: u64 = 256;
@@ -76,7 +76,7 @@ pub(super) struct Space {
     /// What is to be redacted, and what is missing.
     pub(super) gone: Gone,
     /// Kinds in the tree that only a later release knows.
-    pub(super) unknown: BTreeSet<u8>,
+    pub(super) unknown: Vec<u8>,
     /// The checkpoints of owners: an op counts if all of them admit it.
     pub(super) checkpoints: Vec<Checkpoint>,
 }
@@ -100,7 +100,7 @@ impl Space {
             announced: BTreeMap::new(),
             policies: Policies::default(),
             gone: Gone::default(),
-            unknown: BTreeSet::new(),
+            unknown: Vec::new(),
             checkpoints: Vec::new(),
         }
     }
@@ -164,7 +164,7 @@ impl Space {
                     space.announced =
                         rows::decode_arrival(&value).into_iter().map(|run| (run.log, run.count)).collect();
                 }
-                Some(HeadKey::Unknown(tag)) => drop(space.unknown.insert(tag)),
+                Some(HeadKey::Unknown(tag)) => space.unknown.push(tag),
                 None => {}
             }
         }
@@ -209,7 +209,8 @@ impl Space {
     pub(super) fn merged(&mut self, applied: Applied, draft: &mut Draft) -> Vec<Path> {
         applied.store(&mut draft.batch);
         for tag in applied.unknown {
-            if self.unknown.insert(tag) {
+            if !self.unknown.contains(&tag) {
+                self.unknown.push(tag);
                 draft.batch.puts.push((Table::Head, rows::unknown_key(self.number, tag), Vec::new()));
             }
         }

@@ -208,7 +208,7 @@ impl Peer {
 /// What is left of a row once all up to `stable` is settled; `below` says whether any row is left below its place.
 fn settled(row: &ViewRow, below: bool, stable: u64) -> Option<ViewRow> {
     // What is known of the past under a kind is needed by whatever comes later.
-    let over = row.states.is_empty()
+    let over = row.states.0.is_empty()
         && row.register.as_ref().is_none_or(|held| held.leaf == Leaf::Deleted && held.clock <= stable);
     match (over, below) {
         (true, false) => None,

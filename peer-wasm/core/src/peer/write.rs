@@ -13,7 +13,6 @@ use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{Batch, Durability, Table};
 use crate::version::{Agent, Version, etag};
-use kith_map::BTreeMap;
 
 impl Peer {
     #[allow(clippy::too_many_arguments, reason = "the fields of one request")]
@@ -271,11 +270,10 @@ fn after(
     let Some((tree, top)) = located.tree(path) else { return (vec![version], Merge::Lww) };
     let prefix = document::view_key(space, &top);
     let base = document::view_prefix(space).len();
-    let kept = tree.rows.iter().filter(|(place, _)| top.contains(place));
-    let mut rows: BTreeMap<Path, document::ViewRow> = kept.cloned().collect();
+    let kept = tree.rows.iter().filter(|(place, _)| top.contains(place)).cloned();
     let new = applied.rows.iter().filter(|(key, _)| key.starts_with(&prefix));
-    rows.extend(new.filter_map(|(key, row)| Some((Path::from_key(key.get(base..)?)?, row.clone()))));
-    let mut tree = document::Tree { rows: rows.into_iter().collect(), ..document::Tree::default() };
+    let new = new.filter_map(|(key, row)| Some((Path::from_key(key.get(base..)?)?, row.clone())));
+    let mut tree = document::Tree::merged(kept, new);
     tree.choose(rule);
     let merge = match tree.held(&top) {
         Some(Held::Merge(merge)) if top == *path => merge,

@@ -55,30 +55,47 @@ pub struct Author<T> {
     pub own: T,
 }
 
-/// Every author at a place.
+/// Every author at a place, in the order of their agents. (A sorted list: few at most places, and small in code.)
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Authors<T>(pub BTreeMap<Agent, Author<T>>);
+pub struct Authors<T>(Vec<(Agent, Author<T>)>);
 
 impl<T> Default for Authors<T> {
     fn default() -> Self {
-        Authors(BTreeMap::new())
+        Authors(Vec::new())
     }
 }
 
 impl<T: Default> Authors<T> {
-    /// The author.
-    pub fn of(&mut self, agent: Agent) -> &mut Author<T> {
-        self.0.entry(agent).or_default()
+    /// Does something to the author.
+    pub fn with<R>(&mut self, agent: Agent, change: impl FnOnce(&mut Author<T>) -> R) -> R {
+        let at = match self.0.binary_search_by(|(known, _)| known.cmp(&agent)) {
+            Ok(at) => at,
+            Err(at) => {
+                self.0.insert(at, (agent, Author::default()));
+                at
+            }
+        };
+        match self.0.get_mut(at) {
+            Some((_, author)) => change(author),
+            // Cannot be: it was found or put there just now.
+            None => change(&mut Author::default()),
+        }
+    }
+
+    /// The authors with their agents.
+    pub fn iter(&self) -> impl Iterator<Item = (&Agent, &Author<T>)> {
+        self.0.iter().map(|(agent, author)| (agent, author))
     }
 
     /// Notes that the author acts in this entry. False if that was known: then nothing is to be done.
     pub fn acts(&mut self, agent: Agent, seq: u64) -> bool {
-        let author = self.of(agent);
-        let news = author.last <= seq;
-        if news {
-            author.last = seq.saturating_add(1);
-        }
-        news
+        self.with(agent, |author| {
+            let news = author.last <= seq;
+            if news {
+                author.last = seq.saturating_add(1);
+            }
+            news
+        })
     }
 
     /// The last entry of each author.
@@ -101,11 +118,11 @@ impl<T: Default> Authors<T> {
         reader: &mut Reader<'_>,
         own: impl Fn(&mut Reader<'_>) -> Result<T, CodecError>,
     ) -> Result<Authors<T>, CodecError> {
-        let mut authors = BTreeMap::new();
+        let mut authors = Vec::new();
         for _ in 0..reader.size(usize::MAX)? {
             let agent = Agent(reader.fixed()?);
             let (last, covered) = (reader.number()?, reader.number()?);
-            authors.insert(agent, Author { last, covered, own: own(reader)? });
+            authors.push((agent, Author { last, covered, own: own(reader)? }));
         }
         Ok(Authors(authors))
     }

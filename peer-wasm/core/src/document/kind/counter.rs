@@ -8,15 +8,14 @@ use super::authors::{Author, Authors, MAX_COVERS, seq};
 use super::{Stamp, unzigzag, zigzag};
 use crate::codec::{CodecError, Reader, Writer};
 use crate::version::Agent;
-use kith_map::BTreeMap;
 
 /// What an op says.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Act {
     /// Add this. Adding nothing makes a counter where there is none.
     Add(i64),
-    /// Take away what was there: for each author the last entry seen and the sum up to it.
-    Delete(BTreeMap<Agent, (u64, i64)>),
+    /// Take away what was there: for each author, ascending, the last entry seen and the sum up to it.
+    Delete(Vec<(Agent, u64, i64)>),
 }
 
 impl Act {
@@ -27,7 +26,7 @@ impl Act {
             Act::Add(delta) => writer.u8(0).number(zigzag(*delta)),
             Act::Delete(seen) => {
                 writer.u8(1).number(seen.len() as u64);
-                for (agent, (seq, sum)) in seen {
+                for (agent, seq, sum) in seen {
                     writer.fixed(&agent.0).number(*seq).number(zigzag(*sum));
                 }
                 &mut writer
@@ -41,13 +40,13 @@ impl Act {
         match reader.u8()? {
             0 => Ok(Act::Add(unzigzag(reader.number()?))),
             1 => {
-                let mut seen = BTreeMap::new();
+                let mut seen: Vec<(Agent, u64, i64)> = Vec::new();
                 for _ in 0..reader.size(MAX_COVERS)? {
                     let agent = Agent(reader.fixed()?);
-                    if seen.last_key_value().is_some_and(|(last, _)| *last >= agent) {
+                    if seen.last().is_some_and(|(last, ..)| *last >= agent) {
                         return Err(CodecError::Tag);
                     }
-                    seen.insert(agent, (seq(reader)?, unzigzag(reader.number()?)));
+                    seen.push((agent, seq(reader)?, unzigzag(reader.number()?)));
                 }
                 Ok(Act::Delete(seen))
             }
@@ -78,19 +77,19 @@ impl Sums {
             return;
         }
         match act {
-            Act::Add(delta) => {
-                let author = self.0.of(stamp.agent);
+            Act::Add(delta) => self.0.with(stamp.agent, |author| {
                 // In the order of the log, so everybody saturates at the same place.
                 author.own.added = stamp.seq.saturating_add(1);
                 author.own.total = author.own.total.saturating_add(*delta);
-            }
+            }),
             Act::Delete(seen) => {
-                for (agent, (seq, sum)) in seen {
-                    let author = self.0.of(*agent);
-                    // Honest writers agree on the sum; should they not, the greater one counts everywhere.
-                    if (seq.saturating_add(1), *sum) > (author.covered, author.own.base) {
-                        (author.covered, author.own.base) = (seq.saturating_add(1), *sum);
-                    }
+                for (agent, seq, sum) in seen {
+                    self.0.with(*agent, |author| {
+                        // Honest writers agree on the sum; should they not, the greater one counts everywhere.
+                        if (seq.saturating_add(1), *sum) > (author.covered, author.own.base) {
+                            (author.covered, author.own.base) = (seq.saturating_add(1), *sum);
+                        }
+                    });
                 }
             }
         }
@@ -98,7 +97,7 @@ impl Sums {
 
     /// The authors with increments that were not deleted.
     fn live(&self) -> impl Iterator<Item = (&Agent, &Author<Sum>)> {
-        self.0.0.iter().filter(|(_, author)| author.own.added > author.covered)
+        self.0.iter().filter(|(_, author)| author.own.added > author.covered)
     }
 
     /// Whether there is a counter: somebody made an increment that was not deleted.
@@ -115,7 +114,7 @@ impl Sums {
     /// The op that deletes what is seen here.
     pub fn deletion(&self) -> Act {
         let seen =
-            |(agent, author): (&Agent, &Author<Sum>)| (*agent, (author.own.added.saturating_sub(1), author.own.total));
+            |(agent, author): (&Agent, &Author<Sum>)| (*agent, author.own.added.saturating_sub(1), author.own.total);
         Act::Delete(self.live().take(MAX_COVERS).map(seen).collect())
     }
 

@@ -29,7 +29,7 @@ mod order;
 
 pub use edit::Editor;
 pub use element::Element;
-pub use order::{Shown, order};
+pub use order::{Position, Shown, order};
 
 /// The most elements that one op may touch, and the most a list shows.
 pub const MAX_ELEMENTS: usize = 10_000;

@@ -90,30 +90,37 @@ impl Adds {
         }
         let (Act::Add(covers, _) | Act::Remove(covers)) = act;
         if let Act::Add(_, text) = act {
-            let author = self.0.of(agent);
-            author.own.0 = if author.covered <= seq { seq.saturating_add(1) } else { 0 };
+            self.0.with(agent, |author| {
+                author.own.0 = if author.covered <= seq { seq.saturating_add(1) } else { 0 };
+            });
             if self.1.is_empty() {
                 self.1 = text.clone();
             }
         }
         for (agent, seq) in &covers.0 {
-            let author = self.0.of(*agent);
-            author.covered = author.covered.max(seq.saturating_add(1));
-            if author.own.0 <= author.covered {
-                author.own.0 = 0;
-            }
+            self.0.with(*agent, |author| {
+                author.covered = author.covered.max(seq.saturating_add(1));
+                if author.own.0 <= author.covered {
+                    author.own.0 = 0;
+                }
+            });
         }
     }
 
     /// Whether it is in the set.
     pub fn is_live(&self) -> bool {
-        self.0.0.values().any(|author| author.own.0 > 0)
+        self.0.iter().any(|(_, author)| author.own.0 > 0)
     }
 
     /// What a write by somebody who sees all of this covers.
     pub fn covers(&self) -> Covers {
-        let live = self.0.0.iter().filter_map(|(agent, author)| Some((*agent, author.own.0.checked_sub(1)?)));
-        Covers(live.collect())
+        let mut covers = Covers::default();
+        for (agent, author) in self.0.iter() {
+            if let Some(seq) = author.own.0.checked_sub(1) {
+                covers.0.insert(*agent, seq);
+            }
+        }
+        covers
     }
 
     /// The member itself; `name` is its place's.

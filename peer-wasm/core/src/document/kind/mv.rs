@@ -116,19 +116,21 @@ impl Values {
         }
         let (Act::Put(covers, _) | Act::Delete(covers)) = act;
         if let Act::Put(_, content) = act {
-            let author = self.0.of(agent);
-            let content = (author.covered <= seq).then(|| content.clone());
-            author.own.push(Dot { seq, clock, content });
-            if author.own.len() > MAX_OWN {
-                author.own.remove(0);
-            }
+            self.0.with(agent, |author| {
+                let content = (author.covered <= seq).then(|| content.clone());
+                author.own.push(Dot { seq, clock, content });
+                if author.own.len() > MAX_OWN {
+                    author.own.remove(0);
+                }
+            });
         }
         for (agent, seq) in &covers.0 {
-            let author = self.0.of(*agent);
-            author.covered = author.covered.max(seq.saturating_add(1));
-            for dot in author.own.iter_mut().filter(|dot| dot.seq <= *seq) {
-                dot.content = None;
-            }
+            self.0.with(*agent, |author| {
+                author.covered = author.covered.max(seq.saturating_add(1));
+                for dot in author.own.iter_mut().filter(|dot| dot.seq <= *seq) {
+                    dot.content = None;
+                }
+            });
         }
     }
 
@@ -144,12 +146,23 @@ impl Values {
 
     /// Every value that stands.
     pub fn rivals(&self) -> impl Iterator<Item = Rival<'_>> {
-        self.0.0.iter().flat_map(|(agent, author)| {
+        self.0.iter().flat_map(|(agent, author)| {
             author.own.iter().filter_map(|dot| {
                 let version = Version { agent: *agent, seq: dot.seq };
                 Some(Rival { clock: dot.clock, version, content: dot.content.as_ref()? })
             })
         })
+    }
+
+    /// Every value that stands: the one with this version first, then from the latest on.
+    pub fn ranked(&self, first: Version) -> Vec<Rival<'_>> {
+        let mut ranked: Vec<Rival<'_>> = Vec::new();
+        let rank = |rival: &Rival<'_>| (rival.version == first, rival.clock, rival.version);
+        for rival in self.rivals() {
+            let at = ranked.partition_point(|other| rank(other) > rank(&rival));
+            ranked.insert(at, rival);
+        }
+        ranked
     }
 
     /// The one shown where nothing else is said: the latest.

@@ -341,7 +341,7 @@ fn the_bytes_of_ops_never_change() {
         (tag::COUNTER, Act::Counter(counter::Act::Add(-3)), "0005".to_owned()),
         (
             tag::COUNTER,
-            Act::Counter(counter::Act::Delete([(agent(1), (4, 100))].into())),
+            Act::Counter(counter::Act::Delete(vec![(agent(1), 4, 100)])),
             "01010101010101010101010104c801".to_owned(),
         ),
         (tag::SET, Act::Set, String::new()),

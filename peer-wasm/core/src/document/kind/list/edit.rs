@@ -1,46 +1,43 @@
 //! From edits by index to the actions of one op.
 
-use super::{Act, Action, Hook, Id, MAX_ELEMENTS, Ref, Shown};
-use std::collections::{BTreeMap, BTreeSet};
+use super::{Act, Action, Hook, MAX_ELEMENTS, Position, Ref, Shown};
 
 /// Old and new elements are compared pair by pair up to this many pairs; beyond it they are exchanged as a whole.
 const MAX_COMPARED: usize = 1 << 20;
 
 /// A list on its way to what it is to become.
 pub struct Editor {
-    /// Every position with the element that stands there.
-    positions: Vec<(Ref, Option<Ref>)>,
-    with_right: BTreeSet<Option<Key>>,
-    texts: BTreeMap<Key, Vec<u8>>,
+    slots: Vec<Slot>,
+    /// Whether something hangs right of the start.
+    begun: bool,
     made: u32,
     actions: Vec<Action>,
 }
 
-/// A `Ref` that can be ordered.
-type Key = (Option<Id>, u32);
-
-fn key(at: &Ref) -> Key {
-    match at {
-        Ref::Here(index) => (None, *index),
-        Ref::There(id) => (Some(*id), 0),
-    }
+/// A position.
+struct Slot {
+    at: Ref,
+    /// The element that stands there, and its text.
+    element: Option<(Ref, Vec<u8>)>,
+    /// Whether others hang right of it.
+    has_right: bool,
 }
 
 impl Editor {
     /// An editor of the list as it shows.
-    pub fn new(shown: &Shown) -> Editor {
-        Editor {
-            positions: shown.positions.iter().map(|(id, element)| (Ref::There(*id), element.map(Ref::There))).collect(),
-            with_right: shown.with_right.iter().map(|id| id.map(|id| key(&Ref::There(id)))).collect(),
-            texts: shown.texts.iter().map(|(id, text)| (key(&Ref::There(*id)), text.clone())).collect(),
-            made: 0,
-            actions: Vec::new(),
-        }
+    pub fn new(shown: Shown) -> Editor {
+        let slot = |position: Position| Slot {
+            at: Ref::There(position.id),
+            element: position.element.map(|(id, text)| (Ref::There(id), text)),
+            has_right: position.has_right,
+        };
+        let slots: Vec<Slot> = shown.0.into_iter().map(slot).collect();
+        Editor { begun: !slots.is_empty(), slots, made: 0, actions: Vec::new() }
     }
 
     /// How many elements there are.
     pub fn len(&self) -> usize {
-        self.positions.iter().filter(|(_, element)| element.is_some()).count()
+        self.slots.iter().filter(|slot| slot.element.is_some()).count()
     }
 
     /// Whether there are none.
@@ -50,43 +47,51 @@ impl Editor {
 
     /// The text of every element.
     pub fn texts(&self) -> Vec<Vec<u8>> {
-        let elements = self.positions.iter().filter_map(|(_, element)| element.as_ref());
-        elements.filter_map(|element| self.texts.get(&key(element)).cloned()).collect()
+        self.slots.iter().filter_map(|slot| slot.element.as_ref()).map(|(_, text)| text.clone()).collect()
     }
 
-    /// The place among all positions of the element with this index, and the element.
-    fn find(&self, index: usize) -> Option<(usize, Ref)> {
-        let standing = |(at, (_, element)): (usize, &(Ref, Option<Ref>))| Some((at, (*element)?));
-        self.positions.iter().enumerate().filter_map(standing).nth(index)
+    /// The place among all positions of the element with this index.
+    fn find(&self, index: usize) -> Option<usize> {
+        self.slots.iter().enumerate().filter(|(_, slot)| slot.element.is_some()).map(|(at, _)| at).nth(index)
+    }
+
+    /// Takes the element with this index out of its slot.
+    fn take(&mut self, index: usize) -> Option<(Ref, Vec<u8>)> {
+        let at = self.find(index)?;
+        self.slots.get_mut(at)?.element.take()
     }
 
     /// Where something that is to stand before the element with this index hangs, and its place among all positions.
     fn spot(&self, index: usize) -> Option<(usize, Hook<Ref>)> {
-        let (at, left) = match index.checked_sub(1) {
-            None => (0, None),
-            Some(before) => {
-                let (at, _) = self.find(before)?;
-                (at + 1, self.positions.get(at).map(|(position, _)| *position))
-            }
+        let at = match index.checked_sub(1) {
+            None => 0,
+            Some(before) => self.find(before)? + 1,
         };
-        let hook = match (self.with_right.contains(&left.as_ref().map(key)), self.positions.get(at), left) {
-            (true, Some((next, _)), _) => Hook::Left(*next),
-            (_, _, Some(left)) => Hook::Right(left),
+        let left = at.checked_sub(1).and_then(|left| self.slots.get(left));
+        let taken = left.map_or(self.begun, |left| left.has_right);
+        let hook = match (taken, self.slots.get(at), left) {
+            (true, Some(next), _) => Hook::Left(next.at),
+            (_, _, Some(left)) => Hook::Right(left.at),
             (_, _, None) => Hook::Start,
         };
         Some((at, hook))
     }
 
-    fn hang(&mut self, at: usize, hook: Hook<Ref>, element: Option<Ref>) -> Ref {
-        let position = Ref::Here(self.made);
-        self.made = self.made.saturating_add(1);
-        match hook {
-            Hook::Start => drop(self.with_right.insert(None)),
-            Hook::Right(parent) => drop(self.with_right.insert(Some(key(&parent)))),
-            Hook::Left(_) => {}
+    /// Makes slots for these elements (`None`: a new one) from this place on, one right of the other.
+    fn hang(&mut self, at: usize, hook: Hook<Ref>, elements: Vec<(Option<Ref>, Vec<u8>)>) {
+        match (hook, at.checked_sub(1).and_then(|left| self.slots.get_mut(left))) {
+            (Hook::Right(_), Some(left)) => left.has_right = true,
+            (Hook::Start, _) => self.begun = true,
+            _ => {}
         }
-        self.positions.insert(at, (position, Some(element.unwrap_or(position))));
-        position
+        let last = elements.len().saturating_sub(1);
+        let mut slots = Vec::new();
+        for (number, (element, text)) in elements.into_iter().enumerate() {
+            let here = Ref::Here(self.made);
+            self.made = self.made.saturating_add(1);
+            slots.push(Slot { at: here, element: Some((element.unwrap_or(here), text)), has_right: number < last });
+        }
+        self.slots.splice(at..at, slots);
     }
 
     /// Puts elements before the one with this index. `None` if there is no such place.
@@ -95,62 +100,48 @@ impl Editor {
             return Some(());
         }
         let (at, hook) = self.spot(index)?;
-        let mut next = hook;
-        for (number, text) in texts.iter().enumerate() {
-            let element = self.hang(at + number, next, None);
-            self.texts.insert(key(&element), text.clone());
-            next = Hook::Right(element);
-        }
+        self.hang(at, hook, texts.iter().map(|text| (None, text.clone())).collect());
         self.actions.push(Action::Insert(hook, texts));
         Some(())
     }
 
     /// Takes away the element with this index.
-    pub fn delete(&mut self, index: usize) -> Option<Vec<u8>> {
-        let (at, element) = self.find(index)?;
-        if let Some((_, standing)) = self.positions.get_mut(at) {
-            *standing = None;
-        }
-        let joined = match (self.actions.last_mut(), &element) {
+    pub fn delete(&mut self, index: usize) -> Option<()> {
+        let (element, _) = self.take(index)?;
+        match (self.actions.last_mut(), &element) {
             (Some(Action::Delete(Ref::There(first), count)), Ref::There(id))
                 if (first.agent, first.seq) == (id.agent, id.seq)
                     && first.index.checked_add(*count) == Some(id.index) =>
             {
                 *count += 1;
-                true
             }
-            _ => false,
-        };
-        if !joined {
-            self.actions.push(Action::Delete(element, 1));
+            _ => self.actions.push(Action::Delete(element, 1)),
         }
-        self.texts.remove(&key(&element))
+        Some(())
     }
 
     /// Moves the element with the first index so that it has the second.
     pub fn shift(&mut self, from: usize, to: usize) -> Option<()> {
-        let (at, element) = self.find(from)?;
-        if to >= self.len() {
+        if from.max(to) >= self.len() {
             return None;
         }
         if from == to {
             return Some(());
         }
-        if let Some((_, standing)) = self.positions.get_mut(at) {
-            *standing = None;
-        }
+        let (element, text) = self.take(from)?;
         let (at, hook) = self.spot(to)?;
-        self.hang(at, hook, Some(element));
+        self.hang(at, hook, vec![(Some(element), text)]);
         self.actions.push(Action::Move(element, hook));
         Some(())
     }
 
     /// Makes the element with this index something else.
-    pub fn replace(&mut self, index: usize, text: Vec<u8>) -> Option<()> {
-        let (_, element) = self.find(index)?;
-        if self.texts.get(&key(&element)) != Some(&text) {
-            self.texts.insert(key(&element), text.clone());
-            self.actions.push(Action::Replace(element, text));
+    pub fn replace(&mut self, index: usize, new: Vec<u8>) -> Option<()> {
+        let at = self.find(index)?;
+        let (element, text) = self.slots.get_mut(at)?.element.as_mut()?;
+        if *text != new {
+            text.clone_from(&new);
+            self.actions.push(Action::Replace(*element, new));
         }
         Some(())
     }

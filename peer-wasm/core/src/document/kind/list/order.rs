@@ -1,64 +1,69 @@
 //! From positions to the order in which a list shows its elements.
 
 use super::{Element, Hook, Id};
-use std::collections::{BTreeMap, BTreeSet};
 
-/// A list as it shows, with the positions that show nothing.
-#[derive(Clone, Debug, Default)]
-pub struct Shown {
-    /// Every position in order, with the element that stands there, if one does.
-    pub positions: Vec<(Id, Option<Id>)>,
-    /// Positions that others hang right of; `None` is the start.
-    pub with_right: BTreeSet<Option<Id>>,
-    /// The text of every element that stands somewhere.
-    pub texts: BTreeMap<Id, Vec<u8>>,
+/// A position of a list as it shows.
+#[derive(Clone, Debug)]
+pub struct Position {
+    /// Its name.
+    pub id: Id,
+    /// The element that stands there, and its text.
+    pub element: Option<(Id, Vec<u8>)>,
+    /// Whether others hang right of it.
+    pub has_right: bool,
 }
+
+/// A list as it shows, with the positions that show nothing, in order.
+#[derive(Clone, Debug, Default)]
+pub struct Shown(pub Vec<Position>);
+
+/// A position and where it hangs: the parent, `None` for the start, and whether right of it.
+type Hung = (Option<Id>, bool, Id);
 
 /// The order of the elements in these states, each with whether reads may show it. A position whose parent is not
 /// there is left out, with all that hang from it.
 pub fn order<'a>(elements: impl Iterator<Item = (Id, &'a Element, bool)>) -> Shown {
-    let elements: BTreeMap<Id, (&Element, bool)> =
-        elements.map(|(id, element, visible)| (id, (element, visible))).collect();
-    let mut left: BTreeMap<Id, Vec<Id>> = BTreeMap::new();
-    let mut right: BTreeMap<Option<Id>, Vec<Id>> = BTreeMap::new();
-    for (id, (element, _)) in &elements {
+    let mut known: Vec<(Id, &Element, bool)> = elements.collect();
+    known.sort_unstable_by_key(|(id, ..)| *id);
+    let find = |id: &Id| known.get(known.binary_search_by(|(known, ..)| known.cmp(id)).ok()?);
+    let mut hung: Vec<Hung> = Vec::new();
+    for (id, element, _) in &known {
         match &element.hook {
             None => {}
-            Some(Hook::Start) => right.entry(None).or_default().push(*id),
-            Some(Hook::Left(parent)) => left.entry(*parent).or_default().push(*id),
-            Some(Hook::Right(parent)) => right.entry(Some(*parent)).or_default().push(*id),
+            Some(Hook::Start) => hung.push((None, true, *id)),
+            Some(Hook::Left(parent)) => hung.push((Some(*parent), false, *id)),
+            Some(Hook::Right(parent)) => hung.push((Some(*parent), true, *id)),
         }
     }
-    let mut shown = Shown { with_right: right.keys().copied().collect(), ..Shown::default() };
-    // Depth first without recursion: a list typed from front to back is one long chain.
-    enum Step {
-        Enter(Id),
-        Show(Id),
-    }
-    let children =
-        |of: Option<&Vec<Id>>| -> Vec<Step> { of.into_iter().flatten().rev().map(|id| Step::Enter(*id)).collect() };
-    let mut steps = children(right.get(&None));
-    while let Some(step) = steps.pop() {
-        match step {
-            Step::Enter(id) => {
-                steps.extend(children(right.get(&Some(id))));
-                steps.push(Step::Show(id));
-                steps.extend(children(left.get(&id)));
-            }
-            Step::Show(id) => {
-                let owner = elements.get(&id).and_then(|(element, _)| element.moved).unwrap_or(id);
-                let standing = elements.get(&owner).filter(|(element, visible)| {
-                    let position = element.position.as_ref().map_or(owner, |(_, position)| *position);
-                    *visible && element.is_live() && position == id
-                });
-                if let Some((_, text)) = standing.and_then(|(element, _)| element.value.as_ref()) {
-                    shown.texts.insert(owner, text.clone());
-                    shown.positions.push((id, Some(owner)));
-                } else {
-                    shown.positions.push((id, None));
-                }
-            }
+    hung.sort_unstable();
+    let children = |parent: Option<Id>, right: bool| {
+        let from = hung.partition_point(|(of, side, _)| (*of, *side) < (parent, right));
+        let count = hung.iter().skip(from).take_while(|(of, side, _)| (*of, *side) == (parent, right)).count();
+        hung.get(from..from + count).unwrap_or_default()
+    };
+    // Depth first without recursion: a list typed from front to back is one long chain. `true` enters a position,
+    // `false` shows it.
+    let mut shown = Shown::default();
+    let mut steps: Vec<(bool, Id)> = Vec::new();
+    let enter =
+        |steps: &mut Vec<(bool, Id)>, hung: &[Hung]| steps.extend(hung.iter().rev().map(|(.., id)| (true, *id)));
+    enter(&mut steps, children(None, true));
+    while let Some((enters, id)) = steps.pop() {
+        let right = children(Some(id), true);
+        if enters {
+            enter(&mut steps, right);
+            steps.push((false, id));
+            enter(&mut steps, children(Some(id), false));
+            continue;
         }
+        let owner = find(&id).and_then(|(_, element, _)| element.moved).unwrap_or(id);
+        let standing = find(&owner).filter(|(_, element, visible)| {
+            let position = element.position.as_ref().map_or(owner, |(_, position)| *position);
+            *visible && element.is_live() && position == id
+        });
+        let text = standing.and_then(|(_, element, _)| element.value.as_ref());
+        let element = text.map(|(_, text)| (owner, text.clone()));
+        shown.0.push(Position { id, element, has_right: !right.is_empty() });
     }
     shown
 }
@@ -66,9 +71,6 @@ pub fn order<'a>(elements: impl Iterator<Item = (Id, &'a Element, bool)>) -> Sho
 impl Shown {
     /// The elements in order, with their texts.
     pub fn elements(&self) -> impl Iterator<Item = (Id, &[u8])> {
-        self.positions.iter().filter_map(|(_, element)| {
-            let element = (*element)?;
-            Some((element, self.texts.get(&element)?.as_slice()))
-        })
+        self.0.iter().filter_map(|position| position.element.as_ref()).map(|(id, text)| (*id, text.as_slice()))
     }
 }
