@@ -88,7 +88,7 @@ inEachBrowser((world) => {
   })
 
   test('policies say how new values are merged', async () => {
-    const set = await ask('PUT', '/~/me/$policy/votes', JSON_TYPE, '{"kind":"counter","retention":{"days":30}}')
+    const set = await ask('PUT', '/~/me/$policy/votes', JSON_TYPE, '{"kind":"counter","retention":{"history":"30d"}}')
     assert.equal(set.status, 201)
     assert.equal((await put('/~/me/votes/tea', 3)).headers['merge-type'], 'counter')
     assert.equal((await put('/~/me/votes', { tea: 3, coffee: 2 })).status, 200)
@@ -96,7 +96,7 @@ inEachBrowser((world) => {
     assert.equal((await put('/~/me/votes/words', 'many')).status, 422)
     assert.equal((await ask('PUT', '/~/me/votes/words', as('lww'), '"many"')).status, 201)
     const { items } = await value('/~/me/$policy')
-    assert.deepEqual(items.map(({ prefix, kind, tie, retention }) => ({ prefix, kind, tie, retention })), [{ prefix: 'votes', kind: 'counter', tie: 'latest', retention: { days: 30 } }])
+    assert.deepEqual(items.map(({ prefix, kind, tie, retention }) => ({ prefix, kind, tie, retention })), [{ prefix: 'votes', kind: 'counter', tie: 'latest', retention: { history: '30d' } }])
     assert.equal((await value('/~/me/$policy/votes')).kind, 'counter')
     assert.equal((await ask('DELETE', '/~/me/$policy/votes')).status, 204)
     assert.equal((await ask('GET', '/~/me/$policy/votes')).status, 404)

@@ -6,7 +6,7 @@
 //!      | 1 ‖ length ‖ hash[32]           redacted: the ciphertext is gone
 //! body hash = BLAKE3(derive_key "kith 2026 body v1", head nonce[24] ‖ head (bytes) ‖ (length ‖ hash[32])*)
 //! ```
-//! `hash` is the BLAKE3 of the ciphertext, keyed with [`PART_KEY`]. `start` is the entry's random nonce while any part is whole, or if
+//! `hash` is the BLAKE3 of the ciphertext, keyed with a context of its own. `start` is the entry's random nonce while any part is whole, or if
 //! there are none; once every part is redacted it is the head nonce, which the nonce hashes to (`kith 2026 head nonce
 //! v1`, the first 24 bytes): with the nonce gone nobody, whatever keys they hold, can check a guess of what was there.
 //!

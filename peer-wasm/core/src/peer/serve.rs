@@ -102,7 +102,8 @@ impl Peer {
             let next = from + run.len() as u64;
             frame.extend(run.into_iter().map(|entry| Piece::Entry(entry.into_entry())));
             progress.push((*log, if next >= end { u64::MAX } else { next }));
-            if bytes >= FRAME {
+            // Who may do what is asked for first: no log is begun before the one in front of it has gone out whole.
+            if bytes >= FRAME || next < end {
                 break;
             }
         }
