@@ -274,7 +274,8 @@ impl Peer {
     fn space(&mut self, number: u32, lens: &Lens<'_>) -> Result<Option<&mut Space>, Miss> {
         if !self.spaces.contains_key(&number) {
             let Some(row) = self.space_rows.get(&number) else { return Ok(None) };
-            let space = Space::load(lens, number, row.clone())?;
+            let mut space = Space::load(lens, number, row.clone())?;
+            space.recall_noted(self.device());
             for log in &space.logs {
                 self.hlc.recall(Clock(log.clock));
             }
