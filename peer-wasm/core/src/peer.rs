@@ -320,6 +320,7 @@ impl Peer {
                 space.rebuilding = true;
                 self.start_later(Job::Renew(number));
             }
+            space.recall_noted(self.device());
             for log in &space.logs {
                 self.hlc.recall(Clock(log.clock));
             }

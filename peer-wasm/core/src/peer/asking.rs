@@ -37,6 +37,11 @@ impl Asked {
 impl Peer {
     /// Asks for what the other peer has and we lack, unless someone else is sending it.
     pub(super) fn ask(&mut self, id: LinkId, number: u32) {
+        self.ask_for(id, number, None);
+    }
+
+    /// The same, looking only at these logs.
+    pub(super) fn ask_for(&mut self, id: LinkId, number: u32, logs: Option<&[PublicKey]>) {
         let Some(space) = self.spaces.get(&number) else { return };
         let joining = !space.authority.is_founded();
         let Some(link) = self.links.get(&id) else { return };
@@ -52,7 +57,11 @@ impl Peer {
         let mut wants: Vec<(PublicKey, u64)> = Vec::new();
         let mut targets: Vec<(PublicKey, Asked)> = Vec::new();
         let mut forks: Vec<PublicKey> = Vec::new();
-        for (log, (len, hash)) in &session.theirs {
+        let theirs: Vec<(&PublicKey, &(u64, [u8; 32]))> = match logs {
+            Some(logs) => logs.iter().filter_map(|log| session.theirs.get_key_value(log)).collect(),
+            None => session.theirs.iter().collect(),
+        };
+        for (log, (len, hash)) in theirs {
             let tip = space.log(log).map_or(Tip::EMPTY, |(_, log)| log.tip);
             // A forked log counts up to where its histories part.
             let len = space.cut(log).map_or(*len, |cut| cut.min(*len));

@@ -71,8 +71,10 @@ impl Peer {
             self.serve_next(id, number);
             // Who was let finish may not have had everything.
             let Some(session) = self.session(id, number) else { continue };
-            if grown.iter().any(|(log, len)| session.theirs.get(log).is_some_and(|(theirs, _)| theirs > len)) {
-                self.ask(id, number);
+            let more = |(log, len): &&(PublicKey, u64)| session.theirs.get(log).is_some_and(|(theirs, _)| theirs > len);
+            let more: Vec<PublicKey> = grown.iter().filter(more).map(|(log, _)| *log).collect();
+            if !more.is_empty() {
+                self.ask_for(id, number, Some(&more));
             }
         }
     }
@@ -83,6 +85,7 @@ impl Peer {
         let Some(session) = link.sessions.get_mut(&number) else { return };
         session.unconfirmed = 0;
         session.compared.heard = true;
+        let logs: Vec<PublicKey> = items.iter().map(|(log, ..)| *log).collect();
         let mut ack = None;
         for (log, len, hash) in items {
             if session.theirs.len() >= super::MAX_LOGS && !session.theirs.contains_key(&log) {
@@ -97,7 +100,7 @@ impl Peer {
         if let Some(len) = ack {
             self.acknowledged(id, number, len);
         }
-        self.ask(id, number);
+        self.ask_for(id, number, Some(&logs));
         self.serve_next(id, number);
     }
 

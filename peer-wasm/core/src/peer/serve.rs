@@ -8,6 +8,7 @@ use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
 use crate::wire::{Frame, MAX_ENTRIES, MAX_FRAME, Piece};
 use std::cell::Cell;
+use std::cmp::Reverse;
 
 /// A frame is sent once it has this many bytes.
 const FRAME: usize = 128 << 10;
@@ -25,6 +26,15 @@ const LOGS_AT_ONCE: usize = 32;
 impl Peer {
     pub(super) fn want(&mut self, id: LinkId, number: u32, items: Vec<(PublicKey, u64)>) {
         let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) else { return };
+        let mut items = items;
+        // Who may do what comes first, then those who were here last: that is what is looked at first.
+        if let Some(space) = self.spaces.get(&number) {
+            items.sort_by_cached_key(|(log, _)| {
+                let founding = *log == space.row.key;
+                let owner = founding || space.authority.role(log) == Some(Role::Owner);
+                (!founding, !owner, Reverse(space.log(log).map_or(0, |(_, log)| log.clock)))
+            });
+        }
         for (log, from) in items {
             // A newer wish for a log replaces the one before, so this never grows past the number of logs.
             session.serving.retain(|(waiting, _)| *waiting != log);
@@ -167,6 +177,10 @@ fn cut_run(entries: Vec<Verified>, tip: u64, vouched: Option<u64>, soft: usize) 
             break;
         }
         let seq = entry.header.seq;
+        // A device is let in by what follows it; alone it would be refused.
+        if seq == 0 && tip > 1 {
+            continue;
+        }
         let near_end = size + (4 << 10) > soft || index + 1 == entries.len();
         if ends_block(seq) || ((near_end || seq + 1 == tip) && (entry.is_signed() || vouched == Some(seq + 1))) {
             best = index + 1;

@@ -240,6 +240,15 @@ impl Space {
         self.logs.get_mut(number as usize)
     }
 
+    /// Works out what the own log has named as dependencies: a write is later than all its writer had seen, so what
+    /// has nothing later than the last own write need not be named again.
+    pub(super) fn recall_noted(&mut self, own: Option<PublicKey>) {
+        let written = own.and_then(|own| self.log(&own)).map_or(0, |(_, log)| log.clock);
+        for log in self.logs.iter_mut().filter(|log| log.clock <= written) {
+            log.noted = log.tip.len;
+        }
+    }
+
     /// A log has been stored up to `durable`, or cut.
     pub(super) fn note_stored(&mut self, number: u32) {
         // What is on its way to the store is noted when it is there.

@@ -28,6 +28,10 @@ pub(super) struct Conversation {
 #[derive(Clone, Debug, Default)]
 pub struct Arrivals {
     seen: BTreeMap<(PublicKey, u64), u64>,
+    /// The logs, in the order in which something of them came.
+    pub logs: Vec<PublicKey>,
+    /// Dependencies that entries named.
+    pub deps: usize,
     /// Bytes of entries that had arrived before.
     pub again: u64,
     /// Bytes of all entries.
@@ -78,6 +82,10 @@ impl World {
         let Ok(Frame::Entries(_, entries)) = Frame::decode(bytes) else { return };
         for piece in entries {
             let Piece::Entry(entry) = piece else { continue };
+            if !arrivals.logs.contains(&entry.header.log) {
+                arrivals.logs.push(entry.header.log);
+            }
+            arrivals.deps += entry.header.deps.len();
             let times = arrivals.seen.entry((entry.header.log, entry.header.seq)).or_insert(0);
             *times += 1;
             arrivals.bytes += entry.raw().len() as u64;
