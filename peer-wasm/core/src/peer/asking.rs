@@ -58,7 +58,7 @@ impl Peer {
         let mut targets: Vec<(PublicKey, Asked)> = Vec::new();
         let mut forks: Vec<PublicKey> = Vec::new();
         let theirs: Vec<(&PublicKey, &(u64, [u8; 32]))> = match logs {
-            Some(logs) => logs.iter().filter_map(|log| session.theirs.get_key_value(log)).collect(),
+            Some(logs) => logs.iter().filter_map(|log| Some((log, session.theirs.get(log)?))).collect(),
             None => session.theirs.iter().collect(),
         };
         for (log, (len, hash)) in theirs {
