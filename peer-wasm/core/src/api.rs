@@ -101,6 +101,15 @@ pub struct ListQuery {
     pub values: bool,
 }
 
+/// A point in a space's history, as programs name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum At {
+    /// Just after the latest of these versions.
+    Versions(Vec<Version>),
+    /// The end of this millisecond since 1970, by the clocks of the writers.
+    Time(u64),
+}
+
 /// What a subscription follows.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
@@ -193,6 +202,48 @@ pub enum Request {
         /// Which children.
         query: ListQuery,
     },
+    /// The value at a path as it was.
+    GetAt {
+        /// The space.
+        space: SpaceRef,
+        /// The path; empty for the whole space.
+        path: Path,
+        /// When.
+        at: At,
+        /// What the hash of the version's entry must be, if the asker knows it; only with one version.
+        hash: Option<[u8; 32]>,
+    },
+    /// The children of a place as they were.
+    ListAt {
+        /// The space.
+        space: SpaceRef,
+        /// The place; empty for the top.
+        prefix: Path,
+        /// Which children.
+        query: ListQuery,
+        /// When.
+        at: At,
+    },
+    /// The versions of a path and everything below it, newest first.
+    History {
+        /// The space.
+        space: SpaceRef,
+        /// The path; empty for the whole space.
+        path: Path,
+        /// Only those before this one.
+        before: Option<Version>,
+        /// At most this many items (1..=1000).
+        limit: usize,
+    },
+    /// What pins the state of a path so that a rewritten log is noticed.
+    Link {
+        /// The space.
+        space: SpaceRef,
+        /// The path; empty for the whole space.
+        path: Path,
+        /// When; now if not given.
+        at: Option<At>,
+    },
     /// Change the value at a path.
     Write {
         /// The space.
@@ -256,6 +307,25 @@ pub struct ChangeItem {
     pub time: u64,
 }
 
+/// One version of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryItem {
+    /// The version.
+    pub version: Version,
+    /// Who made it, as did:key text.
+    pub author: String,
+    /// When, by the author's clock, in milliseconds since 1970.
+    pub time: u64,
+    /// Bytes of content it wrote at and below the path.
+    pub size: u64,
+    /// `delete` if it only took things away, else `put`.
+    pub kind: &'static str,
+    /// Which places it touched, if others than the path itself; not more than a few.
+    pub paths: Vec<Path>,
+    /// How many further places it touched.
+    pub more: usize,
+}
+
 /// What the peer answers.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Reply {
@@ -269,6 +339,35 @@ pub enum Reply {
         version: Vec<Version>,
         /// How far they travelled.
         sync: SyncStatus,
+    },
+    /// A value as it was.
+    Past {
+        /// What was there.
+        body: Body,
+        /// Its versions.
+        version: Vec<Version>,
+        /// The versions that are there now.
+        current: Vec<Version>,
+        /// How far its versions travelled.
+        sync: SyncStatus,
+    },
+    /// A page of versions, newest first.
+    History {
+        /// The versions.
+        items: Vec<HistoryItem>,
+        /// Give this as `before` for the next page; `None` at the beginning of history.
+        next: Option<Version>,
+    },
+    /// What pins the state of a path.
+    Link {
+        /// The space's id.
+        space: String,
+        /// The path.
+        path: Path,
+        /// The latest version there.
+        version: Version,
+        /// The hash of that version's entry.
+        hash: [u8; 32],
     },
     /// A listing.
     List {
@@ -365,6 +464,17 @@ pub enum Refusal {
     /// 409.
     #[error("{0}")]
     Conflict(String),
+    /// 409: the entry of this version is not the one the link was made for.
+    #[error(
+        "The history this link points into was rewritten: version {version} is not what it was when the link was made."
+    )]
+    Rewritten {
+        /// The version.
+        version: Version,
+    },
+    /// 410.
+    #[error("The history of this space no longer reaches back to that point.")]
+    HistoryDropped,
     /// 412.
     #[error("The value has changed since the version you named. Read it again and retry.")]
     PreconditionFailed {

@@ -13,6 +13,7 @@ pub mod document;
 pub mod entropy;
 pub mod entry;
 pub mod epoch;
+pub mod history;
 pub mod identity;
 pub mod invite;
 pub mod lens;

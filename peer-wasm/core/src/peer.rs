@@ -11,9 +11,11 @@ mod dial;
 mod events;
 mod exchange;
 mod fork;
+mod history;
 mod ingest;
 mod join;
 mod links;
+mod past;
 mod prepare;
 mod read;
 mod replay;
@@ -26,6 +28,7 @@ mod subscribe;
 mod write;
 
 pub use events::{Config, Fault, Input, LinkId, LinkPath, LoadId, Output, TransactionId};
+pub use past::{MAX_CHANGED, MAX_OPENED};
 
 use crate::api::{Refusal, Reply, Request, RequestId, SubscriptionId};
 use crate::clock::{Clock, Hlc};
@@ -62,6 +65,7 @@ enum Job {
     Ingest(LinkId, u32),
     Serve(LinkId, u32),
     Replay(u32),
+    Index(u32),
     Fork(LinkId, u32, PublicKey),
 }
 
@@ -256,6 +260,7 @@ impl Peer {
             Job::Ingest(link, space) => self.ingest(*link, *space, lens),
             Job::Serve(link, space) => self.serve(*link, *space, lens),
             Job::Replay(space) => self.replay(*space, lens),
+            Job::Index(space) => self.index_history(*space, lens),
             Job::Fork(link, space, log) => self.search_fork(*link, *space, *log, lens),
         }
     }
@@ -269,7 +274,11 @@ impl Peer {
                 self.hlc.recall(Clock(log.clock));
             }
             let behind = space.logs.iter().any(|log| log.applied < log.tip.len);
+            let unindexed = !space.behind.is_empty();
             self.spaces.insert(number, space);
+            if unindexed {
+                self.start_later(Job::Index(number));
+            }
             if behind {
                 self.start_later(Job::Replay(number));
             }
@@ -315,7 +324,7 @@ impl Peer {
             Job::Meet(link, _) | Job::Ingest(link, _) | Job::Serve(link, _) | Job::Fork(link, ..) => {
                 self.hang_up(link, "storage");
             }
-            Job::Replay(_) => {}
+            Job::Replay(_) | Job::Index(_) => {}
         }
     }
 

@@ -18,11 +18,14 @@ pub enum Table {
     View,
     /// What arrived in which order: the source of `$changes`.
     Arrival,
+    /// Which op touched which place when (see [`crate::history`]): what reads of the past look up.
+    History,
 }
 
 impl Table {
     /// Every table, in a fixed order. Tables are only ever added at the end.
-    pub const ALL: [Table; 6] = [Table::Meta, Table::Head, Table::Tail, Table::Segment, Table::View, Table::Arrival];
+    pub const ALL: [Table; 7] =
+        [Table::Meta, Table::Head, Table::Tail, Table::Segment, Table::View, Table::Arrival, Table::History];
 
     /// The table's stable name, as backends store it.
     pub const fn name(self) -> &'static str {
@@ -33,6 +36,7 @@ impl Table {
             Table::Segment => "segment",
             Table::View => "view",
             Table::Arrival => "arrival",
+            Table::History => "history",
         }
     }
 }

@@ -37,6 +37,25 @@ pub enum Leaf {
 }
 
 impl Leaf {
+    /// The byte that says what kind of leaf this is.
+    pub const fn tag(&self) -> u8 {
+        match self {
+            Leaf::Deleted => 0,
+            Leaf::Object => 1,
+            Leaf::Json(_) => 2,
+            Leaf::Bytes { .. } => 3,
+        }
+    }
+
+    /// Bytes of content.
+    pub fn size(&self) -> usize {
+        match self {
+            Leaf::Deleted | Leaf::Object => 0,
+            Leaf::Json(text) => text.len(),
+            Leaf::Bytes { bytes, .. } => bytes.len(),
+        }
+    }
+
     /// Writes the leaf.
     pub fn encode(&self, writer: &mut Writer) {
         match self {

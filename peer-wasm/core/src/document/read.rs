@@ -255,7 +255,8 @@ fn shape(leaf: Leaf) -> Leaf {
     }
 }
 
-fn child_name(key: &[u8], base: usize) -> Option<String> {
+/// The name of the child that a row lies at or below, `base` being the bytes of its parent's key.
+pub(crate) fn child_name(key: &[u8], base: usize) -> Option<String> {
     let below = key.get(base..)?;
     let end = below.iter().position(|byte| *byte == 0)?;
     String::from_utf8(below.get(..end)?.to_vec()).ok()

@@ -163,7 +163,10 @@ impl Peer {
             let row = crate::document::ViewRow { container: true, ..Default::default() };
             draft.batch.puts.push((Table::View, crate::document::view_key(number, &place), row.encode()));
         }
-        for item in ops.into_items(Agent::of(&device.0), seq) {
+        let items = ops.into_items(Agent::of(&device.0), seq);
+        draft.batch.puts.extend(crate::history::rows(number, own, &items));
+        draft.batch.puts.push((Table::Head, rows::index_key(number), rows::encode_behind(&[])));
+        for item in items {
             let row = crate::document::ViewRow { register: Some(item.register), container: false, hidden: false };
             draft.batch.puts.push((Table::View, crate::document::view_key(number, &item.path), row.encode()));
         }

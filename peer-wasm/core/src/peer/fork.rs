@@ -12,6 +12,7 @@ use super::{Done, Job, LinkId, Peer};
 use crate::codec::Writer;
 use crate::document;
 use crate::entry::{ForkProof, SIGNED_EVERY, Tip, ends_block, prev_of};
+use crate::history;
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
@@ -254,6 +255,10 @@ impl Peer {
         }
         if rebuild {
             draft.batch.delete_ranges.push((Table::View, KeyRange::prefix(&document::view_key(number, &Path::root()))));
+            // It is indexed anew with the tree.
+            draft.batch.delete_ranges.push((Table::History, history::space_range(number)));
+            draft.batch.puts.push((Table::Head, rows::index_key(number), rows::encode_behind(&[])));
+            space.behind.clear();
             for (number, log) in space.logs.iter_mut().enumerate() {
                 let announced = space.announced.entry(number as u32).or_insert(0);
                 *announced = log.applied.max(*announced).min(log.tip.len);

@@ -12,10 +12,12 @@ use super::{Done, Job, LinkId, Peer};
 use crate::clock::Clock;
 use crate::document::{self, Leaf};
 use crate::entry::{Tip, Verified};
+use crate::history;
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{Durability, Table};
+use crate::version::Agent;
 use crate::wire::Frame;
 
 /// Runs at least this long are stored packed.
@@ -55,6 +57,7 @@ impl Peer {
         self.commits.paused_until = 0;
         for number in self.space_rows.keys().copied().collect::<Vec<_>>() {
             self.start_later(Job::Replay(number));
+            self.start_later(Job::Index(number));
             self.ask_everyone(number);
             self.commits.next_frames.insert(number);
         }
@@ -104,8 +107,14 @@ impl Peer {
             draft.space(&space);
         }
         let mut behind = false;
+        let mut items = prepared.items.as_slice();
         for run in prepared.runs {
             let number_of_log = space.number_of(run.log);
+            let agent = Agent::of(&run.log.0);
+            let mine = items.iter().take_while(|item| item.register.agent == agent).count();
+            let (mine, rest) = items.split_at_checked(mine).unwrap_or_default();
+            items = rest;
+            draft.batch.puts.extend(history::rows(number, number_of_log, mine));
             store_run(&mut space, &mut draft, number_of_log, &run.entries);
             self.progress(number, run.log, run.tip.len + run.entries.len() as u64);
             if let Some(log) = space.log_mut(number_of_log) {

@@ -159,6 +159,7 @@ impl Peer {
             log.applied = log.tip.len;
         }
         draft.space(&space);
+        draft.batch.puts.push((Table::Head, rows::index_key(number), rows::encode_behind(&[])));
         draft.batch.durability = Durability::Strict;
         let batch = draft.finish(&mut space);
         self.space_rows.insert(number, space.row.clone());

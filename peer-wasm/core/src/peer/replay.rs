@@ -7,6 +7,7 @@ use super::space::{READ_RUN, read_entries};
 use super::{Done, Peer, rows};
 use crate::document;
 use crate::entry::Kind;
+use crate::history;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{Batch, Table};
@@ -47,6 +48,7 @@ impl Peer {
             let applied = document::apply(lens, number, &items)?;
             let Some(mut space) = self.spaces.remove(&number) else { return Ok(Done::Nothing) };
             let mut draft = Draft::default();
+            draft.batch.puts.extend(history::rows(number, log, &items));
             if let Some(log) = space.log_mut(log) {
                 log.applied += opened;
             }

@@ -53,6 +53,22 @@ impl Peer {
                 Ok(number) => self.read_value(number, path, parents, lens)?,
                 Err(refusal) => Reply::Refused(refusal),
             },
+            Request::GetAt { space, path, at, hash } => match self.readable(space, lens)? {
+                Ok(number) => self.read_value_at(number, path, at, hash.as_ref(), lens)?,
+                Err(refusal) => Reply::Refused(refusal),
+            },
+            Request::ListAt { space, prefix, query, at } => match self.readable(space, lens)? {
+                Ok(number) => self.read_list_at(number, prefix, query, at, lens)?,
+                Err(refusal) => Reply::Refused(refusal),
+            },
+            Request::History { space, path, before, limit } => match self.readable(space, lens)? {
+                Ok(number) => self.read_history(number, path, before.as_ref(), *limit, lens)?,
+                Err(refusal) => Reply::Refused(refusal),
+            },
+            Request::Link { space, path, at } => match self.readable(space, lens)? {
+                Ok(number) => self.read_link(number, path, at.as_ref(), lens)?,
+                Err(refusal) => Reply::Refused(refusal),
+            },
             Request::List { space, prefix, query } => match self.readable(space, lens)? {
                 Ok(number) => self.read_list(number, prefix, query, lens)?,
                 Err(refusal) => Reply::Refused(refusal),

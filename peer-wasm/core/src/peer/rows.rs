@@ -10,6 +10,8 @@
 //!          space (4) ‖ 3 ‖ peer[32]         how much of the own log that peer has stored
 //!          space (4) ‖ 4 ‖ log[32]          fork proof
 //!          space (4) ‖ 5                    present while the tree is made anew
+//!          space (4) ‖ 6                    what is merged and not in the index of history yet: see Behind
+//!          space (4) ‖ 7                    the clock (8) before which history was dropped
 //! tail     space (4) ‖ log (4) ‖ seq (8)    one entry
 //! segment  space (4) ‖ log (4) ‖ last (8)   entries, each with its length, the last at seq `last`
 //! arrival  space (4) ‖ number (8)           (log (4), from, count)*
@@ -151,6 +153,8 @@ pub(super) enum HeadKey {
     Ack(PublicKey),
     Fork(PublicKey),
     Rebuilding,
+    Index,
+    Floor,
 }
 
 pub(super) fn head_prefix(space: u32) -> KeyRange {
@@ -181,6 +185,42 @@ pub(super) fn rebuild_key(space: u32) -> Vec<u8> {
     [&space.to_be_bytes()[..], &[5]].concat()
 }
 
+/// The key of the row that says what is not in the index of history yet; the row is there from a space's first day on,
+/// unless it is older than the index.
+pub(super) fn index_key(space: u32) -> Vec<u8> {
+    [&space.to_be_bytes()[..], &[6]].concat()
+}
+
+/// Entries of a log that are merged and not in the index of history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Behind {
+    pub(super) log: u32,
+    pub(super) from: u64,
+    pub(super) upto: u64,
+}
+
+pub(super) fn encode_behind(behind: &[Behind]) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.u8(1);
+    for part in behind {
+        writer.number(u64::from(part.log)).number(part.from).number(part.upto);
+    }
+    writer.finish()
+}
+
+pub(super) fn decode_behind(bytes: &[u8]) -> Result<Vec<Behind>, CodecError> {
+    let mut reader = Reader::new(bytes);
+    if reader.u8()? != 1 {
+        return Err(CodecError::Tag);
+    }
+    let mut behind = Vec::new();
+    while !reader.is_at_end() {
+        let log = u32::try_from(reader.number()?).map_err(|_| CodecError::Number)?;
+        behind.push(Behind { log, from: reader.number()?, upto: reader.number()? });
+    }
+    Ok(behind)
+}
+
 pub(super) fn read_head_key(key: &[u8]) -> Option<HeadKey> {
     let (tag, rest) = key.get(4..)?.split_first()?;
     Some(match tag {
@@ -193,6 +233,8 @@ pub(super) fn read_head_key(key: &[u8]) -> Option<HeadKey> {
         3 => HeadKey::Ack(PublicKey(rest.try_into().ok()?)),
         4 => HeadKey::Fork(PublicKey(rest.try_into().ok()?)),
         5 => HeadKey::Rebuilding,
+        6 => HeadKey::Index,
+        7 => HeadKey::Floor,
         _ => return None,
     })
 }

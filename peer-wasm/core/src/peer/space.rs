@@ -1,6 +1,6 @@
 //! What a peer holds in memory of a space in use: logs, members, keys. All of it can be read back from rows.
 
-use super::rows::{self, HeadKey, HeadRow, IssuedRow, SpaceRow};
+use super::rows::{self, Behind, HeadKey, HeadRow, IssuedRow, SpaceRow};
 use crate::authority::{Authority, Record};
 use crate::codec::Reader;
 use crate::entry::{ForkProof, Tip, Verified};
@@ -56,6 +56,10 @@ pub(super) struct Space {
     pub(super) rebuilding: bool,
     /// While it is: how much of each log is in the feed of changes already.
     pub(super) announced: BTreeMap<u32, u64>,
+    /// What is merged and not in the index of history yet.
+    pub(super) behind: Vec<Behind>,
+    /// The clock before which history was dropped.
+    pub(super) floor: u64,
 }
 
 impl Space {
@@ -74,6 +78,8 @@ impl Space {
             arrivals: 0,
             rebuilding: false,
             announced: BTreeMap::new(),
+            behind: Vec::new(),
+            floor: 0,
         }
     }
 
@@ -85,6 +91,7 @@ impl Space {
         let mut space = Space::new(number, row);
         space.arrivals =
             last.first().and_then(|(key, _)| Some(u64::from_be_bytes(key.get(4..)?.try_into().ok()?) + 1)).unwrap_or(0);
+        let mut indexed = None;
         for (key, value) in heads? {
             match rows::read_head_key(&key) {
                 Some(HeadKey::Log(log)) => {
@@ -128,9 +135,17 @@ impl Space {
                     space.announced =
                         rows::decode_arrival(&value).into_iter().map(|run| (run.log, run.count)).collect();
                 }
+                Some(HeadKey::Index) => indexed = rows::decode_behind(&value).ok(),
+                Some(HeadKey::Floor) => {
+                    space.floor = value.try_into().map_or(0, u64::from_be_bytes);
+                }
                 None => {}
             }
         }
+        space.behind = indexed.unwrap_or_else(|| {
+            let all = space.logs.iter().enumerate().map(|(log, state)| (log as u32, state.applied));
+            all.filter(|(_, upto)| *upto > 0).map(|(log, upto)| Behind { log, from: 0, upto }).collect()
+        });
         space.judge();
         Ok(space)
     }

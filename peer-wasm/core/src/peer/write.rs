@@ -6,6 +6,7 @@ use super::{Done, Peer};
 use crate::api::{Change, Preconditions, Refusal, Reply, RequestId, Role, SpaceRef, SyncStatus};
 use crate::document::{self, Located, MAX_WRITE_ID, Ops};
 use crate::entry::MAX_BODY;
+use crate::history;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{Durability, Table};
@@ -88,6 +89,7 @@ impl Peer {
         for (key, row) in applied.rows {
             draft.batch.puts.push((Table::View, key, row.encode()));
         }
+        draft.batch.puts.extend(history::rows(number, own, &items));
         if let Some(write_id) = write_id {
             draft.batch.puts.push((Table::View, document::write_id_key(number, write_id), seq.to_be_bytes().to_vec()));
         }

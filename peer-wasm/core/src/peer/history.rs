@@ -1,0 +1,338 @@
+//! What came before: values, listings and prefixes as of a version or a time, and the list of versions.
+
+use super::commit::{Effect, Unit};
+use super::past::{entries_at, past, past_list};
+use super::read::open_ops;
+use super::rows::{self, Behind};
+use super::space::{Space, read_entries};
+use super::{Done, Job, Peer, read, write};
+use crate::api::{At, HistoryItem, ListQuery, Refusal, Reply};
+use crate::document::{self, Located};
+use crate::entry::Verified;
+use crate::history::{self, OpRow, Point};
+use crate::lens::{Lens, Miss};
+use crate::path::Path;
+use crate::rows::{Batch, Table};
+use crate::version::{Agent, Version};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Ops below a place that its list of versions is put together from; of a place with more, entries are looked
+/// through one by one.
+const OPS_BELOW: usize = 4096;
+/// Entries looked through for one page of versions.
+const ENTRIES_PER_PAGE: usize = 256;
+/// Paths named with one version.
+const PATHS_NAMED: usize = 16;
+/// Entries indexed in one step.
+const INDEX_RUN: u64 = 64;
+/// How far back the last op before an entry that is none is looked for.
+const RECORDS_SKIPPED: u64 = 64;
+
+/// What one version did at and below a path.
+#[derive(Default)]
+struct Deed {
+    log: u32,
+    size: u64,
+    puts: bool,
+    paths: BTreeSet<Path>,
+}
+
+impl Peer {
+    /// The point that `at` names in a space.
+    pub(super) fn point(&self, number: u32, at: &At, lens: &Lens<'_>) -> Result<Result<Point, Refusal>, Miss> {
+        let Some(space) = self.spaces.get(&number) else { return Ok(Err(Refusal::NoSuchSpace)) };
+        if let Some(refusal) = still_indexing(space) {
+            return Ok(Err(refusal));
+        }
+        let point = match at {
+            At::Time(millis) => Point::at_time(*millis),
+            At::Versions(versions) => {
+                if let Some(refusal) = self.unknown(number, versions) {
+                    return Ok(Err(refusal));
+                }
+                let mut latest = Point::START;
+                let mut missing = false;
+                for version in versions {
+                    match point_of(lens, space, version) {
+                        Ok(point) => latest = latest.max(point),
+                        Err(Miss) => missing = true,
+                    }
+                }
+                if missing {
+                    return Err(Miss);
+                }
+                latest
+            }
+        };
+        Ok(if point.clock < space.floor { Err(Refusal::HistoryDropped) } else { Ok(point) })
+    }
+
+    /// The value at a path as of a point.
+    pub(super) fn read_value_at(
+        &mut self,
+        number: u32,
+        path: &Path,
+        at: &At,
+        hash: Option<&[u8; 32]>,
+        lens: &Lens<'_>,
+    ) -> Result<Reply, Miss> {
+        if let Some(hash) = hash
+            && let Some(refusal) = self.rewritten(number, at, hash, lens)?
+        {
+            return Ok(Reply::Refused(refusal));
+        }
+        let point = match self.point(number, at, lens)? {
+            Ok(point) => point,
+            Err(refusal) => return Ok(Reply::Refused(refusal)),
+        };
+        let Some(space) = self.spaces.get(&number) else { return Ok(Reply::Refused(Refusal::NoSuchSpace)) };
+        let then = match past(lens, space, path, &point, path)? {
+            Ok(past) => read::value(&past.lens(), number, path)?,
+            Err(refusal) => Err(refusal),
+        };
+        let (_, current) = write::current(path, &document::locate(lens, number, path)?);
+        Ok(match then {
+            Ok((Some(body), version)) => {
+                let sync = self.sync_status(number, &version);
+                Reply::Past { body, version, current, sync }
+            }
+            Ok((None, _)) => Reply::Refused(Refusal::NotFound),
+            Err(refusal) => Reply::Refused(refusal),
+        })
+    }
+
+    /// The children of a place as of a point.
+    pub(super) fn read_list_at(
+        &mut self,
+        number: u32,
+        prefix: &Path,
+        query: &ListQuery,
+        at: &At,
+        lens: &Lens<'_>,
+    ) -> Result<Reply, Miss> {
+        let point = match self.point(number, at, lens)? {
+            Ok(point) => point,
+            Err(refusal) => return Ok(Reply::Refused(refusal)),
+        };
+        let Some(space) = self.spaces.get(&number) else { return Ok(Reply::Refused(Refusal::NoSuchSpace)) };
+        Ok(match past_list(lens, space, prefix, query, &point)? {
+            Ok(listing) => Reply::List { items: listing.items, next: listing.next, version: listing.version },
+            Err(refusal) => Reply::Refused(refusal),
+        })
+    }
+
+    /// The versions of a path and everything below it, newest first.
+    pub(super) fn read_history(
+        &mut self,
+        number: u32,
+        path: &Path,
+        before: Option<&Version>,
+        limit: usize,
+        lens: &Lens<'_>,
+    ) -> Result<Reply, Miss> {
+        let upto = match before {
+            None => Point::END,
+            Some(version) => match self.point(number, &At::Versions(vec![*version]), lens)? {
+                Ok(point) => point.before(),
+                Err(refusal) => return Ok(Reply::Refused(refusal)),
+            },
+        };
+        let Some(space) = self.spaces.get(&number) else { return Ok(Reply::Refused(Refusal::NoSuchSpace)) };
+        if let Some(refusal) = still_indexing(space) {
+            return Ok(Reply::Refused(refusal));
+        }
+        // What lies inside an array has the history of the array.
+        let path = match document::locate(lens, number, path)? {
+            Located::Inside { leaf, .. } => leaf,
+            Located::Place(_) | Located::Blocked { .. } => path.clone(),
+        };
+        let place = history::place_key(number, &path);
+        let below = lens.scan(Table::History, &history::ops_below(&place), OPS_BELOW + 1, false);
+        let own = lens.scan(Table::History, &history::ops_until(&place, &upto), limit + 1, true)?;
+        let below = below?;
+        let mut deeds: BTreeMap<Point, Deed> = BTreeMap::new();
+        let next = if below.len() <= OPS_BELOW {
+            for (key, value) in below.iter().chain(&own) {
+                let (Some((path, point)), Some(op)) = (history::read_op_key(key), OpRow::decode(value)) else {
+                    continue;
+                };
+                if point <= upto && !path.is_reserved() {
+                    deeds.entry(point).or_default().add(op.log, path, op.size, !op.is_deletion());
+                }
+            }
+            let more = deeds.len() > limit;
+            while deeds.len() > limit {
+                deeds.pop_first();
+            }
+            deeds.first_key_value().filter(|_| more).map(|(point, _)| *point)
+        } else {
+            let range = history::entries_until(number, &upto);
+            let rows = lens.scan(Table::History, &range, ENTRIES_PER_PAGE, true)?;
+            let found: Vec<(Point, u32)> =
+                rows.iter().filter_map(|(key, value)| history::read_entry_row(key, value)).collect();
+            let entries = entries_at(lens, number, &found.iter().map(|(point, log)| (*log, point.seq)).collect())?;
+            let mut last = None;
+            for (point, log) in &found {
+                if deeds.len() == limit {
+                    break;
+                }
+                last = Some(*point);
+                let ops = entries.get(&(*log, point.seq)).and_then(|entry| open_ops(space, entry));
+                for op in ops.into_iter().flat_map(|ops| ops.list) {
+                    if path.contains(&op.path) && !op.path.is_reserved() {
+                        let (size, puts) = (op.leaf.size() as u64, op.leaf != document::Leaf::Deleted);
+                        deeds.entry(*point).or_default().add(*log, op.path, size, puts);
+                    }
+                }
+            }
+            last.filter(|last| found.len() == ENTRIES_PER_PAGE || found.last().is_some_and(|(point, _)| point != last))
+        };
+        let floor = space.floor;
+        let dropped = next.is_some_and(|next| next.clock < floor);
+        let items = deeds.into_iter().rev().filter(|(point, _)| point.clock >= floor);
+        let items = items.map(|(point, deed)| deed.item(space, &path, &point)).collect();
+        Ok(Reply::History { items, next: next.filter(|_| !dropped).map(|point| point.version()) })
+    }
+
+    /// What pins the state of a path: its latest version and that entry's hash.
+    pub(super) fn read_link(
+        &mut self,
+        number: u32,
+        path: &Path,
+        at: Option<&At>,
+        lens: &Lens<'_>,
+    ) -> Result<Reply, Miss> {
+        let Some(space) = self.spaces.get(&number) else { return Ok(Reply::Refused(Refusal::NoSuchSpace)) };
+        let point = match at {
+            None => Point::END,
+            Some(at) => match self.point(number, at, lens)? {
+                Ok(point) => point,
+                Err(refusal) => return Ok(Reply::Refused(refusal)),
+            },
+        };
+        let then = match past(lens, space, path, &point, path)? {
+            Ok(past) => past,
+            Err(refusal) => return Ok(Reply::Refused(refusal)),
+        };
+        let located = document::locate(&then.lens(), number, path)?;
+        let (exists, versions) = write::current(path, &located);
+        let latest = match &located {
+            Located::Place(tree) => {
+                let registers = tree.rows.iter().filter_map(|(_, row)| row.register.as_ref());
+                registers.map(Point::of).max().map(|point| point.version())
+            }
+            _ => versions.first().copied(),
+        };
+        let Some((log, version)) =
+            latest.filter(|_| exists).and_then(|version| Some((log_of(space, &version)?, version)))
+        else {
+            return Ok(Reply::Refused(Refusal::NotFound));
+        };
+        let entries = entries_at(lens, number, &BTreeSet::from([(log, version.seq)]))?;
+        Ok(match entries.into_values().next() {
+            Some(entry) => Reply::Link { space: space.row.key.id(), path: path.clone(), version, hash: entry.hash() },
+            None => Reply::Refused(Refusal::HistoryDropped),
+        })
+    }
+
+    /// A refusal if the entry that `at` names has another hash, or stands where its log was cut.
+    fn rewritten(&self, number: u32, at: &At, hash: &[u8; 32], lens: &Lens<'_>) -> Result<Option<Refusal>, Miss> {
+        let (Some(space), At::Versions(versions)) = (self.spaces.get(&number), at) else { return Ok(None) };
+        let [version] = versions.as_slice() else {
+            return Ok(Some(Refusal::Malformed("A hash goes with exactly one version.".to_owned())));
+        };
+        let cut = space.forks.iter().any(|(log, proof)| Agent::of(&log.0) == version.agent && proof.seq <= version.seq);
+        if cut {
+            return Ok(Some(Refusal::Rewritten { version: *version }));
+        }
+        let Some(log) = log_of(space, version) else { return Ok(None) };
+        let entries = entries_at(lens, number, &BTreeSet::from([(log, version.seq)]))?;
+        let same = entries.values().all(|entry| entry.hash() == *hash);
+        Ok((!same).then_some(Refusal::Rewritten { version: *version }))
+    }
+
+    /// Indexes a stretch of what was merged before there was an index, and again until all of it is.
+    pub(super) fn index_history(&mut self, number: u32, lens: &Lens<'_>) -> Result<Done, Miss> {
+        if self.is_paused() || self.space(number, lens)?.is_none() {
+            return Ok(Done::Nothing);
+        }
+        let Some(space) = self.spaces.get_mut(&number).filter(|space| !space.rebuilding) else {
+            return Ok(Done::Nothing);
+        };
+        let Some(Behind { log, from, upto }) = space.behind.first().copied() else { return Ok(Done::Nothing) };
+        let merged = space.logs.get(log as usize).map_or(0, |log| log.applied);
+        let upto = upto.min(merged);
+        let count = INDEX_RUN.min(upto.saturating_sub(from));
+        let entries = read_entries(lens, number, log, from, count)?;
+        let mut batch = Batch::default();
+        batch.puts.extend(entries.iter().flat_map(|entry| index_rows(space, log, entry)));
+        match space.behind.first_mut() {
+            Some(first) if !entries.is_empty() => first.from = from + entries.len() as u64,
+            _ => drop(space.behind.remove(0)),
+        }
+        space.behind.retain(|behind| behind.from < behind.upto);
+        batch.puts.push((Table::Head, rows::index_key(number), rows::encode_behind(&space.behind)));
+        let effects = if space.behind.is_empty() { Vec::new() } else { vec![Effect::Start(Job::Index(number))] };
+        Ok(Done::Write(Unit { batch, effects }))
+    }
+}
+
+impl Deed {
+    fn add(&mut self, log: u32, path: Path, size: u64, puts: bool) {
+        self.log = log;
+        self.size = self.size.saturating_add(size);
+        self.puts |= puts;
+        self.paths.insert(path);
+    }
+
+    fn item(self, space: &Space, path: &Path, point: &Point) -> HistoryItem {
+        let author = space.logs.get(self.log as usize).map(|log| read::author_of(space, &log.key)).unwrap_or_default();
+        let below = self.paths.iter().any(|touched| touched != path);
+        let paths: Vec<Path> = if below { self.paths.iter().take(PATHS_NAMED).cloned().collect() } else { Vec::new() };
+        let more = if below { self.paths.len() - paths.len() } else { 0 };
+        HistoryItem {
+            version: point.version(),
+            author,
+            time: crate::clock::Clock(point.clock).millis(),
+            size: self.size,
+            kind: if self.puts { "put" } else { "delete" },
+            paths,
+            more,
+        }
+    }
+}
+
+fn index_rows(space: &Space, log: u32, entry: &Verified) -> Vec<(Table, Vec<u8>, Vec<u8>)> {
+    let Some(ops) = open_ops(space, entry) else { return Vec::new() };
+    let items = ops.into_items(Agent::of(&entry.header.log.0), entry.header.seq);
+    history::rows(space.number, log, &items)
+}
+
+/// The number of the log a version is in, if that entry is here.
+pub(super) fn log_of(space: &Space, version: &Version) -> Option<u32> {
+    let has = |log: &super::space::Log| Agent::of(&log.key.0) == version.agent && log.applied > version.seq;
+    space.logs.iter().position(has).map(|log| log as u32)
+}
+
+/// The point of a version that is here. What is no op stands where the last op before it does.
+fn point_of(lens: &Lens<'_>, space: &Space, version: &Version) -> Result<Point, Miss> {
+    let Some(log) = log_of(space, version) else { return Ok(Point::START) };
+    for seq in (version.seq.saturating_sub(RECORDS_SKIPPED)..=version.seq).rev() {
+        let entries = entries_at(lens, space.number, &BTreeSet::from([(log, seq)]))?;
+        if let Some(ops) = entries.values().next().and_then(|entry| open_ops(space, entry)) {
+            return Ok(Point { clock: ops.clock, agent: version.agent, seq });
+        }
+    }
+    Ok(Point::START)
+}
+
+/// A refusal while what was merged before there was an index is being indexed.
+fn still_indexing(space: &Space) -> Option<Refusal> {
+    let left: u64 = space.behind.iter().map(|behind| behind.upto.saturating_sub(behind.from)).sum();
+    (left > 0).then(|| Refusal::Unavailable {
+        detail: format!(
+            "The history of this space is being indexed, once: {left} writes are left. Try again in a moment."
+        ),
+        retry_after: 1,
+    })
+}
