@@ -17,6 +17,6 @@ pub use dice::Dice;
 pub use disk::Disk;
 pub use hostile::Hostile;
 pub use ledger::{Ledger, Outcome, Promise};
-pub use story::Story;
+pub use story::{Remembered, Story};
 pub use weather::Weather;
 pub use world::{Meddler, Node, NodeId, World};

@@ -38,8 +38,11 @@ pub const FIRST: Step =
 /// Layout 2 adds the order of arrival and the count of bytes in use.
 pub const SECOND: Step = Step { to: 2, creates: &["arrival", STATE], rewrites: &[], recount: true };
 
+/// Layout 3 adds the index of history. It comes empty: the peer fills it from the entries it has.
+pub const HISTORY: Step = Step { to: 3, creates: &["history"], rewrites: &[], recount: false };
+
 /// Every step so far, in order.
-pub const STEPS: &[Step] = &[FIRST, SECOND];
+pub const STEPS: &[Step] = &[FIRST, SECOND, HISTORY];
 
 /// The table that holds the store's own rows. Not one of [`kith_core::rows::Table`]: nobody else reads or writes it.
 pub const STATE: &str = "_store";

@@ -36,7 +36,8 @@ type Rows = BTreeMap<Vec<u8>, ViewRow>;
 
 impl Past {
     fn new(rows: &Rows) -> Past {
-        let puts = rows.iter().map(|(key, row)| (Table::View, key.clone(), row.encode())).collect();
+        let held = rows.iter().filter(|(_, row)| row.register.is_some());
+        let puts = held.map(|(key, row)| (Table::View, key.clone(), row.encode())).collect();
         let mut overlay = Overlay::default();
         overlay.push(0, &Batch { puts, ..Batch::default() });
         Past { overlay, answers: Answers::default() }
@@ -291,3 +292,6 @@ pub(super) fn entries_at(
     }
     if missing { Err(Miss) } else { Ok(found) }
 }
+
+#[cfg(test)]
+mod tests;

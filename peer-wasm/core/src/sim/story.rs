@@ -1,8 +1,9 @@
 //! Stories: a group of peers in one space through good and bad weather, and what must be true in the end.
 
 use super::ledger::{Outcome, Promise};
-use super::{Ledger, NodeId, Weather, World};
+use super::{Disk, Ledger, NodeId, Weather, World};
 use crate::api::{Body, Change, Preconditions, Refusal, Reply, Request, Role, SpaceRef};
+use crate::history::{self, OpRow};
 use crate::identity::PublicKey;
 use crate::path::Path;
 use crate::peer::Input;
@@ -15,6 +16,9 @@ use std::collections::BTreeMap;
 const PATIENCE: u64 = 60_000;
 /// How many fields peers fight over.
 const SHARED: u64 = 8;
+
+/// One row of a peer's index of history: its key past the space, the log, and what the op held there.
+pub type Remembered = (Vec<u8>, Option<Vec<u8>>, u8, u64);
 
 /// A group of peers in one space.
 pub struct Story {
@@ -260,8 +264,9 @@ impl Story {
         }
     }
 
-    /// Whether all members show the same tree and have the same rows under it.
+    /// Whether all members show the same tree and have the same rows under it, and the same history.
     pub fn alike(&mut self) -> Result<(), String> {
+        self.have_the_same_history()?;
         let mut first: Option<((Json, Vec<Version>), Rows)> = None;
         for (node, _) in self.members.clone() {
             let shown = (self.tree(node)?, self.rows(node));
@@ -283,19 +288,65 @@ impl Story {
         Ok(())
     }
 
-    /// The rows a peer keeps of the space's tree, without the number it has given the space.
-    pub fn rows(&self, node: NodeId) -> Rows {
-        let Some(disk) = self.world.nodes.get(node).map(|node| &node.disk) else { return Rows::new() };
+    fn have_the_same_history(&self) -> Result<(), String> {
+        let mut first: Option<Vec<Remembered>> = None;
+        for (node, _) in &self.members {
+            let history = self.history(*node);
+            match &first {
+                None => first = Some(history),
+                Some(first) if *first == history => {}
+                Some(first) => {
+                    let lengths = (history.len(), first.len());
+                    let differs = history.iter().zip(first).find(|(a, b)| a != b);
+                    return Err(format!("peer {node} remembers otherwise than peer 0: {lengths:?} rows, {differs:?}"));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// What a peer's index of history says, without the numbers it has given to the space and its logs.
+    pub fn history(&self, node: NodeId) -> Vec<Remembered> {
+        let Some((disk, space)) = self.disk_and_number(node) else { return Vec::new() };
         let scan = |table, prefix: &[u8]| {
             disk.read(&Read::Scan { table, range: KeyRange::prefix(prefix), limit: usize::MAX, reverse: false })
         };
+        let logs = scan(Table::Head, &[&space[..], &[0]].concat());
+        let log_of = |number: u32| logs.get(number as usize).and_then(|(_, row)| row.get(1..33)).map(<[u8]>::to_vec);
+        scan(Table::History, &space)
+            .into_iter()
+            .map(|(key, value)| {
+                let (log, tag, size) = match (OpRow::decode(&value), history::read_entry_row(&key, &value)) {
+                    (Some(op), _) => (op.log, op.tag, op.size),
+                    (None, Some((_, log))) => (log, 0, 0),
+                    (None, None) => (u32::MAX, 0, 0),
+                };
+                (key.get(4..).unwrap_or_default().to_vec(), log_of(log), tag, size)
+            })
+            .collect()
+    }
+
+    fn disk_and_number(&self, node: NodeId) -> Option<(&Disk, Vec<u8>)> {
+        let disk = &self.world.nodes.get(node)?.disk;
+        let spaces = disk.read(&Read::Scan {
+            table: Table::Meta,
+            range: KeyRange::prefix(b"space/"),
+            limit: usize::MAX,
+            reverse: false,
+        });
         let of_space = |value: &[u8]| value.get(1..33) == Some(&self.space.0[..]);
-        let spaces = scan(Table::Meta, b"space/");
-        let Some((key, _)) = spaces.iter().find(|(_, value)| of_space(value)) else { return Rows::new() };
-        let mut prefix = key.get(6..).unwrap_or_default().to_vec();
+        let (key, _) = spaces.iter().find(|(_, value)| of_space(value))?;
+        Some((disk, key.get(6..)?.to_vec()))
+    }
+
+    /// The rows a peer keeps of the space's tree, without the number it has given the space.
+    pub fn rows(&self, node: NodeId) -> Rows {
+        let Some((disk, mut prefix)) = self.disk_and_number(node) else { return Rows::new() };
         prefix.push(1);
         let own = |(key, value): (Vec<u8>, Vec<u8>)| (key.get(prefix.len()..).unwrap_or_default().to_vec(), value);
-        scan(Table::View, &prefix).into_iter().map(own).collect()
+        let scan =
+            Read::Scan { table: Table::View, range: KeyRange::prefix(&prefix), limit: usize::MAX, reverse: false };
+        disk.read(&scan).into_iter().map(own).collect()
     }
 
     /// How often each path appears in a peer's feed of changes.
