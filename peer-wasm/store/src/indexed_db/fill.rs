@@ -140,7 +140,7 @@ impl Change {
 
 /// Tables whose rows are written once and later only deleted.
 fn append_only(table: Table) -> bool {
-    matches!(table, Table::Tail | Table::Segment | Table::Arrival)
+    matches!(table, Table::Tail | Table::Segment | Table::Arrival | Table::History)
 }
 
 /// What the rows of a range count for. In pages, so that memory does not grow with the range.
