@@ -257,6 +257,30 @@ pub enum Request {
         /// The writer's own id for this write (`Version`): the same id again changes nothing more.
         id: Option<String>,
     },
+    /// Make a path what it was, by a new write.
+    Restore {
+        /// The space.
+        space: SpaceRef,
+        /// The path.
+        path: Path,
+        /// When it was so.
+        from: At,
+        /// Under which conditions.
+        conditions: Preconditions,
+        /// The writer's own id for this write.
+        id: Option<String>,
+    },
+    /// Undo, or redo, the last write of this device in a scope.
+    Undo {
+        /// The space.
+        space: SpaceRef,
+        /// Only writes at or below this path.
+        scope: Path,
+        /// Redo what was undone last.
+        redo: bool,
+        /// The writer's own id for this write.
+        id: Option<String>,
+    },
     /// Changes in the order they arrived here.
     Changes {
         /// The space.
@@ -395,6 +419,19 @@ pub enum Reply {
         version: Vec<Version>,
         /// How far they travelled.
         sync: SyncStatus,
+    },
+    /// An undo or redo, durable on this device.
+    Undone {
+        /// The write that was undone, or the undo that was; `None` if there was none.
+        target: Option<Version>,
+        /// Whether this was a redo.
+        redo: bool,
+        /// The version of this change.
+        version: Option<Version>,
+        /// The places put back.
+        restored: Vec<Path>,
+        /// The places left alone because they have changed since.
+        skipped: Vec<Path>,
     },
     /// A new space: `{"id","name","role"}`.
     SpaceCreated {

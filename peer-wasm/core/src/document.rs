@@ -15,6 +15,7 @@ mod read;
 mod row;
 
 pub use ops::{Item, Leaf, MAX_OPS, MAX_WRITE_ID, Op, Ops};
+pub(crate) use plan::restore;
 pub use plan::{MAX_VALUE, Planned, plan};
 pub(crate) use read::child_name;
 pub use read::{Listing, Located, MAX_TREE_ROWS, Tree, inside, list, locate, merge_versions, tree};

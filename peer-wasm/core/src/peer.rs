@@ -20,11 +20,13 @@ mod prepare;
 mod read;
 mod replay;
 mod request;
+mod restore;
 mod rows;
 mod serve;
 mod space;
 mod status;
 mod subscribe;
+mod undo;
 mod write;
 
 pub use events::{Config, Fault, Input, LinkId, LinkPath, LoadId, Output, TransactionId};

@@ -156,6 +156,21 @@ fn difference(top: &Path, tree: &Tree, new: Option<&Body>, exact: bool) -> Resul
         Some(Body::Json(json)) => spread(top, json, 0, &mut wanted, &mut bytes)?,
     }
     check_size(bytes)?;
+    towards(top, tree, wanted, exact)
+}
+
+/// Works out the ops that make `path` what another tree of the same place shows there. Nothing is changed here.
+pub(crate) fn restore(path: &Path, now: &Tree, then: &Tree) -> Result<Planned, Refusal> {
+    let shown = |(path, row): &(Path, ViewRow)| Some((path.clone(), row.visible()?.leaf.clone()));
+    let wanted: BTreeMap<Path, Leaf> =
+        then.rows.iter().filter(|(path, _)| !path.is_reserved()).filter_map(shown).collect();
+    check_size(wanted.values().map(Leaf::size).sum())?;
+    let (existed, deleted) = (now.value(path).is_some(), wanted.is_empty());
+    Ok(Planned { ops: towards(path, now, wanted, false)?, existed, deleted })
+}
+
+/// The ops after which these leaves show at and below `top`, and nothing else does.
+fn towards(top: &Path, tree: &Tree, wanted: BTreeMap<Path, Leaf>, exact: bool) -> Result<Vec<Op>, Refusal> {
     if top.is_empty() && wanted.get(top).is_some_and(|leaf| *leaf != Leaf::Object) {
         return Err(Refusal::Conflict("The top of a space holds an object; store values below it.".to_owned()));
     }

@@ -178,7 +178,11 @@ impl Peer {
                 Effect::Reply(id, reply) => {
                     let writes = matches!(
                         reply,
-                        Reply::Written { .. } | Reply::SpaceCreated { .. } | Reply::Invited(_) | Reply::Joined(_)
+                        Reply::Written { .. }
+                            | Reply::Undone { .. }
+                            | Reply::SpaceCreated { .. }
+                            | Reply::Invited(_)
+                            | Reply::Joined(_)
                     );
                     // A read waited only for what it saw to be stored; it can be asked again.
                     self.reply(id, Reply::Refused(if writes { refusal.clone() } else { try_again() }));

@@ -327,7 +327,7 @@ fn point_of(lens: &Lens<'_>, space: &Space, version: &Version) -> Result<Point, 
 }
 
 /// A refusal while what was merged before there was an index is being indexed.
-fn still_indexing(space: &Space) -> Option<Refusal> {
+pub(super) fn still_indexing(space: &Space) -> Option<Refusal> {
     let left: u64 = space.behind.iter().map(|behind| behind.upto.saturating_sub(behind.from)).sum();
     (left > 0).then(|| Refusal::Unavailable {
         detail: format!(

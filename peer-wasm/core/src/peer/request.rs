@@ -40,6 +40,12 @@ impl Peer {
             Request::Write { space, path, change, conditions, id: write_id } => {
                 return self.write_value(id, space, path, change, conditions, write_id.as_deref(), lens);
             }
+            Request::Restore { space, path, from, conditions, id: write_id } => {
+                return self.restore(id, space, path, from, conditions, write_id.as_deref(), lens);
+            }
+            Request::Undo { space, scope, redo, id: write_id } => {
+                return self.undo(id, space, scope, *redo, write_id.as_deref(), lens);
+            }
             Request::Subscribe(target) => return self.subscribe(id, target, lens),
             Request::Invites { space } => match self.readable(space, lens)? {
                 Ok(number) => Reply::Document(self.invites(number)),

@@ -4,16 +4,23 @@ use super::boot::Draft;
 use super::commit::{Effect, Unit};
 use super::{Done, Peer};
 use crate::api::{Change, Preconditions, Refusal, Reply, RequestId, Role, SpaceRef, SyncStatus};
-use crate::document::{self, Located, MAX_WRITE_ID, Ops};
+use crate::document::{self, Applied, Located, MAX_WRITE_ID, Op, Ops};
 use crate::entry::MAX_BODY;
 use crate::history;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
-use crate::rows::{Durability, Table};
+use crate::rows::{Batch, Durability, Table};
 use crate::version::{Agent, Version, etag};
 
 /// Bytes a seal adds to a body, with room to spare.
 const SEAL: usize = 64;
+
+/// A write on its way into the store.
+pub(super) struct Stored {
+    pub(super) version: Version,
+    pub(super) applied: Applied,
+    pub(super) batch: Batch,
+}
 
 impl Peer {
     #[allow(clippy::too_many_arguments, reason = "the fields of one request")]
@@ -58,36 +65,55 @@ impl Peer {
             return Ok(Done::Write(Unit::reply(id, reply)));
         }
 
+        let stored = match self.write_ops(number, planned.ops, None, write_id, lens)? {
+            Ok(stored) => stored,
+            Err(refusal) => return refuse(refusal),
+        };
+        let after = after(path, &located, &stored.applied, stored.version, number);
+        let reply = self.written(number, !planned.existed, planned.deleted, after);
+        let effects = vec![Effect::Changed(number, stored.applied.changed), Effect::Reply(id, reply)];
+        Ok(Done::Write(Unit { batch: stored.batch, effects }))
+    }
+
+    /// Signs ops as one entry of this device's log and merges them. `mark` is the entry's id in place of the writer's.
+    pub(super) fn write_ops(
+        &mut self,
+        number: u32,
+        list: Vec<Op>,
+        mark: Option<String>,
+        write_id: Option<&str>,
+        lens: &Lens<'_>,
+    ) -> Result<Result<Stored, Refusal>, Miss> {
         let (Some(space), Some(device)) = (self.spaces.get(&number), self.device()) else {
-            return refuse(Refusal::NoSuchSpace);
+            return Ok(Err(Refusal::NoSuchSpace));
         };
         let (Some((own, log)), Some(epoch)) = (space.log(&device), space.row.epochs.last().cloned()) else {
-            return refuse(not_yet());
+            return Ok(Err(not_yet()));
         };
         let seq = log.tip.len;
         let version = Version { agent: Agent::of(&device.0), seq };
         let mut hlc = self.hlc.clone();
-        let ops = Ops { clock: hlc.now(self.now).0, id: write_id.unwrap_or_default().to_owned(), list: planned.ops };
+        let entry_id = mark.unwrap_or_else(|| write_id.unwrap_or_default().to_owned());
+        let ops = Ops { clock: hlc.now(self.now).0, id: entry_id, list };
         // The value fits, but its paths are part of the entry too.
         let body = ops.encode().len();
         if body > MAX_BODY - SEAL {
             let what = "The change with the paths it touches".to_owned();
-            return refuse(Refusal::TooLarge { what, limit: (MAX_BODY - SEAL) as u64, listing: None });
+            return Ok(Err(Refusal::TooLarge { what, limit: (MAX_BODY - SEAL) as u64, listing: None }));
         }
         let items = ops.clone().into_items(version.agent, seq);
         let applied = document::apply(lens, number, &items)?;
 
         // From here on nothing can be missing.
         self.hlc = hlc;
-        let after = after(path, &located, &applied, version, number);
-        let Some(mut space) = self.spaces.remove(&number) else { return refuse(Refusal::NoSuchSpace) };
+        let Some(mut space) = self.spaces.remove(&number) else { return Ok(Err(Refusal::NoSuchSpace)) };
         let mut draft = Draft::default();
         self.author_ops(&mut space, &mut draft, own, &epoch, &ops);
         if let Some(log) = space.log_mut(own) {
             log.applied = log.tip.len;
         }
-        for (key, row) in applied.rows {
-            draft.batch.puts.push((Table::View, key, row.encode()));
+        for (key, row) in &applied.rows {
+            draft.batch.puts.push((Table::View, key.clone(), row.encode()));
         }
         draft.batch.puts.extend(history::rows(number, own, &items));
         if let Some(write_id) = write_id {
@@ -96,12 +122,10 @@ impl Peer {
         draft.batch.durability = Durability::Strict;
         let batch = draft.finish(&mut space);
         self.spaces.insert(number, space);
-        let reply = self.written(number, !planned.existed, planned.deleted, after);
-        let effects = vec![Effect::Changed(number, applied.changed), Effect::Reply(id, reply)];
-        Ok(Done::Write(Unit { batch, effects }))
+        Ok(Ok(Stored { version, applied, batch }))
     }
 
-    fn written(&self, space: u32, created: bool, deleted: bool, version: Vec<Version>) -> Reply {
+    pub(super) fn written(&self, space: u32, created: bool, deleted: bool, version: Vec<Version>) -> Reply {
         let sync = self.sync_status(space, &version);
         Reply::Written { created, deleted, version, sync }
     }
@@ -138,7 +162,13 @@ pub(super) fn current(path: &Path, located: &Located) -> (bool, Vec<Version>) {
 }
 
 /// The versions at the path once the write is applied.
-fn after(path: &Path, located: &Located, applied: &document::Applied, version: Version, space: u32) -> Vec<Version> {
+pub(super) fn after(
+    path: &Path,
+    located: &Located,
+    applied: &document::Applied,
+    version: Version,
+    space: u32,
+) -> Vec<Version> {
     let Located::Place(tree) = located else { return vec![version] };
     let prefix = document::view_key(space, path);
     let kept = tree
@@ -152,7 +182,7 @@ fn after(path: &Path, located: &Located, applied: &document::Applied, version: V
     document::merge_versions(all.iter().map(Vec::as_slice))
 }
 
-fn check(conditions: &Preconditions, exists: bool, versions: &[Version]) -> Result<(), Refusal> {
+pub(super) fn check(conditions: &Preconditions, exists: bool, versions: &[Version]) -> Result<(), Refusal> {
     let tag = exists.then(|| etag(versions));
     let holds = |tags: &[String]| match &tag {
         None => false,
