@@ -1,7 +1,9 @@
 //! One entry for fuzzers: any bytes become a request and a reply, and what comes out must be sendable.
 
 use super::{Framer, HttpRequest, HttpResponse, Parsed, Render, Rendered, parse};
-use kith_core::api::{Body, ChangeItem, Item, Refusal, Reply, Request, SubscriptionId, SyncStatus, Update};
+use kith_core::api::{
+    Body, ChangeItem, HistoryItem, Item, Refusal, Reply, Request, SubscriptionId, SyncStatus, Update,
+};
 use kith_core::path::Path;
 use kith_core::version::{Agent, Version};
 use serde_json::json;
@@ -108,8 +110,21 @@ fn items() -> Vec<Item> {
     vec![value(None), value(Some(Body::Json(json!({"a": [1]})))), value(Some(hostile_bytes()))]
 }
 
+fn hostile_path() -> Path {
+    Path::new(["a/b", "é\n"]).unwrap_or_default()
+}
+
+fn history() -> Vec<HistoryItem> {
+    let (author, paths) = ("did:key:z".to_owned(), vec![hostile_path()]);
+    vec![HistoryItem { version: version(2), author, time: 1, size: 2, kind: "put", paths, more: 3 }]
+}
+
+fn undone(target: Option<Version>) -> Reply {
+    Reply::Undone { target, redo: false, version: target, restored: vec![hostile_path()], skipped: vec![] }
+}
+
 fn changes() -> Vec<ChangeItem> {
-    let path = Path::new(["a/b", "é\n"]).unwrap_or_default();
+    let path = hostile_path();
     let author = "did:key:z".to_owned();
     vec![ChangeItem { cursor: "c\n1".to_owned(), path, kind: "put", version: version(2), author, time: 1 }]
 }
@@ -120,6 +135,12 @@ fn replies() -> Vec<Reply> {
         Reply::Document(json!({"a": 1})),
         Reply::Value { body: Body::Json(json!([1, "x"])), version: vec![version(1), version(2)], sync },
         Reply::Value { body: hostile_bytes(), version: vec![version(1)], sync: SyncStatus::Local },
+        Reply::Past { body: hostile_bytes(), version: vec![version(1)], current: vec![version(2)], sync },
+        Reply::History { items: history(), next: Some(version(1)) },
+        Reply::History { items: vec![], next: None },
+        Reply::Link { space: "a b\n".to_owned(), path: hostile_path(), version: version(1), hash: [7; 32] },
+        undone(Some(version(1))),
+        undone(None),
         Reply::List { items: items(), next, version: vec![version(1)] },
         Reply::List { items: vec![], next: None, version: vec![] },
         Reply::Changes { items: changes(), next: "c\r\n".to_owned() },
@@ -143,6 +164,8 @@ pub(super) fn refusals() -> Vec<Refusal> {
         Refusal::NotFound,
         Refusal::NoSuchSpace,
         Refusal::Conflict(words()),
+        Refusal::Rewritten { version: version(3) },
+        Refusal::HistoryDropped,
         Refusal::PreconditionFailed { current: Some("\"tag\"".to_owned()) },
         Refusal::PreconditionFailed { current: None },
         Refusal::TooLarge { what: "The value".to_owned(), limit: 5, listing: Some("notes\n/".to_owned()) },

@@ -14,6 +14,7 @@ mod braid;
 mod conditions;
 mod documents;
 mod frame;
+mod history;
 mod json;
 pub mod limits;
 mod media;
@@ -93,7 +94,8 @@ fn parse_checked(request: HttpRequest) -> Checked<Parsed> {
         (_, Route::Spaces) => write::create_space(&fields, &body)?,
         (_, Route::Join) => write::join(&fields, &body)?,
         (_, Route::Invites(space)) => write::invite(space, &url.origin, &fields, &body)?,
-        (method, Route::Value(space, path)) => write::change(method, space, path, &fields, body)?,
+        (_, Route::Undo(space, redo)) => write::undo(space, redo, &fields, &body)?,
+        (method, Route::Value(space, path)) => write::change(method, space, path, &url, &fields, body)?,
         (_, _) => {
             return Err(Problem::new(Kind::Internal, "This method was let through by mistake. Please report this."));
         }

@@ -62,7 +62,9 @@ kinds! {
     NotSubscribable = 406 "not-subscribable" "This place cannot be subscribed to";
     /// It exists already, or something in its way does.
     Conflict = 409 "conflict" "It does not go with what is there";
-    /// That version can no longer be read. Member `current`.
+    /// The history a link points into is not the one it was made for. Member `version`.
+    HistoryRewritten = 409 "history-rewritten" "The history was rewritten";
+    /// That version can no longer be read.
     HistoryDropped = 410 "history-dropped" "That version can no longer be read";
     /// The precondition does not hold. Member `current`.
     PreconditionFailed = 412 "precondition-failed" "The value is not the one you named";
@@ -138,6 +140,18 @@ impl Problem {
         self
     }
 
+    /// The same for a read of the past: the listing it leads to is of the same past.
+    pub(super) fn of_the_past(mut self: Box<Self>, query: Option<&str>) -> Box<Problem> {
+        let Some(query) = query else { return self };
+        if let Some(Json::String(listing)) = self.members.get_mut("listing") {
+            listing.push_str(&format!("?{query}"));
+            let link = format!("<{listing}>; rel=\"collection\"");
+            self.headers.retain(|(name, _)| *name != "Link");
+            self.headers.push(("Link", link));
+        }
+        self
+    }
+
     /// The status code.
     pub fn status(&self) -> u16 {
         self.kind.status()
@@ -175,6 +189,10 @@ impl Problem {
             Refusal::NotFound => Problem::new(Kind::NotFound, detail),
             Refusal::NoSuchSpace => Problem::new(Kind::NoSuchSpace, detail),
             Refusal::Conflict(_) => Problem::new(Kind::Conflict, detail),
+            Refusal::Rewritten { version } => {
+                Problem::new(Kind::HistoryRewritten, detail).with("version", version.to_string())
+            }
+            Refusal::HistoryDropped => Problem::new(Kind::HistoryDropped, detail),
             Refusal::PreconditionFailed { current } => precondition_failed(current.clone()),
             Refusal::TooLarge { limit, listing, .. } => {
                 let problem = Problem::new(Kind::TooLarge, detail).with("limit", *limit);

@@ -4,6 +4,7 @@ use super::accept::{JSON, NDJSON};
 use super::conditions::{self, Outcome};
 use super::documents;
 use super::frame::Framer;
+use super::history;
 use super::message::HttpResponse;
 use super::problem::{Kind, Problem, precondition_failed};
 use super::range::ByteRange;
@@ -11,6 +12,7 @@ use super::route::MERGE_TYPE;
 use super::url::percent_encode;
 use super::versions;
 use kith_core::api::{Body, ListQuery, Preconditions, Refusal, Reply, Request, SubscriptionId, SyncStatus, Target};
+use kith_core::path::Path;
 use kith_core::version::{Version, etag};
 use serde_json::{Value as Json, json};
 
@@ -26,6 +28,8 @@ pub struct Render {
     here: String,
     head: bool,
     shape: Shape,
+    /// What further reads of the same past have in their query.
+    past: Option<String>,
 }
 
 /// What became of a reply.
@@ -50,11 +54,17 @@ pub(super) enum Shape {
         conditions: Preconditions,
         /// `Range` and `If-Range`.
         range: Option<(String, Option<String>)>,
-        /// The one state the reader wants.
-        wanted: Option<Vec<Version>>,
     },
     /// A page of a listing.
-    List { conditions: Preconditions, lines: bool, query: ListQuery },
+    List {
+        conditions: Preconditions,
+        lines: bool,
+        query: ListQuery,
+        /// Of when, as a query; now if not given.
+        at: Option<String>,
+    },
+    /// A page of versions.
+    History { lines: bool, limit: usize },
     /// A page of a feed.
     Changes { lines: bool, limit: usize },
     /// A write, or something made.
@@ -65,7 +75,12 @@ pub(super) enum Shape {
 
 impl Render {
     pub(super) fn new(here: String, head: bool, shape: Shape) -> Render {
-        Render { here, head, shape }
+        Render { here, head, shape, past: None }
+    }
+
+    /// The same for a read of the past, named by this query.
+    pub(super) fn of_the_past(self, query: String) -> Render {
+        Render { past: Some(query), ..self }
     }
 
     /// The response for this reply.
@@ -78,21 +93,54 @@ impl Render {
             (Shape::Stream { framer, afresh: Some(target) }, Reply::Refused(Refusal::VersionUnknown { .. })) => {
                 let framer = framer.afresh();
                 let shape = Shape::Stream { framer, afresh: None };
-                return Rendered::Again(Request::Subscribe(target), Render { here: self.here, head, shape });
+                return Rendered::Again(
+                    Request::Subscribe(target),
+                    Render { here: self.here, head, shape, past: None },
+                );
             }
-            (_, Reply::Refused(refusal)) => Problem::refused(&refusal, &self.here).response(),
+            (_, Reply::Refused(refusal)) => {
+                Problem::refused(&refusal, &self.here).of_the_past(self.past.as_deref()).response()
+            }
             (Shape::Document, Reply::Document(document)) => {
                 json_response(200, &document).with("Cache-Control", "no-store")
             }
-            (Shape::Value { conditions, range, wanted }, Reply::Value { body, version, sync }) => {
-                match differs(wanted, &version) {
-                    Some(problem) => problem.response(),
-                    None => value(&body, &version, sync, &conditions, range),
+            (Shape::Value { conditions, range }, Reply::Value { body, version, sync }) => {
+                value(&body, &version, &version, sync, &conditions, range)
+            }
+            (Shape::Value { conditions, range }, Reply::Past { body, version, current, sync }) => {
+                value(&body, &version, &current, sync, &conditions, range)
+            }
+            (Shape::Document, Reply::Link { space, path, version, hash }) => {
+                let document = history::link(&space, &path, &version, &hash);
+                json_response(200, &document)
+                    .with("Version", versions::write(&[version]))
+                    .with("Cache-Control", "no-store")
+            }
+            (Shape::History { lines, limit }, Reply::History { items, next }) => {
+                let items: Vec<Json> = items.iter().map(history::item).collect();
+                let next = next.map(|next| next.to_string());
+                let link = next
+                    .as_ref()
+                    .map(|next| format!("<{}?history=1&before={next}&limit={limit}>; rel=\"next\"", self.here));
+                Page { items, next, link, lines }.response().with("Cache-Control", "no-store")
+            }
+            (Shape::Write, Reply::Undone { target, redo, version, restored, skipped }) => {
+                let paths = |paths: &[Path]| paths.iter().map(documents::url_path).collect::<Vec<_>>();
+                let mut document = json!({"restored": paths(&restored), "skipped": paths(&skipped)});
+                if let Some(members) = document.as_object_mut() {
+                    let name = if redo { "redone" } else { "undone" };
+                    members.insert(name.to_owned(), target.map(|target| target.to_string()).into());
+                    members.insert("version".to_owned(), version.map(|version| version.to_string()).into());
+                }
+                let response = made(200, &document);
+                match version {
+                    Some(version) => response.with("Version", versions::write(&[version])),
+                    None => response,
                 }
             }
-            (Shape::List { conditions, lines, query }, Reply::List { items, next, version }) => {
+            (Shape::List { conditions, lines, query, at }, Reply::List { items, next, version }) => {
                 let items: Vec<Json> = items.iter().map(documents::item).collect();
-                let link = next.as_ref().map(|next| next_page(&self.here, &query, next));
+                let link = next.as_ref().map(|next| next_page(&self.here, &query, at.as_deref(), next));
                 let page = Page { items, next, link, lines };
                 listing(page, &version, &conditions)
             }
@@ -128,29 +176,10 @@ impl Render {
     }
 }
 
-/// 410, unless the state that is there is the one wanted.
-fn differs(wanted: Option<Vec<Version>>, current: &[Version]) -> Option<Box<Problem>> {
-    let sorted = |mut versions: Vec<Version>| {
-        versions.sort_unstable();
-        versions.dedup();
-        versions
-    };
-    let wanted = sorted(wanted?);
-    if wanted == sorted(current.to_vec()) {
-        return None;
-    }
-    let detail =
-        "The value has changed since that version, and this peer gives out current values only. Leave out the version.";
-    Some(
-        Problem::new(Kind::HistoryDropped, detail)
-            .with("current", versions::joined(current))
-            .with_header("Current-Version", versions::write(current)),
-    )
-}
-
 fn value(
     body: &Body,
     version: &[Version],
+    current: &[Version],
     sync: SyncStatus,
     conditions: &Preconditions,
     range: Option<(String, Option<String>)>,
@@ -158,7 +187,7 @@ fn value(
     let tag = etag(version);
     let described = |status| {
         described(HttpResponse::new(status), version, &tag, sync)
-            .with("Current-Version", versions::write(version))
+            .with("Current-Version", versions::write(current))
             .with("Cache-Control", "no-cache")
             .with("Vary", VARY)
             .with("Accept-Subscribe", "true")
@@ -251,7 +280,7 @@ fn listing(page: Page, version: &[Version], conditions: &Preconditions) -> HttpR
 }
 
 /// The link to the page after this one.
-fn next_page(here: &str, query: &ListQuery, next: &str) -> String {
+fn next_page(here: &str, query: &ListQuery, at: Option<&str>, next: &str) -> String {
     let (start, end) =
         if query.reverse { (query.start.as_deref(), Some(next)) } else { (Some(next), query.end.as_deref()) };
     let mut parameters = Vec::new();
@@ -261,6 +290,7 @@ fn next_page(here: &str, query: &ListQuery, next: &str) -> String {
     parameters.push(format!("limit={}", query.limit));
     parameters.extend(query.reverse.then(|| "reverse=1".to_owned()));
     parameters.extend(query.values.then(|| "values=1".to_owned()));
+    parameters.extend(at.map(str::to_owned));
     format!("<{}/?{}>; rel=\"next\"", here.trim_end_matches('/'), parameters.join("&"))
 }
 

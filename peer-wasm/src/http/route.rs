@@ -32,6 +32,8 @@ pub(super) enum Route {
     Members(SpaceRef),
     /// `/~/<space>/$changes`
     Changes(SpaceRef),
+    /// `/~/<space>/$undo`, or `$redo` if true
+    Undo(SpaceRef, bool),
     /// `/~/<space>/<path>`
     Value(SpaceRef, Path),
     /// `/~/<space>/<prefix>/`
@@ -58,9 +60,11 @@ impl Route {
                     ("$invites", [], false) => Ok(Route::Invites(space)),
                     ("$members", [], false) => Ok(Route::Members(space)),
                     ("$changes", [], false) => Ok(Route::Changes(space)),
+                    ("$undo", [], false) => Ok(Route::Undo(space, false)),
+                    ("$redo", [], false) => Ok(Route::Undo(space, true)),
                     _ => Err(no_such_place(
                         url,
-                        "Of the names that begin with $, this peer has $invites, $members and $changes, without a slash at the end.",
+                        "Of the names that begin with $, this peer has $changes, $invites, $members, $undo and $redo, without a slash at the end.",
                     )),
                 }
             }
@@ -76,7 +80,7 @@ impl Route {
     pub(super) fn allow(&self) -> &'static str {
         match self {
             Route::Info | Route::Peer | Route::Members(_) | Route::Changes(_) | Route::List(..) => "GET, HEAD, OPTIONS",
-            Route::Ping | Route::Join => "POST, OPTIONS",
+            Route::Ping | Route::Join | Route::Undo(..) => "POST, OPTIONS",
             Route::Spaces | Route::Invites(_) => "GET, HEAD, POST, OPTIONS",
             Route::Value(_, path) if path.is_empty() => "GET, HEAD, PUT, PATCH, OPTIONS",
             Route::Value(..) => "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
@@ -116,7 +120,7 @@ impl Route {
                 .with("Range-Request-Allow-Methods", "PATCH, PUT")
                 .with("Range-Request-Allow-Units", "json");
         }
-        if let Route::Spaces | Route::Join | Route::Invites(_) = self {
+        if let Route::Spaces | Route::Join | Route::Invites(_) | Route::Undo(..) = self {
             response = response.with("Accept-Post", "application/json");
         }
         if self.is_subscribable() {

@@ -1,6 +1,7 @@
 //! Requests that change something: `PUT`, `PATCH`, `DELETE` on values and `POST` where new things are made.
 
 use super::conditions;
+use super::history;
 use super::json;
 use super::limits::{MAX_APP_BYTES, MAX_INVITE_BYTES, MAX_NAME_CHARS};
 use super::media::{Media, UNKNOWN};
@@ -8,8 +9,9 @@ use super::message::Fields;
 use super::patches::{self, HTTP_PATCHES};
 use super::problem::{Checked, Kind, Problem};
 use super::route::{ACCEPT_PATCH, MERGE_TYPE};
+use super::url::Url;
 use super::versions;
-use kith_core::api::{Body, Change, Request, Role, SpaceRef};
+use kith_core::api::{At, Body, Change, Preconditions, Request, Role, SpaceRef};
 use kith_core::path::Path;
 use serde_json::Value as Json;
 
@@ -17,19 +19,72 @@ const MERGE_PATCH: &str = "application/merge-patch+json";
 const JSON_PATCH: &str = "application/json-patch+json";
 
 /// A change of the value at a path.
-pub(super) fn change(method: &str, space: SpaceRef, path: Path, fields: &Fields, body: Vec<u8>) -> Checked<Request> {
+pub(super) fn change(
+    method: &str,
+    space: SpaceRef,
+    path: Path,
+    url: &Url,
+    fields: &Fields,
+    body: Vec<u8>,
+) -> Checked<Request> {
     check_merge_type(fields)?;
     check_encoding(fields)?;
     let conditions = conditions::read(fields)?;
     let id = writer_id(fields)?;
     // What the writer built on is recorded by the peer itself; the header still has to be readable.
     versions::read_strings("parents", fields.text("parents")?.unwrap_or_default())?;
+    if let Some(from) = history::from(url)? {
+        return restore(method, space, path, from, conditions, id, fields, &body);
+    }
     let change = match method {
         "PUT" => put(&path, fields, body)?,
         "PATCH" => patch(fields, &body)?,
         _ => delete(fields)?,
     };
     Ok(Request::Write { space, path, change, conditions, id })
+}
+
+/// `PUT <path>?from=<version>`: the path becomes what it was. There is no body: what it was is known here.
+#[allow(clippy::too_many_arguments, reason = "the parts of one request")]
+fn restore(
+    method: &str,
+    space: SpaceRef,
+    path: Path,
+    from: At,
+    conditions: Preconditions,
+    id: Option<String>,
+    fields: &Fields,
+    body: &[u8],
+) -> Checked<Request> {
+    if method != "PUT" {
+        return Err(Problem::parameter("from", "restores what was, and goes with PUT only"));
+    }
+    if !body.is_empty() || fields.raw("content-range").is_some() || fields.raw("patches").is_some() {
+        return Err(Problem::parameter("from", "says what to store, so the body must be empty"));
+    }
+    Ok(Request::Restore { space, path, from, conditions, id })
+}
+
+/// `POST /~/<space>/$undo` and `$redo`
+pub(super) fn undo(space: SpaceRef, redo: bool, fields: &Fields, body: &[u8]) -> Checked<Request> {
+    let scope = if body.is_empty() {
+        Path::root()
+    } else {
+        let document = document(fields, body)?;
+        match document.get("path") {
+            None | Some(Json::Null) => Path::root(),
+            Some(_) => scope(text(&document, "path", "a path as in a URL after the space, such as \"notes/1\"")?)?,
+        }
+    };
+    Ok(Request::Undo { space, scope, redo, id: writer_id(fields)? })
+}
+
+/// A path as it stands in a URL after the space; slashes at its ends change nothing.
+fn scope(text: &str) -> Checked<Path> {
+    let wrong = || Problem::member("path", "must be a path as in a URL after the space, such as \"notes/1\"");
+    let names: Option<Vec<String>> =
+        text.split('/').filter(|name| !name.is_empty()).map(super::url::percent_decode).collect();
+    Path::new(names.ok_or_else(wrong)?).map_err(|_| wrong())
 }
 
 fn put(path: &Path, fields: &Fields, body: Vec<u8>) -> Checked<Change> {
