@@ -1,8 +1,12 @@
 //! What can be asked of a peer and what it answers: the words shared by the core and its HTTP face.
 
+use crate::archive::Part;
+use crate::identity::PublicKey;
 use crate::path::Path;
+use crate::peer::ExportState;
 use crate::version::Version;
 use serde_json::Value as Json;
+use std::collections::BTreeMap;
 
 /// Names one request until its reply. Chosen by the caller, never reused while open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -281,6 +285,22 @@ pub enum Request {
         /// The writer's own id for this write.
         id: Option<String>,
     },
+    /// The space as a file, block by block (see [`crate::archive`]).
+    Export {
+        /// The space.
+        space: SpaceRef,
+        /// Whether to put in the keys that open what it holds.
+        keys: bool,
+        /// The state that came with the block before; `None` begins.
+        state: Option<Box<ExportState>>,
+    },
+    /// Take in one part of a space's file. Parts are given one by one, in order.
+    Import {
+        /// The space, as the file's head names it.
+        space: PublicKey,
+        /// The part.
+        part: Part,
+    },
     /// Changes in the order they arrived here.
     Changes {
         /// The space.
@@ -432,6 +452,22 @@ pub enum Reply {
         restored: Vec<Path>,
         /// The places left alone because they have changed since.
         skipped: Vec<Path>,
+    },
+    /// A block of a space's file.
+    Exported {
+        /// The bytes.
+        bytes: Vec<u8>,
+        /// Give it back for the next block; `None` if this was the last.
+        next: Option<Box<ExportState>>,
+    },
+    /// A part of a space's file is taken in, durable on this device.
+    Imported {
+        /// Entries that were new.
+        new: u64,
+        /// Entries that were here already.
+        known: u64,
+        /// Entries that were not taken, by the name of the reason.
+        refused: BTreeMap<&'static str, u64>,
     },
     /// A new space: `{"id","name","role"}`.
     SpaceCreated {

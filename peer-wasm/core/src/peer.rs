@@ -10,8 +10,10 @@ mod commit;
 mod dial;
 mod events;
 mod exchange;
+mod export;
 mod fork;
 mod history;
+mod import;
 mod ingest;
 mod join;
 mod links;
@@ -30,6 +32,7 @@ mod undo;
 mod write;
 
 pub use events::{Config, Fault, Input, LinkId, LinkPath, LoadId, Output, TransactionId};
+pub use export::ExportState;
 pub use past::{MAX_CHANGED, MAX_OPENED};
 
 use crate::api::{Refusal, Reply, Request, RequestId, SubscriptionId};
@@ -121,6 +124,8 @@ pub struct Peer {
     environment: serde_json::Value,
     refused: BTreeMap<&'static str, u64>,
     preparing: BTreeMap<(LinkId, u32), prepare::Prepared>,
+    /// Parts of files that are verified and wait for rows.
+    importing: BTreeMap<RequestId, import::Importing>,
     /// Questions about places in logs, each with a job of its own.
     asked_about: Vec<(LinkId, u32, PublicKey, Vec<u64>)>,
     /// Proofs that came in, each with a job of its own.
@@ -157,6 +162,7 @@ impl Peer {
             environment: serde_json::Value::Null,
             refused: BTreeMap::new(),
             preparing: BTreeMap::new(),
+            importing: BTreeMap::new(),
             asked_about: Vec::new(),
             proofs: Vec::new(),
             wake_at: None,
@@ -316,7 +322,10 @@ impl Peer {
     /// A task cannot go on because storage failed.
     fn give_up(&mut self, job: Job, refusal: Refusal) {
         match job {
-            Job::Request(id, _) => self.reply(id, Reply::Refused(refusal)),
+            Job::Request(id, _) => {
+                self.importing.remove(&id);
+                self.reply(id, Reply::Refused(refusal));
+            }
             Job::Boot => {
                 for (id, _) in std::mem::take(&mut self.waiting_for_boot) {
                     self.reply(id, Reply::Refused(refusal.clone()));

@@ -138,7 +138,14 @@ impl Peer {
         let epoch = EpochKey::generate(&mut self.entropy);
         let number = self.space_rows.last_key_value().map_or(0, |(last, _)| last + 1);
         let key = root.public();
-        let row = SpaceRow { key, epochs: vec![epoch.clone()], ticket: None, joined: true, name: name.to_owned() };
+        let row = SpaceRow {
+            key,
+            epochs: vec![epoch.clone()],
+            ticket: None,
+            joined: true,
+            archive: false,
+            name: name.to_owned(),
+        };
         let mut space = Space::new(number, row);
         let mut draft = Draft::default();
         let Some(keys) = &self.keys else { return (number, Batch::default()) };

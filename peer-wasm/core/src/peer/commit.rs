@@ -180,6 +180,7 @@ impl Peer {
                         reply,
                         Reply::Written { .. }
                             | Reply::Undone { .. }
+                            | Reply::Imported { .. }
                             | Reply::SpaceCreated { .. }
                             | Reply::Invited(_)
                             | Reply::Joined(_)
@@ -204,6 +205,7 @@ impl Peer {
         };
         self.spaces.clear();
         self.preparing.clear();
+        self.importing.clear();
         self.asked_about.clear();
         self.proofs.clear();
         self.space_rows.clear();

@@ -234,7 +234,7 @@ impl Peer {
     }
 
     /// Cuts a log where it forks, and tells everyone.
-    fn adopt_proof(&mut self, number: u32, proof: ForkProof) -> Done {
+    pub(super) fn adopt_proof(&mut self, number: u32, proof: ForkProof) -> Done {
         let Some(mut space) = self.spaces.remove(&number) else { return Done::Nothing };
         let log = proof.log;
         let known = space.cut(&log).is_some_and(|cut| cut <= proof.seq);

@@ -5,18 +5,18 @@
 
 use super::boot::Draft;
 use super::commit::{Effect, Unit};
-use super::prepare::{Problem, Then};
+use super::prepare::{Prepared, Problem, Then};
 use super::rows;
 use super::space::Space;
 use super::{Done, Job, LinkId, Peer};
 use crate::clock::Clock;
-use crate::document::{self, Leaf};
+use crate::document::{self, Applied, Leaf};
 use crate::entry::{Tip, Verified};
 use crate::history;
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
-use crate::rows::{Durability, Table};
+use crate::rows::{Batch, Durability, Table};
 use crate::version::Agent;
 use crate::wire::Frame;
 
@@ -28,6 +28,13 @@ const SEGMENT: usize = 100;
 const SEGMENT_BYTES: usize = 56_000;
 /// How long a log that was not taken waits before it is asked for again, in milliseconds.
 const HOLD: u64 = 30_000;
+
+/// What taking in entries comes to.
+pub(super) struct Taken {
+    pub(super) batch: Batch,
+    pub(super) effects: Vec<Effect>,
+    pub(super) problems: Vec<Problem>,
+}
 
 impl Peer {
     /// Takes in the next frame of a space, if none is being taken in.
@@ -90,14 +97,31 @@ impl Peer {
                 return Err(Miss);
             }
         };
-        let forks = self.spaces.get(&number).map_or(0, |space| space.forks.len());
-        if forks != prepared.forks || prepared.runs.iter().any(|run| self.tip(number, &run.log) != run.tip) {
-            // A fork became known meanwhile: what was judged then may not stand now.
+        if self.is_outdated(number, &prepared) {
             return Ok(Done::WriteAndAgain(Unit::default()));
         }
-        // From here on nothing can be missing.
+        let key = self.spaces.get(&number).map(|space| space.row.key);
+        let Some((Taken { batch, effects, problems }, key)) = self.take_in(number, prepared, applied).zip(key) else {
+            return Ok(Done::Nothing);
+        };
+        self.report(id, number, key, problems);
+        if let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) {
+            session.take_from_inbox();
+        }
+        self.commits.next_frames.insert(number);
+        Ok(Done::Write(Unit { batch, effects }))
+    }
+
+    /// Whether a fork became known, or a log grew, since this was judged: then it may not stand now.
+    pub(super) fn is_outdated(&self, number: u32, prepared: &Prepared) -> bool {
+        let forks = self.spaces.get(&number).map_or(0, |space| space.forks.len());
+        forks != prepared.forks || prepared.runs.iter().any(|run| self.tip(number, &run.log) != run.tip)
+    }
+
+    /// Stores and merges what was verified. Nothing can be missing any more.
+    pub(super) fn take_in(&mut self, number: u32, prepared: Prepared, applied: Applied) -> Option<Taken> {
         let problems = prepared.problems;
-        let Some(mut space) = self.spaces.remove(&number) else { return Ok(Done::Nothing) };
+        let mut space = self.spaces.remove(&number)?;
         let mut draft = Draft::default();
         let authority_changed = prepared.authority.is_some();
         let keys_changed = !prepared.epochs.is_empty();
@@ -145,9 +169,7 @@ impl Peer {
         self.check_joined(&mut space, &mut draft);
         draft.batch.durability = Durability::Relaxed;
         let batch = draft.finish(&mut space);
-        let key = space.row.key;
         self.spaces.insert(number, space);
-
         let mut effects = vec![Effect::Changed(number, applied.changed)];
         if authority_changed || keys_changed {
             effects.push(Effect::Authority(number));
@@ -155,12 +177,7 @@ impl Peer {
         if behind && keys_changed {
             effects.push(Effect::Start(Job::Replay(number)));
         }
-        self.report(id, number, key, problems);
-        if let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) {
-            session.take_from_inbox();
-        }
-        self.commits.next_frames.insert(number);
-        Ok(Done::Write(Unit { batch, effects }))
+        Some(Taken { batch, effects, problems })
     }
 
     /// Says by name what was not taken, and does what follows from it.

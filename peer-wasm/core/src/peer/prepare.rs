@@ -61,6 +61,11 @@ impl Peer {
     pub(super) fn prepare(&mut self, id: LinkId, number: u32) -> Option<Prepared> {
         let session = self.links.get(&id)?.sessions.get(&number)?;
         let entries = session.inbox.front()?.0.clone();
+        self.prepare_entries(number, entries)
+    }
+
+    /// Verifies and judges entries, from wherever they come. Nothing outside the result changes.
+    pub(super) fn prepare_entries(&self, number: u32, entries: Vec<Entry>) -> Option<Prepared> {
         let space = self.spaces.get(&number)?;
         let mut prepared = Prepared { forks: space.forks.len(), ..Prepared::default() };
         let mut runs: Vec<Vec<Entry>> = Vec::new();

@@ -46,6 +46,11 @@ impl Peer {
             Request::Undo { space, scope, redo, id: write_id } => {
                 return self.undo(id, space, scope, *redo, write_id.as_deref(), lens);
             }
+            Request::Export { space, keys, state } => match self.readable(space, lens)? {
+                Ok(number) => self.export(number, *keys, state.as_deref(), lens)?,
+                Err(refusal) => Reply::Refused(refusal),
+            },
+            Request::Import { space, part } => return self.import(id, space, part, lens),
             Request::Subscribe(target) => return self.subscribe(id, target, lens),
             Request::Invites { space } => match self.readable(space, lens)? {
                 Ok(number) => Reply::Document(self.invites(number)),
@@ -145,6 +150,10 @@ impl Peer {
                 role.name(),
                 least.name()
             ))),
+            None if space.row.archive && least == Role::Reader => Ok(()),
+            None if space.row.archive => Err(Refusal::Forbidden(
+                "This space came from a file and can only be read. Open an invite to it to write there.".to_owned(),
+            )),
             None => Err(Refusal::Forbidden("You are not a member of this space.".to_owned())),
         }
     }

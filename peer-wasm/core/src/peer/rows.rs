@@ -41,6 +41,8 @@ pub(super) struct SpaceRow {
     pub(super) ticket: Option<Ticket>,
     /// Whether the founding and a key have arrived.
     pub(super) joined: bool,
+    /// Whether it was taken in from a file, to be read only: this peer is no member.
+    pub(super) archive: bool,
     /// The name last seen, so that listing spaces needs no tree.
     pub(super) name: String,
 }
@@ -56,7 +58,7 @@ pub(super) fn space_of_key(key: &[u8]) -> Option<u32> {
 impl SpaceRow {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::new();
-        writer.u8(1).fixed(&self.key.0).u8(u8::from(self.joined)).text(&self.name);
+        writer.u8(1).fixed(&self.key.0).u8(u8::from(self.joined) + u8::from(self.archive)).text(&self.name);
         writer.number(self.epochs.len() as u64);
         for epoch in &self.epochs {
             writer.fixed(epoch.bytes());
@@ -71,7 +73,8 @@ impl SpaceRow {
             return Err(CodecError::Tag);
         }
         let key = PublicKey(reader.fixed()?);
-        let joined = reader.u8()? == 1;
+        let state = reader.u8()?;
+        let (joined, archive) = (state == 1 || state == 2, state == 2);
         let name = reader.text(4096)?.to_owned();
         let mut epochs = Vec::new();
         for _ in 0..reader.size(1 << 16)? {
@@ -79,7 +82,7 @@ impl SpaceRow {
         }
         let ticket = reader.bytes(1 << 16)?;
         let ticket = if ticket.is_empty() { None } else { Some(Ticket::decode(ticket).map_err(|_| CodecError::Tag)?) };
-        Ok(SpaceRow { key, epochs, ticket, joined, name })
+        Ok(SpaceRow { key, epochs, ticket, joined, archive, name })
     }
 }
 

@@ -54,7 +54,14 @@ impl Shelf {
         let mut entropy = Entropy::new(&[1; 32]);
         let epoch = EpochKey::generate(&mut entropy);
         let key = SecretKey::generate(&mut entropy).public();
-        let row = SpaceRow { key, epochs: vec![epoch.clone()], ticket: None, joined: true, name: "x".to_owned() };
+        let row = SpaceRow {
+            key,
+            epochs: vec![epoch.clone()],
+            ticket: None,
+            joined: true,
+            archive: false,
+            name: "x".to_owned(),
+        };
         let mut space = Space::new(SPACE, row);
         let mut disk = Disk::default();
         let mut all: Vec<(u32, Vec<Item>)> = Vec::new();
