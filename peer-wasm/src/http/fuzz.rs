@@ -58,6 +58,7 @@ fn rendered(render: Render, reply: Reply) {
     match render.reply(reply) {
         Rendered::Whole(response) => sendable(&response),
         Rendered::Stream(head, _, framer) => stream(&head, framer),
+        Rendered::Download(head, ..) => sendable(&head),
         Rendered::Again(_, render) => match render.reply(Reply::Subscribed(SubscriptionId(1))) {
             Rendered::Stream(head, _, framer) => stream(&head, framer),
             other => assert!(matches!(other, Rendered::Stream(..)), "a second try must not need a third: {other:?}"),
@@ -141,6 +142,8 @@ fn replies() -> Vec<Reply> {
         Reply::Link { space: "a b\n".to_owned(), path: hostile_path(), version: version(1), hash: [7; 32] },
         undone(Some(version(1))),
         undone(None),
+        Reply::Exported { bytes: vec![1], next: None },
+        Reply::Imported { new: 1, known: 2, refused: [("gap", 3)].into() },
         Reply::List { items: items(), next, version: vec![version(1)] },
         Reply::List { items: vec![], next: None, version: vec![] },
         Reply::Changes { items: changes(), next: "c\r\n".to_owned() },

@@ -13,6 +13,7 @@ mod accept;
 mod braid;
 mod conditions;
 mod documents;
+mod files;
 mod frame;
 mod history;
 mod json;
@@ -35,6 +36,7 @@ mod fuzz;
 #[cfg(test)]
 mod tests;
 
+pub use files::{Download, Upload};
 pub use frame::Framer;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use fuzz::fuzz_http;
@@ -94,6 +96,10 @@ fn parse_checked(request: HttpRequest) -> Checked<Parsed> {
         (_, Route::Spaces) => write::create_space(&fields, &body)?,
         (_, Route::Join) => write::join(&fields, &body)?,
         (_, Route::Invites(space)) => write::invite(space, &url.origin, &fields, &body)?,
+        (_, Route::Import) => {
+            let detail = "Files of spaces are taken in as streams, which this way does not offer.";
+            return Err(Problem::new(Kind::NotOffered, detail));
+        }
         (_, Route::Undo(space, redo)) => write::undo(space, redo, &fields, &body)?,
         (method, Route::Value(space, path)) => write::change(method, space, path, &url, &fields, body)?,
         (_, _) => {

@@ -1,5 +1,6 @@
 //! Errors as RFC 9457 problem documents. `docs/problems.md` lists them for authors.
 
+use super::limits::MAX_UPLOADS;
 use super::message::HttpResponse;
 use super::versions;
 use kith_core::api::Refusal;
@@ -46,6 +47,8 @@ kinds! {
     WrongMember = 400 "wrong-member" "A member of the body is not as it should be";
     /// The patch cannot be read.
     MalformedPatch = 400 "malformed-patch" "The patch cannot be read";
+    /// The file of a space is damaged or none. Members `why`, `entries`, `new`.
+    MalformedFile = 400 "malformed-file" "The file cannot be taken in";
     /// The peer cannot make sense of the request.
     Malformed = 400 "malformed" "The request cannot be understood";
     /// No grant for this.
@@ -230,6 +233,12 @@ pub(super) fn precondition_failed(current: Option<String>) -> Box<Problem> {
         Some(tag) => problem.with_header("ETag", tag),
         None => problem,
     }
+}
+
+/// The answer when too many files are being taken in.
+pub fn too_many_uploads() -> HttpResponse {
+    let detail = format!("At most {MAX_UPLOADS} files are taken in at once. Wait for one of them.");
+    Problem::new(Kind::TooMany, detail).with_header("Retry-After", "1").response()
 }
 
 /// 432, naming the versions that are missing.

@@ -66,13 +66,18 @@ pub(super) fn read(route: Route, head: bool, url: &Url, fields: &Fields) -> Chec
                 }
             }
         }
+        Route::Export(space) => {
+            let keys = url.flag("keys")?;
+            let shape = Shape::Export { space: space.clone(), keys };
+            (Request::Export { space, keys, state: None }, shape)
+        }
         Route::Changes(space) => {
             let limit = limit(url)?;
             let since = url.parameter("since")?.map(|since| cursor("since", since)).transpose()?;
             let shape = Shape::Changes { lines: asks_for_lines(fields.raw("accept")), limit };
             (Request::Changes { space, since, limit }, shape)
         }
-        Route::Ping | Route::Join | Route::Undo(..) => {
+        Route::Ping | Route::Join | Route::Import | Route::Undo(..) => {
             return Err(Problem::new(Kind::Internal, "This place is not for reading."));
         }
     };

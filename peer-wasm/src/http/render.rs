@@ -3,6 +3,7 @@
 use super::accept::{JSON, NDJSON};
 use super::conditions::{self, Outcome};
 use super::documents;
+use super::files::{self, Download};
 use super::frame::Framer;
 use super::history;
 use super::message::HttpResponse;
@@ -11,7 +12,9 @@ use super::range::ByteRange;
 use super::route::MERGE_TYPE;
 use super::url::percent_encode;
 use super::versions;
-use kith_core::api::{Body, ListQuery, Preconditions, Refusal, Reply, Request, SubscriptionId, SyncStatus, Target};
+use kith_core::api::{
+    Body, ListQuery, Preconditions, Refusal, Reply, Request, SpaceRef, SubscriptionId, SyncStatus, Target,
+};
 use kith_core::path::Path;
 use kith_core::version::{Version, etag};
 use serde_json::{Value as Json, json};
@@ -40,6 +43,8 @@ pub enum Rendered {
     Whole(HttpResponse),
     /// The head of a streamed response, the subscription that feeds it, and how its updates become bytes.
     Stream(HttpResponse, SubscriptionId, Framer),
+    /// The head of a file, its first bytes, and how the rest is asked for.
+    Download(HttpResponse, Vec<u8>, Download),
     /// Ask the peer this instead, and render its reply with this: the reader's memory no longer fits and starts afresh.
     Again(Request, Render),
 }
@@ -67,6 +72,8 @@ pub(super) enum Shape {
     History { lines: bool, limit: usize },
     /// A page of a feed.
     Changes { lines: bool, limit: usize },
+    /// A space as a file.
+    Export { space: SpaceRef, keys: bool },
     /// A write, or something made.
     Write,
     /// A subscription; with what to ask if the peer does not know the reader's versions.
@@ -100,6 +107,14 @@ impl Render {
             }
             (_, Reply::Refused(refusal)) => {
                 Problem::refused(&refusal, &self.here).of_the_past(self.past.as_deref()).response()
+            }
+            (Shape::Export { space, keys }, reply @ Reply::Exported { .. }) => {
+                let response = files::head(&space);
+                let mut download = Download::new(space, keys);
+                match download.reply(reply) {
+                    Some(bytes) if !head => return Rendered::Download(response, bytes, download),
+                    _ => response,
+                }
             }
             (Shape::Document, Reply::Document(document)) => {
                 json_response(200, &document).with("Cache-Control", "no-store")
@@ -298,7 +313,7 @@ fn made(status: u16, document: &Json) -> HttpResponse {
     json_response(status, document).with("Cache-Control", "no-store")
 }
 
-fn json_response(status: u16, document: &Json) -> HttpResponse {
+pub(super) fn json_response(status: u16, document: &Json) -> HttpResponse {
     HttpResponse::new(status)
         .with("X-Content-Type-Options", "nosniff")
         .with_body(JSON, document.to_string().into_bytes())

@@ -1,5 +1,6 @@
 //! Which place of the surface a URL names, and what can be done there.
 
+use super::files::SPACE_FILE;
 use super::limits::MAX_SPACE_ID_CHARS;
 use super::message::HttpResponse;
 use super::problem::{Checked, Kind, Problem};
@@ -32,6 +33,10 @@ pub(super) enum Route {
     Members(SpaceRef),
     /// `/~/<space>/$changes`
     Changes(SpaceRef),
+    /// `/~/import`
+    Import,
+    /// `/~/<space>/$export`
+    Export(SpaceRef),
     /// `/~/<space>/$undo`, or `$redo` if true
     Undo(SpaceRef, bool),
     /// `/~/<space>/<path>`
@@ -50,7 +55,10 @@ impl Route {
             (["peer", "ping"], false) => Ok(Route::Ping),
             (["spaces"], false) => Ok(Route::Spaces),
             (["join"], false) => Ok(Route::Join),
-            (["peer" | "spaces" | "join", ..], _) => Err(no_such_place(url, "Look at /~/ for what there is.")),
+            (["import"], false) => Ok(Route::Import),
+            (["peer" | "spaces" | "join" | "import", ..], _) => {
+                Err(no_such_place(url, "Look at /~/ for what there is."))
+            }
             ([first, ..], _) if first.starts_with('$') => {
                 Err(no_such_place(url, "Names that begin with $ stand after a space, as in /~/me/$changes."))
             }
@@ -60,11 +68,12 @@ impl Route {
                     ("$invites", [], false) => Ok(Route::Invites(space)),
                     ("$members", [], false) => Ok(Route::Members(space)),
                     ("$changes", [], false) => Ok(Route::Changes(space)),
+                    ("$export", [], false) => Ok(Route::Export(space)),
                     ("$undo", [], false) => Ok(Route::Undo(space, false)),
                     ("$redo", [], false) => Ok(Route::Undo(space, true)),
                     _ => Err(no_such_place(
                         url,
-                        "Of the names that begin with $, this peer has $changes, $invites, $members, $undo and $redo, without a slash at the end.",
+                        "Of the names that begin with $, this peer has $changes, $export, $invites, $members, $undo and $redo, without a slash at the end.",
                     )),
                 }
             }
@@ -79,8 +88,10 @@ impl Route {
     /// The methods that can be used here, as in `Allow`.
     pub(super) fn allow(&self) -> &'static str {
         match self {
-            Route::Info | Route::Peer | Route::Members(_) | Route::Changes(_) | Route::List(..) => "GET, HEAD, OPTIONS",
-            Route::Ping | Route::Join | Route::Undo(..) => "POST, OPTIONS",
+            Route::Info | Route::Peer | Route::Members(_) | Route::Changes(_) | Route::Export(_) | Route::List(..) => {
+                "GET, HEAD, OPTIONS"
+            }
+            Route::Ping | Route::Join | Route::Import | Route::Undo(..) => "POST, OPTIONS",
             Route::Spaces | Route::Invites(_) => "GET, HEAD, POST, OPTIONS",
             Route::Value(_, path) if path.is_empty() => "GET, HEAD, PUT, PATCH, OPTIONS",
             Route::Value(..) => "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
@@ -122,6 +133,9 @@ impl Route {
         }
         if let Route::Spaces | Route::Join | Route::Invites(_) | Route::Undo(..) = self {
             response = response.with("Accept-Post", "application/json");
+        }
+        if *self == Route::Import {
+            response = response.with("Accept-Post", SPACE_FILE);
         }
         if self.is_subscribable() {
             response = response.with("Accept-Subscribe", "true");

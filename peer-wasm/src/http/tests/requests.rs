@@ -239,6 +239,8 @@ fn options_everywhere() {
         ("/~/me/$invites", "GET, HEAD, POST, OPTIONS"),
         ("/~/me/$members", "GET, HEAD, OPTIONS"),
         ("/~/me/$changes", "GET, HEAD, OPTIONS"),
+        ("/~/import", "POST, OPTIONS"),
+        ("/~/me/$export", "GET, HEAD, OPTIONS"),
         ("/~/me/$undo", "POST, OPTIONS"),
         ("/~/me/$redo", "POST, OPTIONS"),
         ("/~/me/a/", "GET, HEAD, OPTIONS"),
