@@ -94,7 +94,8 @@ pub enum Part {
 }
 
 impl Part {
-    fn tag(&self) -> u8 {
+    /// The byte that says what part this is.
+    pub fn tag(&self) -> u8 {
         match self {
             Part::Head { .. } => HEAD,
             Part::Keys(_) => KEYS,
@@ -104,7 +105,8 @@ impl Part {
         }
     }
 
-    fn payload(&self) -> Vec<u8> {
+    /// The part's bytes.
+    pub fn payload(&self) -> Vec<u8> {
         let mut writer = Writer::new();
         match self {
             Part::Head { space, written } => writer.fixed(&space.0).number(*written),
@@ -116,7 +118,8 @@ impl Part {
         writer.finish()
     }
 
-    fn decode(tag: u8, payload: &[u8]) -> Result<Part, ArchiveError> {
+    /// Reads a part. What is in it is still to be checked.
+    pub fn decode(tag: u8, payload: &[u8]) -> Result<Part, ArchiveError> {
         let mut reader = Reader::new(payload);
         let part = match tag {
             HEAD => Part::Head { space: PublicKey(reader.fixed()?), written: reader.number()? },
@@ -217,11 +220,10 @@ impl ArchiveReader {
             return Err(ArchiveError::Check);
         }
         let part = Part::decode(tag, self.bytes.get(FRONT..end).unwrap_or_default())?;
-        let fits = match (self.last, tag) {
-            (0, HEAD) | (HEAD, KEYS | FORK | RUN | END) => true,
-            (KEYS | FORK, FORK | RUN | END) | (RUN, RUN | END) => true,
-            _ => false,
-        };
+        let fits = matches!(
+            (self.last, tag),
+            (0, HEAD) | (HEAD, KEYS | FORK | RUN | END) | (KEYS | FORK, FORK | RUN | END) | (RUN, RUN | END)
+        );
         match &part {
             Part::Run(entries) => self.entries += entries.len() as u64,
             Part::End(entries) if *entries != self.entries => return Err(ArchiveError::Order),

@@ -91,13 +91,15 @@ fn edit(story: &mut Story, n: u64) {
     assert!(expected, "{reply:?}");
 }
 
+/// What showed before and after a write.
+type Edit = (Option<Json>, Option<Json>);
+
 #[test]
 fn one_writer_goes_back_and_forth_as_in_an_editor_through_restarts() {
     for_each_seed(20, 2000, |seed| {
         let mut story = Story::joined(seed, 1)?;
         // The states before and after each write: what an editor would keep.
-        let (mut undo, mut redo): (Vec<(Option<Json>, Option<Json>)>, Vec<(Option<Json>, Option<Json>)>) =
-            Default::default();
+        let (mut undo, mut redo): (Vec<Edit>, Vec<Edit>) = Default::default();
         let mut now = shown(&mut story, 0, "doc");
         let entries = |story: &mut Story| story.tree(0).map(|(_, version)| version);
         for n in 0..60 {

@@ -37,6 +37,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "record", run: records::record, seeds: records::record_seeds, words: &[] },
     Target { name: "fork-proof", run: records::fork_proof, seeds: records::fork_proof_seeds, words: &[] },
     Target { name: "sealed", run: records::sealed, seeds: records::sealed_seeds, words: &[] },
+    Target { name: "archive", run: records::archive, seeds: records::archive_seeds, words: &[] },
     Target { name: "ops", run: documents::ops, seeds: documents::ops_seeds, words: documents::OPS_WORDS },
     Target { name: "view-row", run: documents::view_row, seeds: documents::view_row_seeds, words: &[] },
     Target { name: "frame", run: frames::frame, seeds: frames::frame_seeds, words: &[] },

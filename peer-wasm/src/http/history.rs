@@ -83,7 +83,8 @@ fn rfc3339(text: &str) -> Option<u64> {
     let is = |at: usize, marks: &str| text.get(at..at + 1).filter(|mark| marks.contains(*mark)).map(|_| ());
     let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
     let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
-    (is(4, "-")?, is(7, "-")?, is(10, "Tt ")?, is(13, ":")?, is(16, ":")?);
+    let marks = [(4, "-"), (7, "-"), (10, "Tt "), (13, ":"), (16, ":")];
+    marks.iter().all(|(at, marks)| is(*at, marks).is_some()).then_some(())?;
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let days = match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,

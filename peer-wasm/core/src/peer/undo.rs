@@ -114,6 +114,9 @@ impl Peer {
     }
 }
 
+/// Ops, and the places that are left alone.
+type PutBack = (Vec<Op>, Vec<Path>);
+
 /// The ops that put back what showed before a write, where it is what shows now; and the places where it is not.
 fn put_back(
     lens: &Lens<'_>,
@@ -121,7 +124,7 @@ fn put_back(
     own: u32,
     places: &[Path],
     target: &Point,
-) -> Result<Result<(Vec<Op>, Vec<Path>), Refusal>, Miss> {
+) -> Result<Result<PutBack, Refusal>, Miss> {
     let before = target.before();
     let (mut list, mut skipped) = (Vec::new(), Vec::new());
     let mut missing = false;
