@@ -125,7 +125,7 @@ pub struct Peer {
     refused: BTreeMap<&'static str, u64>,
     preparing: BTreeMap<(LinkId, u32), prepare::Prepared>,
     /// Parts of files that are verified and wait for rows.
-    importing: BTreeMap<RequestId, import::Importing>,
+    importing: Vec<(RequestId, import::Importing)>,
     /// Questions about places in logs, each with a job of its own.
     asked_about: Vec<(LinkId, u32, PublicKey, Vec<u64>)>,
     /// Proofs that came in, each with a job of its own.
@@ -162,7 +162,7 @@ impl Peer {
             environment: serde_json::Value::Null,
             refused: BTreeMap::new(),
             preparing: BTreeMap::new(),
-            importing: BTreeMap::new(),
+            importing: Vec::new(),
             asked_about: Vec::new(),
             proofs: Vec::new(),
             wake_at: None,
@@ -323,7 +323,7 @@ impl Peer {
     fn give_up(&mut self, job: Job, refusal: Refusal) {
         match job {
             Job::Request(id, _) => {
-                self.importing.remove(&id);
+                self.importing.retain(|(waiting, _)| *waiting != id);
                 self.reply(id, Reply::Refused(refusal));
             }
             Job::Boot => {

@@ -161,9 +161,12 @@ fn difference(top: &Path, tree: &Tree, new: Option<&Body>, exact: bool) -> Resul
 
 /// Works out the ops that make `path` what another tree of the same place shows there. Nothing is changed here.
 pub(crate) fn restore(path: &Path, now: &Tree, then: &Tree) -> Result<Planned, Refusal> {
-    let shown = |(path, row): &(Path, ViewRow)| Some((path.clone(), row.visible()?.leaf.clone()));
-    let wanted: BTreeMap<Path, Leaf> =
-        then.rows.iter().filter(|(path, _)| !path.is_reserved()).filter_map(shown).collect();
+    let mut wanted: BTreeMap<Path, Leaf> = BTreeMap::new();
+    for (path, row) in &then.rows {
+        if let Some(register) = row.visible().filter(|_| !path.is_reserved()) {
+            wanted.insert(path.clone(), register.leaf.clone());
+        }
+    }
     check_size(wanted.values().map(Leaf::size).sum())?;
     let (existed, deleted) = (now.value(path).is_some(), wanted.is_empty());
     Ok(Planned { ops: towards(path, now, wanted, false)?, existed, deleted })

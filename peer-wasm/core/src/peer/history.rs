@@ -1,7 +1,7 @@
 //! What came before: values, listings and prefixes as of a version or a time, and the list of versions.
 
 use super::commit::{Effect, Unit};
-use super::past::{entries_at, past, past_list};
+use super::past::{entries_at, entry_at, past, past_list};
 use super::read::open_ops;
 use super::rows::{self, Behind};
 use super::space::{Space, read_entries};
@@ -14,7 +14,6 @@ use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{Batch, Table};
 use crate::version::{Agent, Version};
-use std::collections::{BTreeMap, BTreeSet};
 
 /// Ops below a place that its list of versions is put together from; of a place with more, entries are looked
 /// through one by one.
@@ -28,13 +27,13 @@ const INDEX_RUN: u64 = 64;
 /// How far back the last op before an entry that is none is looked for.
 const RECORDS_SKIPPED: u64 = 64;
 
-/// What one version did at and below a path.
-#[derive(Default)]
+/// What one op did at or below a path.
 struct Deed {
+    point: Point,
     log: u32,
+    path: Path,
     size: u64,
     puts: bool,
-    paths: BTreeSet<Path>,
 }
 
 impl Peer {
@@ -150,48 +149,52 @@ impl Peer {
         let below = lens.scan(Table::History, &history::ops_below(&place), OPS_BELOW + 1, false);
         let own = lens.scan(Table::History, &history::ops_until(&place, &upto), limit + 1, true)?;
         let below = below?;
-        let mut deeds: BTreeMap<Point, Deed> = BTreeMap::new();
-        let next = if below.len() <= OPS_BELOW {
+        let mut deeds: Vec<Deed> = Vec::new();
+        let mut last = None;
+        if below.len() <= OPS_BELOW {
             for (key, value) in below.iter().chain(&own) {
                 let (Some((path, point)), Some(op)) = (history::read_op_key(key), OpRow::decode(value)) else {
                     continue;
                 };
                 if point <= upto && !path.is_reserved() {
-                    deeds.entry(point).or_default().add(op.log, path, op.size, !op.is_deletion());
+                    deeds.push(Deed { point, log: op.log, path, size: op.size, puts: !op.is_deletion() });
                 }
             }
-            let more = deeds.len() > limit;
-            while deeds.len() > limit {
-                deeds.pop_first();
-            }
-            deeds.first_key_value().filter(|_| more).map(|(point, _)| *point)
         } else {
             let range = history::entries_until(number, &upto);
             let rows = lens.scan(Table::History, &range, ENTRIES_PER_PAGE, true)?;
             let found: Vec<(Point, u32)> =
                 rows.iter().filter_map(|(key, value)| history::read_entry_row(key, value)).collect();
-            let entries = entries_at(lens, number, &found.iter().map(|(point, log)| (*log, point.seq)).collect())?;
-            let mut last = None;
-            for (point, log) in &found {
-                if deeds.len() == limit {
-                    break;
-                }
-                last = Some(*point);
-                let ops = entries.get(&(*log, point.seq)).and_then(|entry| open_ops(space, entry));
-                for op in ops.into_iter().flat_map(|ops| ops.list) {
+            if found.len() == ENTRIES_PER_PAGE {
+                last = found.last().map(|(point, _)| *point);
+            }
+            let mut places: Vec<(u32, u64)> = found.iter().map(|(point, log)| (*log, point.seq)).collect();
+            places.sort_unstable();
+            for ((log, seq), entry) in entries_at(lens, number, &places)? {
+                let Some(ops) = open_ops(space, &entry) else { continue };
+                let point = Point { clock: ops.clock, agent: Agent::of(&entry.header.log.0), seq };
+                for op in ops.list {
                     if path.contains(&op.path) && !op.path.is_reserved() {
                         let (size, puts) = (op.leaf.size() as u64, op.leaf != document::Leaf::Deleted);
-                        deeds.entry(*point).or_default().add(*log, op.path, size, puts);
+                        deeds.push(Deed { point, log, path: op.path, size, puts });
                     }
                 }
             }
-            last.filter(|last| found.len() == ENTRIES_PER_PAGE || found.last().is_some_and(|(point, _)| point != last))
-        };
-        let floor = space.floor;
-        let dropped = next.is_some_and(|next| next.clock < floor);
-        let items = deeds.into_iter().rev().filter(|(point, _)| point.clock >= floor);
-        let items = items.map(|(point, deed)| deed.item(space, &path, &point)).collect();
-        Ok(Reply::History { items, next: next.filter(|_| !dropped).map(|point| point.version()) })
+        }
+        deeds.retain(|deed| deed.point.clock >= space.floor);
+        deeds.sort_unstable_by(|a, b| b.point.cmp(&a.point).then_with(|| a.path.cmp(&b.path)));
+        let mut items: Vec<HistoryItem> = Vec::new();
+        let mut next = None;
+        for deeds in deeds.chunk_by(|a, b| a.point == b.point) {
+            if items.len() == limit {
+                last = next;
+                break;
+            }
+            next = deeds.first().map(|deed| deed.point);
+            items.extend(item(space, &path, deeds));
+        }
+        let next = last.filter(|last| last.clock >= space.floor);
+        Ok(Reply::History { items, next: next.map(|point| point.version()) })
     }
 
     /// What pins the state of a path: its latest version and that entry's hash.
@@ -228,8 +231,7 @@ impl Peer {
         else {
             return Ok(Reply::Refused(Refusal::NotFound));
         };
-        let entries = entries_at(lens, number, &BTreeSet::from([(log, version.seq)]))?;
-        Ok(match entries.into_values().next() {
+        Ok(match entry_at(lens, number, log, version.seq)? {
             Some(entry) => Reply::Link { space: space.row.key.id(), path: path.clone(), version, hash: entry.hash() },
             None => Reply::Refused(Refusal::HistoryDropped),
         })
@@ -246,8 +248,7 @@ impl Peer {
             return Ok(Some(Refusal::Rewritten { version: *version }));
         }
         let Some(log) = log_of(space, version) else { return Ok(None) };
-        let entries = entries_at(lens, number, &BTreeSet::from([(log, version.seq)]))?;
-        let same = entries.values().all(|entry| entry.hash() == *hash);
+        let same = entry_at(lens, number, log, version.seq)?.is_none_or(|entry| entry.hash() == *hash);
         Ok((!same).then_some(Refusal::Rewritten { version: *version }))
     }
 
@@ -277,29 +278,21 @@ impl Peer {
     }
 }
 
-impl Deed {
-    fn add(&mut self, log: u32, path: Path, size: u64, puts: bool) {
-        self.log = log;
-        self.size = self.size.saturating_add(size);
-        self.puts |= puts;
-        self.paths.insert(path);
-    }
-
-    fn item(self, space: &Space, path: &Path, point: &Point) -> HistoryItem {
-        let author = space.logs.get(self.log as usize).map(|log| read::author_of(space, &log.key)).unwrap_or_default();
-        let below = self.paths.iter().any(|touched| touched != path);
-        let paths: Vec<Path> = if below { self.paths.iter().take(PATHS_NAMED).cloned().collect() } else { Vec::new() };
-        let more = if below { self.paths.len() - paths.len() } else { 0 };
-        HistoryItem {
-            version: point.version(),
-            author,
-            time: crate::clock::Clock(point.clock).millis(),
-            size: self.size,
-            kind: if self.puts { "put" } else { "delete" },
-            paths,
-            more,
-        }
-    }
+/// One version from its ops at and below a path.
+fn item(space: &Space, path: &Path, deeds: &[Deed]) -> Option<HistoryItem> {
+    let first = deeds.first()?;
+    let log = space.logs.get(first.log as usize);
+    let below = deeds.iter().any(|deed| deed.path != *path);
+    let named = if below { PATHS_NAMED.min(deeds.len()) } else { 0 };
+    Some(HistoryItem {
+        version: first.point.version(),
+        author: log.map(|log| read::author_of(space, &log.key)).unwrap_or_default(),
+        time: crate::clock::Clock(first.point.clock).millis(),
+        size: deeds.iter().fold(0, |size, deed| size.saturating_add(deed.size)),
+        kind: if deeds.iter().any(|deed| deed.puts) { "put" } else { "delete" },
+        paths: deeds.iter().take(named).map(|deed| deed.path.clone()).collect(),
+        more: if below { deeds.len() - named } else { 0 },
+    })
 }
 
 fn index_rows(space: &Space, log: u32, entry: &Verified) -> Vec<(Table, Vec<u8>, Vec<u8>)> {
@@ -318,8 +311,8 @@ pub(super) fn log_of(space: &Space, version: &Version) -> Option<u32> {
 fn point_of(lens: &Lens<'_>, space: &Space, version: &Version) -> Result<Point, Miss> {
     let Some(log) = log_of(space, version) else { return Ok(Point::START) };
     for seq in (version.seq.saturating_sub(RECORDS_SKIPPED)..=version.seq).rev() {
-        let entries = entries_at(lens, space.number, &BTreeSet::from([(log, seq)]))?;
-        if let Some(ops) = entries.values().next().and_then(|entry| open_ops(space, entry)) {
+        let entry = entry_at(lens, space.number, log, seq)?;
+        if let Some(ops) = entry.and_then(|entry| open_ops(space, &entry)) {
             return Ok(Point { clock: ops.clock, agent: version.agent, seq });
         }
     }

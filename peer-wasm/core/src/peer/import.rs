@@ -118,7 +118,8 @@ impl Peer {
     }
 
     fn import_run(&mut self, id: RequestId, number: u32, raws: &[Vec<u8>], lens: &Lens<'_>) -> Result<Done, Miss> {
-        let prepared = match self.importing.remove(&id) {
+        let waiting = self.importing.iter().position(|(waiting, _)| *waiting == id);
+        let prepared = match waiting.map(|at| self.importing.swap_remove(at).1) {
             Some(prepared) => prepared,
             None => {
                 let mut tally = Tally::default();
@@ -130,10 +131,9 @@ impl Peer {
                     }
                 }
                 let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
-                tally.count_known(space, &entries);
-                let lengths = lengths(&entries);
+                tally.count(space, &entries);
                 match self.prepare_entries(number, entries) {
-                    Some(prepared) => (prepared, tally, lengths),
+                    Some(prepared) => (prepared, tally),
                     None => return Ok(Done::Nothing),
                 }
             }
@@ -141,15 +141,15 @@ impl Peer {
         let applied = match document::apply(lens, number, &prepared.0.items) {
             Ok(applied) => applied,
             Err(Miss) => {
-                self.importing.insert(id, prepared);
+                self.importing.push((id, prepared));
                 return Err(Miss);
             }
         };
-        let (prepared, mut tally, lengths) = prepared;
+        let (prepared, mut tally) = prepared;
         if self.is_outdated(number, &prepared) {
             return Ok(Done::WriteAndAgain(Unit::default()));
         }
-        tally.judge(&prepared, &lengths);
+        tally.judge(&prepared);
         let Some(Taken { batch, effects, .. }) = self.take_in(number, prepared, applied) else {
             return Ok(Done::Nothing);
         };
@@ -157,26 +157,18 @@ impl Peer {
     }
 }
 
-/// How many entries of each log there are.
-fn lengths(entries: &[Entry]) -> BTreeMap<PublicKey, u64> {
-    let mut lengths = BTreeMap::new();
-    for entry in entries {
-        *lengths.entry(entry.header.log).or_default() += 1;
-    }
-    lengths
-}
-
 /// What became of the entries of a part.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Tally {
     new: u64,
     known: u64,
-    known_of: BTreeMap<PublicKey, u64>,
     refused: BTreeMap<&'static str, u64>,
+    /// Of each log in the part: how many entries are at places that were not taken before.
+    fresh: Vec<(PublicKey, u64)>,
 }
 
-/// A part that is verified and waits for rows: with what is known of its entries, and how many each log has.
-pub(super) type Importing = (Prepared, Tally, BTreeMap<PublicKey, u64>);
+/// A part that is verified and waits for rows.
+pub(super) type Importing = (Prepared, Tally);
 
 impl Tally {
     fn refused(why: &'static str, count: u64) -> Tally {
@@ -193,26 +185,27 @@ impl Tally {
 
     /// Entries at places that are taken already count as known, whatever they hold: a different history shows at the
     /// first entry past them.
-    fn count_known(&mut self, space: &Space, entries: &[Entry]) {
+    fn count(&mut self, space: &Space, entries: &[Entry]) {
         for entry in entries {
-            if space.log(&entry.header.log).is_some_and(|(_, log)| entry.header.seq < log.tip.len) {
+            let log = entry.header.log;
+            if space.log(&log).is_some_and(|(_, log)| entry.header.seq < log.tip.len) {
                 self.known += 1;
-                *self.known_of.entry(entry.header.log).or_default() += 1;
+                continue;
+            }
+            match self.fresh.iter_mut().find(|(known, _)| *known == log) {
+                Some((_, count)) => *count += 1,
+                None => self.fresh.push((log, 1)),
             }
         }
     }
 
-    fn judge(&mut self, prepared: &Prepared, lengths: &BTreeMap<PublicKey, u64>) {
-        let taken: BTreeMap<PublicKey, u64> =
-            prepared.runs.iter().map(|run| (run.log, run.entries.len() as u64)).collect();
-        self.new = taken.values().sum();
-        let mut named: BTreeMap<PublicKey, &'static str> = BTreeMap::new();
-        for problem in &prepared.problems {
-            named.entry(problem.log).or_insert(problem.why);
-        }
-        for (log, why) in named {
-            let of = |counts: &BTreeMap<PublicKey, u64>| counts.get(&log).copied().unwrap_or(0);
-            self.refuse(why, of(lengths).saturating_sub(of(&taken)).saturating_sub(of(&self.known_of)));
+    fn judge(&mut self, prepared: &Prepared) {
+        for (log, fresh) in std::mem::take(&mut self.fresh) {
+            let run = prepared.runs.iter().find(|run| run.log == log);
+            let taken = run.map_or(0, |run| run.entries.len() as u64);
+            self.new += taken;
+            let problem = prepared.problems.iter().find(|problem| problem.log == log);
+            self.refuse(problem.map_or("not-taken", |problem| problem.why), fresh.saturating_sub(taken));
         }
     }
 }

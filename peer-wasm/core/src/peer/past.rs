@@ -16,7 +16,7 @@ use crate::history::{self, OpRow, Point};
 use crate::lens::{Answers, Lens, Miss, Overlay};
 use crate::path::Path;
 use crate::rows::{Batch, KeyRange, Table};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The most places looked up in the index of history for one answer: those that have changed since.
 pub const MAX_CHANGED: usize = 4096;
@@ -83,7 +83,10 @@ pub(super) fn past(
     if tree.cut {
         return Ok(Err(too_large("What is stored at this path (in places)", MAX_TREE_ROWS, listing)));
     }
-    let rows = tree.rows.into_iter().map(|(path, row)| (document::view_key(number, &path), row)).collect();
+    let mut rows = Rows::new();
+    for (path, row) in tree.rows {
+        rows.insert(document::view_key(number, &path), row);
+    }
     Ok(fold(lens, space, rows, at, true, listing)?.map(|mut rows| {
         rows.extend(above);
         settle(&mut rows);
@@ -128,18 +131,19 @@ pub(super) fn past_list(
     };
     let stored = lens.scan(Table::View, &range, LIST_ROWS, query.reverse)?;
     let mut rest = None;
-    let mut rows: Rows =
-        stored.iter().filter_map(|(key, value)| Some((key.clone(), ViewRow::decode(value)?))).collect();
+    let name = |key: &[u8]| document::child_name(key, base.len());
+    let mut left_out = None;
     if stored.len() == LIST_ROWS {
-        let name = |key: &[u8]| document::child_name(key, base.len());
         let last = stored.last().and_then(|(key, _)| name(key));
         let several = stored.first().and_then(|(key, _)| name(key)) != last;
-        if several {
-            // The last child is not complete: it comes with the next page.
-            rows.retain(|key, _| name(key) != last);
-            rest = last.map(|last| if query.reverse { format!("{last}\u{1}") } else { last });
-        } else {
-            rest = last.map(|last| if query.reverse { last } else { format!("{last}\u{1}") });
+        // The last of several children is not complete: it comes with the next page.
+        left_out = last.clone().filter(|_| several);
+        rest = last.map(|last| if query.reverse == several { format!("{last}\u{1}") } else { last });
+    }
+    let mut rows = Rows::new();
+    for (key, value) in &stored {
+        if left_out.is_none() || name(key) != left_out {
+            rows.insert(key.clone(), ViewRow::decode(value).unwrap_or_default());
         }
     }
     let mut rows = match fold(lens, space, rows, at, query.values, prefix)? {
@@ -174,7 +178,8 @@ fn fold(
         return Ok(Err(too_large("What has changed since (in places)", MAX_CHANGED, listing)));
     }
     let mut missing = false;
-    let mut wanted: BTreeMap<Vec<u8>, (Point, OpRow)> = BTreeMap::new();
+    // Where leaves have content that only entries tell: log and seq of the entry, and the place's key.
+    let mut wanted: Vec<((u32, u64), Vec<u8>)> = Vec::new();
     for key in changed {
         // The keys of a place's row in the tree and in the index differ by nothing but their table.
         let range = history::ops_until(&key, at);
@@ -187,7 +192,7 @@ fn fold(
         row.register = op.map(|(point, op)| {
             let (register, is_shape) = shape(&point, &op);
             if is_shape {
-                wanted.insert(key, (point, op));
+                wanted.push(((op.log, point.seq), key));
             }
             register
         });
@@ -198,25 +203,25 @@ fn fold(
     if !values && !meets(&rows) {
         return Ok(Ok(rows));
     }
-    let places: BTreeSet<(u32, u64)> = wanted.values().map(|(point, op)| (op.log, point.seq)).collect();
+    wanted.sort_unstable();
+    let mut places: Vec<(u32, u64)> = wanted.iter().map(|(place, _)| *place).collect();
+    places.dedup();
     if places.len() > MAX_OPENED {
         return Ok(Err(too_large("The past value (in writes it consists of)", MAX_OPENED, listing)));
     }
-    let entries = entries_at(lens, space.number, &places)?;
-    let mut opened: BTreeMap<(u32, u64), BTreeMap<Vec<u8>, Leaf>> = BTreeMap::new();
-    for (place, entry) in &entries {
-        let ops = open_ops(space, entry).map(|ops| ops.list).unwrap_or_default();
-        opened
-            .insert(*place, ops.into_iter().map(|op| (document::view_key(space.number, &op.path), op.leaf)).collect());
-    }
-    for (key, (point, op)) in wanted {
-        let leaf = opened.get_mut(&(op.log, point.seq)).and_then(|leaves| leaves.remove(&key));
-        let Some(leaf) = leaf else { return Ok(Err(Refusal::HistoryDropped)) };
-        if let Some(register) = rows.get_mut(&key).and_then(|row| row.register.as_mut()) {
-            register.leaf = leaf;
+    let mut filled = 0;
+    for (place, entry) in entries_at(lens, space.number, &places)? {
+        for op in open_ops(space, &entry).into_iter().flat_map(|ops| ops.list) {
+            let key = document::view_key(space.number, &op.path);
+            let Ok(at) = wanted.binary_search(&(place, key)) else { continue };
+            let row = wanted.get(at).and_then(|(_, key)| rows.get_mut(key));
+            if let Some(register) = row.and_then(|row| row.register.as_mut()) {
+                register.leaf = op.leaf;
+                filled += 1;
+            }
         }
     }
-    Ok(Ok(rows))
+    Ok(if filled == wanted.len() { Ok(rows) } else { Err(Refusal::HistoryDropped) })
 }
 
 /// A register as far as the index tells; true if its leaf has content that only its entry tells.
@@ -251,25 +256,23 @@ pub(super) fn too_large(what: &str, limit: usize, listing: &Path) -> Refusal {
     Refusal::TooLarge { what: what.to_owned(), limit: limit as u64, listing: Some(listing.to_string()) }
 }
 
-/// Reads entries at these places (log number and seq). Those that are not stored are left out.
+/// Reads entries at these places (log number and seq), which come in order. Those that are not stored are left out.
 pub(super) fn entries_at(
     lens: &Lens<'_>,
     space: u32,
-    places: &BTreeSet<(u32, u64)>,
-) -> Result<BTreeMap<(u32, u64), Verified>, Miss> {
-    let mut found = BTreeMap::new();
+    places: &[(u32, u64)],
+) -> Result<Vec<((u32, u64), Verified)>, Miss> {
+    let mut found = Vec::new();
     lens.want(Table::Tail, places.iter().map(|(log, seq)| rows::entry_key(space, *log, *seq)))?;
-    let mut packed: Vec<(u32, u64)> = Vec::new();
-    for (log, seq) in places {
-        match lens.get(Table::Tail, &rows::entry_key(space, *log, *seq))? {
-            Some(raw) => found.extend(Verified::from_store(raw).ok().map(|entry| ((*log, *seq), entry))),
-            None => packed.push((*log, *seq)),
-        }
-    }
-    // One packed row often holds several: those around its first are looked for in it before they are asked for.
     let mut missing = false;
+    // One packed row often holds several: those around its first are looked for in it before they are asked for.
     let mut covered: Option<(u32, u64)> = None;
-    for (log, seq) in packed {
+    for place in places {
+        let (log, seq) = *place;
+        if let Some(raw) = lens.get(Table::Tail, &rows::entry_key(space, log, seq))? {
+            found.extend(Verified::from_store(raw).ok().map(|entry| (*place, entry)));
+            continue;
+        }
         if covered.is_some_and(|(known, upto)| known == log && seq <= upto) {
             continue;
         }
@@ -285,12 +288,17 @@ pub(super) fn entries_at(
         covered = rows::seq_of_key(key).map(|last| (log, last));
         for entry in rows::decode_segment(value).into_iter().filter_map(|raw| Verified::from_store(raw).ok()) {
             let place = (log, entry.header.seq);
-            if places.contains(&place) {
-                found.insert(place, entry);
+            if places.binary_search(&place).is_ok() {
+                found.push((place, entry));
             }
         }
     }
     if missing { Err(Miss) } else { Ok(found) }
+}
+
+/// Reads one entry, if it is stored.
+pub(super) fn entry_at(lens: &Lens<'_>, space: u32, log: u32, seq: u64) -> Result<Option<Verified>, Miss> {
+    Ok(entries_at(lens, space, &[(log, seq)])?.pop().map(|(_, entry)| entry))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 
 use super::commit::{Effect, Unit};
 use super::history::still_indexing;
-use super::past::{entries_at, past, too_large};
+use super::past::{entries_at, entry_at, past, too_large};
 use super::read::open_ops;
 use super::space::Space;
 use super::{Done, Peer};
@@ -21,7 +21,6 @@ use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::Table;
 use crate::version::{Agent, Version};
-use std::collections::BTreeSet;
 
 /// How many own entries are looked back through.
 const MAX_LOOKED_BACK: u64 = 4096;
@@ -187,8 +186,7 @@ fn shows(
 
 /// The ops of an own entry.
 fn own_ops(lens: &Lens<'_>, space: &Space, own: u32, seq: u64) -> Result<Option<Ops>, Miss> {
-    let entries = entries_at(lens, space.number, &BTreeSet::from([(own, seq)]))?;
-    Ok(entries.values().next().and_then(|entry| open_ops(space, entry)))
+    Ok(entry_at(lens, space.number, own, seq)?.and_then(|entry| open_ops(space, &entry)))
 }
 
 /// The own entry that undo, or redo, is about next: the top of the stack that the own log amounts to.
@@ -196,18 +194,19 @@ fn top(lens: &Lens<'_>, space: &Space, own: u32, scope: &Path, redo: bool) -> Re
     let end = space.logs.get(own as usize).map_or(0, |log| log.applied);
     let stop = end.saturating_sub(MAX_LOOKED_BACK);
     // What later entries have dealt with: undone, or undos that were redone.
-    let mut settled: BTreeSet<u64> = BTreeSet::new();
+    let mut settled: Vec<u64> = Vec::new();
     let mut upto = end;
     while upto > stop {
         let from = upto.saturating_sub(RUN).max(stop);
-        let entries = entries_at(lens, space.number, &(from..upto).map(|seq| (own, seq)).collect())?;
+        let places: Vec<(u32, u64)> = (from..upto).map(|seq| (own, seq)).collect();
+        let entries = entries_at(lens, space.number, &places)?;
         for ((_, seq), entry) in entries.iter().rev() {
             let Some(ops) = open_ops(space, entry) else { continue };
             let part = part(&ops);
             match (&part, redo) {
                 // What an undo undoes is settled for undo; what a redo redoes is settled for both.
-                (Part::Undoes(undone), false) => drop(settled.insert(*undone)),
-                (Part::Redoes(redone), _) => drop(settled.insert(*redone)),
+                (Part::Undoes(undone), false) => settled.push(*undone),
+                (Part::Redoes(redone), _) => settled.push(*redone),
                 _ => {}
             }
             let in_scope = match (&part, ops.list.is_empty()) {

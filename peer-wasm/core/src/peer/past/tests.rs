@@ -16,6 +16,7 @@ use crate::sim::Disk;
 use crate::version::Agent;
 use proptest::prelude::*;
 use proptest::sample::Index;
+use std::collections::BTreeSet;
 
 const SPACE: u32 = 5;
 
