@@ -256,12 +256,11 @@ pub(super) fn too_large(what: &str, limit: usize, listing: &Path) -> Refusal {
     Refusal::TooLarge { what: what.to_owned(), limit: limit as u64, listing: Some(listing.to_string()) }
 }
 
-/// Reads entries at these places (log number and seq), which come in order. Those that are not stored are left out.
-pub(super) fn entries_at(
-    lens: &Lens<'_>,
-    space: u32,
-    places: &[(u32, u64)],
-) -> Result<Vec<((u32, u64), Verified)>, Miss> {
+/// An entry and its place: log number and seq.
+type Placed = ((u32, u64), Verified);
+
+/// Reads entries at these places, which come in order. Those that are not stored are left out.
+pub(super) fn entries_at(lens: &Lens<'_>, space: u32, places: &[(u32, u64)]) -> Result<Vec<Placed>, Miss> {
     let mut found = Vec::new();
     lens.want(Table::Tail, places.iter().map(|(log, seq)| rows::entry_key(space, *log, *seq)))?;
     let mut missing = false;
