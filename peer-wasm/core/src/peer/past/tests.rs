@@ -184,7 +184,7 @@ fn all_paths() -> Vec<Path> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(if std::env::var_os("KITH_LONG").is_some() { 3_000 } else { 60 }))]
+    #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
     fn every_path_as_of_every_point_is_what_the_writes_up_to_it_make(
