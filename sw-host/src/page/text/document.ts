@@ -95,7 +95,7 @@ export class PageText implements TextDocument {
   }
 
   cursor(from: number | undefined, to = from): void {
-    this.#present().move(from === undefined || to === undefined ? undefined : { from, to })
+    if (!this.#over.signal.aborted) this.#present().move(from === undefined || to === undefined ? undefined : { from, to })
   }
 
   rename(name: string): void {
@@ -104,7 +104,7 @@ export class PageText implements TextDocument {
   }
 
   on<K extends keyof TextEventMap>(type: K, listener: (event: TextEventMap[K]) => void): () => void {
-    if (type === 'cursors') this.#present()
+    if (type === 'cursors' && !this.#over.signal.aborted) this.#present()
     return this.#events.on(type, listener)
   }
 
