@@ -14,7 +14,10 @@ export function random(seed) {
   const pick = (list) => list[below(list.length)]
   const text = (longest) => Array.from({ length: below(longest + 1) }, () => pick(CHARACTERS)).join('')
   /** Where no pair of surrogates is cut. */
-  const boundary = (of) => pick([...of].reduce((places, point) => [...places, places.at(-1) + point.length], [0]))
+  const boundary = (of) => {
+    const points = [...of]
+    return points.slice(0, below(points.length + 1)).join('').length
+  }
   /** Up to three splices of whole code points, sorted, apart from each other. */
   const change = (of) => {
     const places = [...new Set(Array.from({ length: 2 * (1 + below(3)) }, () => boundary(of)))].sort((a, b) => a - b)
