@@ -279,3 +279,16 @@ test('a closed text has stored everything and holds nothing open', async () => {
   assert.equal(server.texts.get('/~/me/plan').value, 'kept')
   assert.equal(server.streams.size, 0)
 })
+
+test('frames of a text: whole, in ranges, without a change, gone, and none of its own', async () => {
+  const { readFrame } = await load('page/text/wire.ts')
+  const { FrameReader } = await load('shared/multiresponse.ts')
+  const read = (text) => new FrameReader().push(new TextEncoder().encode(text)).map(readFrame)[0]
+  const whole = read('HTTP 200 OK\r\nVersion: "b-1", "a-2"\r\nParents: \r\nContent-Type: text/plain\r\nContent-Length: 4\r\n\r\n\ufeffx\r\n\r\n')
+  assert.deepEqual([whole.text, whole.patches, whole.version, whole.parents], ['\ufeffx', undefined, ['b-1', 'a-2'], []])
+  assert.deepEqual(read('Version: "a-3"\r\nParents: "a-2"\r\nContent-Range: text [1:2]\r\nContent-Length: 2\r\n\r\né').patches, [{ from: 1, to: 2, insert: 'é' }])
+  assert.deepEqual(read('Version: "a-3"\r\nParents: "a-2"\r\nPatches: 0\r\n\r\n').patches, [], 'the text stays as it is')
+  assert.equal(read('HTTP 404 Not Found\r\nVersion: "a-3"\r\nContent-Length: 0\r\n\r\n').gone, true)
+  assert.equal(read('HTTP 200 OK\r\nContent-Length: 0\r\n\r\n').empty, true)
+  assert.throws(() => read('Version: "a-3"\r\nContent-Range: json .a\r\nContent-Length: 1\r\n\r\n1'), RangeError)
+})

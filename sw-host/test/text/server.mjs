@@ -4,6 +4,8 @@
 import { load } from '../load.mjs'
 
 const { apply, compose, rebase, regular } = await load('page/text/splices.ts')
+const { diff } = await load('page/text/diff.ts')
+const { toPatches } = await load('page/text/code-points.ts')
 
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
@@ -92,10 +94,26 @@ export class TextServer {
     const request = { url: new URL(input, 'http://test').pathname, query: new URL(input, 'http://test').searchParams, method: init.method ?? 'GET', headers: new Headers(init.headers), body: typeof init.body === 'string' ? encoder.encode(init.body) : (init.body ?? new Uint8Array(0)), signal: init.signal }
     request.signal?.throwIfAborted()
     await this.fault('arrive', request)
-    const answer = this.handle(request)
+    const answer = await this.patient(request)
     await this.fault('answer', request)
     request.signal?.throwIfAborted()
     return answer
+  }
+
+  /** How long a change waits for those it builds on, in milliseconds. */
+  hold = 0
+  waiters = new Set()
+
+  async patient(request) {
+    for (const until = Date.now() + this.hold; ; ) {
+      const answer = this.handle(request)
+      const left = until - Date.now()
+      if (answer.status !== 432 || request.method !== 'PUT' || left <= 0) return answer
+      await new Promise((resolve) => {
+        const timer = setTimeout(resolve, left)
+        this.waiters.add(() => (clearTimeout(timer), resolve()))
+      })
+    }
   }
 
   handle(request) {
@@ -125,12 +143,17 @@ export class TextServer {
       text.subscribers = this.waiting(url)
     }
     if (patches || body.length > 0) {
-      const changes = patches ?? [{ from: 0, to: [...text.value].length, insert: decoder.decode(body) }]
-      const [version = `server${text.history.length}-${changes[0].to + [...changes[0].insert].length - 1}`] = ids(headers.get('version'))
+      const changes = patches ?? toPatches(text.value, diff(text.value, decoder.decode(body)))
+      const weight = changes.reduce((sum, { from, to, insert }) => sum + to - from + [...insert].length, 0)
+      const [version = `server${text.history.length}-${weight - 1}`] = ids(headers.get('version'))
       const outcome = text.put(version, patches ? ids(headers.get('parents')) : text.frontier, changes, peer)
       if (outcome === 'unknown') return answer(432, { status: 432, title: 'Version not known', missing: ids(headers.get('parents')) })
       if (outcome === 'outside' || outcome === 'uncounted') return answer(422, { status: 422, title: `The change is ${outcome}` })
-      if (outcome === 'stored') this.tell(text, created, peer, version)
+      if (outcome === 'stored') {
+        this.tell(text, created, peer, version)
+        for (const wake of this.waiters) wake()
+        this.waiters.clear()
+      }
     } else if (created) this.tell(text, true)
     return answer(created ? 201 : 200, '', { version: quoted(text.frontier) })
   }
@@ -151,7 +174,9 @@ export class TextServer {
       if (stream.at.join() === text.frontier.join()) continue
       const { text: base, delta } = text.since(stream.at)
       const patches = delta.map(({ from, to, insert }) => ({ range: `text [${point(base, from)}:${point(base, to)}]`, insert }))
-      stream.send({ version: text.frontier, parents: stream.at, patches })
+      // A version in which the text stays as it is, for example where two deleted the same, is said either way by servers.
+      const same = this.log.length % 2 ? [] : [{ range: 'text [0:0]', insert: '' }]
+      stream.send({ version: text.frontier, parents: stream.at, patches: patches.length > 0 ? patches : same })
       stream.at = text.frontier
     }
   }

@@ -65,7 +65,8 @@ export function readFrame(frame: Frame): TextFrame {
   return {
     version: readVersions(frame.headers.get('version')),
     parents: readVersions(frame.headers.get('parents')),
-    patches: patches.length > 0 ? patches : undefined,
+    // `Patches: 0` is a version in which the text stays as it is, not an empty text.
+    patches: patches.length > 0 || frame.headers.has('patches') ? patches : undefined,
     text: patches.length > 0 ? '' : textOf(frame.body),
     gone: frame.status === 404,
     empty: frame.status === 200 && !frame.headers.has('version') && frame.body.byteLength === 0,
