@@ -77,6 +77,11 @@ export async function textWorld() {
   }
 }
 
+/** With the reference server, diverts the texts of all pages a browser (Chromium) opens from now on. */
+export async function divert(world, browser) {
+  if (world.server) await browser.native.context.addInitScript(DIVERT)
+}
+
 async function answerReference(server, request, response) {
   const cors = Object.fromEntries(['origin', 'headers', 'methods'].map((what) => [`access-control-allow-${what}`, '*']))
   cors['access-control-allow-methods'] = 'GET, HEAD, PUT'
