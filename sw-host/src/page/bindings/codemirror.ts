@@ -36,11 +36,12 @@ class Follower {
   readonly #off: (() => void)[]
   decorations: DecorationSet = Decoration.none
   #ended = false
+  #moving = false
 
   constructor(view: EditorView, doc: TextDocument) {
     this.#view = view
     this.#doc = doc
-    this.#off = [doc.on('change', (change) => this.#changed(change)), doc.on('cursors', () => view.dispatch({ effects: moved.of(null) }))]
+    this.#off = [doc.on('change', (change) => this.#changed(change)), doc.on('cursors', () => this.#cursorsMoved())]
     // An editor may not be changed while it is being made.
     queueMicrotask(() => this.#align())
   }
@@ -73,6 +74,16 @@ class Follower {
     if (origin === this) return
     this.#dispatch(splices)
     if (this.#doc.value.includes('\r')) queueMicrotask(() => this.#align())
+  }
+
+  /** Shows where others are, once whatever moved them is over: typing here moves them too, and an editor may not be changed meanwhile. */
+  #cursorsMoved(): void {
+    if (this.#moving) return
+    this.#moving = true
+    queueMicrotask(() => {
+      this.#moving = false
+      if (!this.#ended) this.#view.dispatch({ effects: moved.of(null) })
+    })
   }
 
   #dispatch(changes: readonly Splice[]): void {
