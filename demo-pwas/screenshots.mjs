@@ -67,7 +67,7 @@ try {
         await appears(page, '#saved')
         await guest.goto(new URL(`scribe/${query}&doc=${encodeURIComponent('Travel diary')}`, relay.url))
         await appears(guest, '#saved')
-        await guest.waitFor(() => document.querySelector('#editor').shadowRoot?.querySelector('.cm-content'), { what: 'the editor of the guest' })
+        await guest.waitFor(() => Boolean(document.querySelector('#editor').shadowRoot?.querySelector('.cm-content')), { what: 'the editor of the guest' })
         await guest.evaluate(() => window.scribe.rename('Ben'))
         await guest.evaluate(() => window.scribe.cursor(40, 52))
         await appears(page, '.here li')

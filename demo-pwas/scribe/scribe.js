@@ -143,7 +143,7 @@ function draw() {
 const drawNow = () => render(page(), root)
 
 const page = () => html`<div class="bar">
-    <h1>${name ? html`<a href=${linkTo()} aria-label="All texts">Scribe</a> <span aria-hidden="true">›</span> <span class="doc-name">${name}</span>` : 'Scribe'}</h1>
+    <h1>${name ? html`<a href=${linkTo()} aria-label="Scribe: all texts">Scribe</a> <span aria-hidden="true">›</span> <span class="doc-name">${name}</span>` : 'Scribe'}</h1>
     ${spacePicker(state.status, space)}
     ${name && state.doc ? tools() : nothing}
   </div>

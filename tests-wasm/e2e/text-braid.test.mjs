@@ -143,15 +143,16 @@ for (const kind of availableBrowsers()) {
     })
 
     it('cursors in the form of braid-text: read, subscribed, gone with their owner', async () => {
-      await ada.open('cursor', 'me', 'texts/many', 'none', 'Ada')
+      await send('PUT', '/~/me/texts/cursors', SIMPLETON, 'a😀bc')
+      await ada.open('cursor', 'me', 'texts/cursors', 'none', 'Ada')
       const CURSORS = { Accept: 'application/text-cursors+json' }
-      assert.match((await send('HEAD', '/~/me/texts/many', CURSORS)).headers['content-type'], /text-cursors\+json/)
+      assert.match((await send('HEAD', '/~/me/texts/cursors', CURSORS)).headers['content-type'], /text-cursors\+json/)
       const client = await ada.page.evaluate(async () => {
         const doc = window.texts.docs.get('cursor')
-        doc.cursor(1, 3)
+        doc.cursor(1, 4)
         return doc.client
       })
-      const seen = async () => JSON.parse((await send('GET', '/~/me/texts/many', CURSORS)).text)[client]
+      const seen = async () => JSON.parse((await send('GET', '/~/me/texts/cursors', CURSORS)).text)[client]
       const [selection] = await waitFor(seen, { what: 'the cursor', timeout: NETWORK_MS })
       assert.deepEqual([selection.from, selection.to, selection.name], [1, 3, 'Ada'])
       await ada.page.evaluate(() => window.texts.docs.get('cursor').close())
