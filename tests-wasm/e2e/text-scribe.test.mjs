@@ -66,12 +66,15 @@ describe('scribe', { skip: missing('chromium') }, () => {
   it('downloads the text as a file', async () => {
     // What the browser is asked to save, taken just before it does.
     await page.evaluate(() => {
+      const make = URL.createObjectURL
+      let blob
+      URL.createObjectURL = (made) => make.call(URL, (blob = made))
       HTMLAnchorElement.prototype.click = async function () {
-        window.download = [this.download, await (await fetch(this.href)).text()]
+        window.asked = [this.download, await blob.text()]
       }
     })
     await page.click('#download')
-    assert.deepEqual(await page.waitFor(() => window.download, { what: 'the download' }), ['My plan.txt', 'All gone'])
+    assert.deepEqual(await page.waitFor(() => window.asked, { what: 'the download' }), ['My plan.txt', 'All gone'])
   })
 
   it('lists the text, and opens it from there', async () => {

@@ -20,7 +20,7 @@ const DIVERT = `{
     const { pathname, search } = url
     // Browsers open six connections to one host; where many streams are open each request gets a host of its own.
     const host = location.pathname === '/texts' ? '//r' + Math.floor(Math.random() * 1e9) + '.localhost:' + location.port : ''
-    const answer = await real(host + '/__text?to=' + encodeURIComponent(pathname + search), init)
+    const answer = await real(host + '/__text?n=' + Math.random() + '&to=' + encodeURIComponent(pathname + search), init)
     // Listings are the peer's: it is told that something is there.
     if (answer.status === 201) await real(pathname, { method: 'PUT', headers: { 'content-type': 'application/json' }, body: '"a text"' })
     return answer
@@ -87,6 +87,8 @@ async function answerReference(server, request, response) {
   cors['access-control-allow-methods'] = 'GET, HEAD, PUT'
   cors['access-control-expose-headers'] = '*'
   cors['access-control-max-age'] = '600'
+  // Otherwise a browser makes a second request for one URL wait for the end of the first, which is a stream.
+  cors['cache-control'] = 'no-store'
   if (request.method === 'OPTIONS') return void response.writeHead(204, cors).end()
   const parts = []
   for await (const part of request) parts.push(part)
