@@ -86,7 +86,7 @@ describe('scribe', { skip: missing('chromium') }, () => {
     await text('All gone')
   })
 
-  it('shows who else is here, by name, and where', async () => {
+  it('shows who else is here, by name, and where; pages of one’s own that were left are not', async () => {
     await ada.open('other', 'me', 'scribe/My plan', 'none', 'Ben')
     await ada.page.evaluate(() => window.texts.docs.get('other').cursor(2, 4))
     await page.waitFor(() => document.querySelector('.here')?.innerText.trim() === 'Ben', { what: 'Ben in the list', timeout: NETWORK_MS })

@@ -42,6 +42,8 @@ class Follower {
     this.#view = view
     this.#doc = doc
     this.#off = [doc.on('change', (change) => this.#changed(change)), doc.on('cursors', () => this.#cursorsMoved())]
+    // Others may have been here before the editor was.
+    this.decorations = cursorDecorations(doc.cursors, view.state.doc.length)
     // An editor may not be changed while it is being made.
     queueMicrotask(() => this.#align())
   }

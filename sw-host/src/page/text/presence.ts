@@ -52,10 +52,17 @@ export class Presence {
   #name: string
   #told = ''
   #timer: ReturnType<typeof setTimeout> | undefined
+  #stream = new AbortController()
 
   constructor(place: Place, name: string) {
     this.#place = place
     this.#name = name
+    const { signal } = this.#over
+    // A page that was left may be kept, with all its streams, in case its user goes back. Nobody is in it meanwhile.
+    if (typeof addEventListener === 'function') {
+      addEventListener('pagehide', () => this.#stream.abort(), { signal })
+      addEventListener('pageshow', ({ persisted }) => persisted && void this.#read(), { signal })
+    }
     void this.#read()
   }
 
@@ -87,10 +94,14 @@ export class Presence {
   close(): void {
     clearTimeout(this.#timer)
     this.#over.abort()
+    this.#stream.abort()
   }
 
   async #read(): Promise<void> {
     const { connection, url, client } = this.#place
+    this.#stream.abort()
+    this.#stream = new AbortController()
+    const { signal } = this.#stream
     try {
       const frames = follow(connection, {
         url: () => url,
@@ -101,7 +112,7 @@ export class Presence {
           this.move(this.#own)
         },
         forget: () => undefined,
-        signal: this.#over.signal,
+        signal,
       })
       for await (const frame of frames) this.#take(frame)
     } catch {
