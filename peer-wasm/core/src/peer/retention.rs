@@ -9,7 +9,7 @@ use super::sweep::look;
 use super::{Done, Job, Peer};
 use crate::api::Role;
 use crate::clock::Clock;
-use crate::document::policy::Retention;
+use crate::document::policy::{Policies, Retention};
 use crate::document::{self, Leaf, Op, Ops, ViewRow, view_prefix};
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
@@ -28,7 +28,7 @@ const DAY: u64 = 24 * 3_600_000;
 /// Going through a space for what is not kept.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Keep {
-    rules: BTreeMap<Path, Retention>,
+    rules: Policies,
     /// When it began, in milliseconds.
     now: u64,
     looked: BTreeMap<u32, u64>,
@@ -38,14 +38,12 @@ pub(super) struct Keep {
 
 impl Keep {
     fn at(&self, path: &Path) -> Retention {
-        let mut at = Some(path.clone());
-        while let Some(prefix) = at {
-            if let Some(retention) = self.rules.get(&prefix) {
-                return *retention;
-            }
-            at = prefix.parent();
-        }
-        Retention::default()
+        self.rules.at(path).map(|(policy, _)| policy.retention).unwrap_or_default()
+    }
+
+    /// Whether any policy says this of what it keeps.
+    fn any(&self, says: impl Fn(Retention) -> bool) -> bool {
+        self.rules.iter().any(|(_, policy, _)| says(policy.retention))
     }
 
     fn is_over(&self, kept: Option<u32>, clock: u64) -> bool {
@@ -62,21 +60,20 @@ impl Peer {
             if now < space.gone.keep_at || self.may(number, Role::Owner).is_err() {
                 return Ok(Done::Nothing);
             }
-            let rules: BTreeMap<Path, Retention> =
-                space.policies.iter().map(|(prefix, policy, _)| (prefix.clone(), policy.retention)).collect();
+            let keep = Keep { rules: space.policies.clone(), now, ..Keep::default() };
             let wait = OFTEN.max(space.entries().saturating_mul(PER_ENTRY));
             let Some(space) = self.spaces.get_mut(&number) else { return Ok(Done::Nothing) };
             space.gone.keep_at = now + wait;
-            if rules.values().all(|retention| *retention == Retention::default()) {
+            if !keep.any(|retention| retention != Retention::default()) {
                 return Ok(Done::Nothing);
             }
-            space.gone.keep = Some(Keep { rules, now, ..Keep::default() });
+            space.gone.keep = Some(keep);
             // Browsers start workers often: what was begun is not begun again at each start.
             let mut batch = Batch::default();
             space.gone.store(number, &mut batch);
             return Ok(Done::WriteAndAgain(Unit { batch, effects: Vec::new() }));
         };
-        let looks_back = keep.rules.values().any(|retention| retention.history.is_some());
+        let looks_back = keep.any(|retention| retention.history.is_some());
         let next = space.logs.iter().enumerate().find_map(|(log, state)| {
             let from = keep.looked.get(&(log as u32)).copied().unwrap_or(0);
             (looks_back && from < state.applied).then_some((log as u32, from, state.applied))
@@ -100,7 +97,7 @@ impl Peer {
         if let Some(after) = &keep.after {
             range.start = [after.as_slice(), &[0]].concat();
         }
-        let expires = keep.rules.values().any(|retention| retention.expire.is_some());
+        let expires = keep.any(|retention| retention.expire.is_some());
         let rows = if expires { lens.scan(Table::View, &range, ROWS, false)? } else { Vec::new() };
         let expired = |(key, value): &(Vec<u8>, Vec<u8>)| {
             let path = Path::from_key(key.get(view_prefix(number).len()..)?)?;
@@ -152,13 +149,19 @@ impl Peer {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::document::view_key;
+    use crate::document::policy::Policy;
+    use crate::document::{Register, view_key};
 
     #[test]
     fn the_nearest_policy_holds() {
         let path = |text: &str| Path::new(text.split('/').filter(|name| !name.is_empty())).unwrap();
-        let kept = |history| Retention { history, expire: None };
-        let rules = BTreeMap::from([(path(""), kept(Some(1))), (path("a/b"), kept(None))]);
+        let mut rules = Policies::default();
+        for (prefix, history) in [("", Some(1)), ("a/b", None)] {
+            let leaf = Policy { retention: Retention { history, expire: None }, ..Policy::default() }.leaf();
+            let register = Some(Register { clock: 1, agent: Agent([1; 10]), seq: 0, leaf });
+            let key = view_key(1, &Path::policy_of(&path(prefix)).unwrap());
+            rules.note(&key, &ViewRow { register, ..ViewRow::default() });
+        }
         let keep = Keep { rules, ..Keep::default() };
         assert_eq!(keep.at(&path("a/b/c")).history, None);
         assert_eq!(keep.at(&path("a/bc")).history, Some(1));
