@@ -214,23 +214,22 @@ pub struct Opened {
 }
 
 /// The keys of one entry: for its head and for its parts.
-struct EntryKeys(Zeroizing<[u8; 64]>);
+struct EntryKeys {
+    head: Zeroizing<[u8; 32]>,
+    parts: Zeroizing<[u8; 32]>,
+}
 
 impl EntryKeys {
     fn new(epoch: &EpochKey, log: &PublicKey, seq: u64) -> EntryKeys {
-        let mut keys = Zeroizing::new([0; 64]);
         let mut hasher = blake3::Hasher::new_derive_key("kith 2026 entry keys v1");
         hasher.update(epoch.bytes().as_slice()).update(&log.0).update(&seq.to_be_bytes());
-        hasher.finalize_xof().fill(keys.as_mut_slice());
-        EntryKeys(keys)
-    }
-
-    fn head(&self) -> &[u8; 32] {
-        self.0.first_chunk().unwrap_or(&[0; 32]) // there are 64
-    }
-
-    fn parts(&self) -> &[u8; 32] {
-        self.0.last_chunk().unwrap_or(&[0; 32])
+        let mut bytes = hasher.finalize_xof();
+        let mut key = || {
+            let mut key = Zeroizing::new([0; 32]);
+            bytes.fill(key.as_mut_slice());
+            key
+        };
+        EntryKeys { head: key(), parts: key() }
     }
 }
 
@@ -251,14 +250,14 @@ pub fn seal(
     let nonce: [u8; NONCE] = entropy.array();
     let keys = EntryKeys::new(epoch, log, seq);
     let aad = associated(space, log, seq);
-    let head = kith_seal::seal_detached(keys.head(), &head_nonce(&nonce), &aad, head).unwrap_or_default(); // fails only past 256 GiB
+    let head = kith_seal::seal_detached(&keys.head, &head_nonce(&nonce), &aad, head).unwrap_or_default(); // fails only past 256 GiB
     let mut at = 0u64;
     let mut writer = Writer::new();
     writer.fixed(&nonce).bytes(&head);
     for part in parts {
         let mut part = part.clone();
         // Fails only past 256 GiB, and an entry is no longer than its limit.
-        let _ = kith_seal::stream(keys.parts(), &nonce, at, &mut part);
+        let _ = kith_seal::stream(&keys.parts, &nonce, at, &mut part);
         at += part.len() as u64;
         writer.u8(0).bytes(&part);
     }
@@ -270,14 +269,14 @@ pub fn open(epoch: &EpochKey, space: &PublicKey, log: &PublicKey, seq: u64, body
     let body = Body::decode(body).ok()?;
     let keys = EntryKeys::new(epoch, log, seq);
     let aad = associated(space, log, seq);
-    let head = kith_seal::open_detached(keys.head(), &body.head_nonce(), &aad, body.head)?;
+    let head = kith_seal::open_detached(&keys.head, &body.head_nonce(), &aad, body.head)?;
     let mut at = 0u64;
     let mut parts = Vec::with_capacity(body.parts.len());
     for part in &body.parts {
         parts.push(match part {
             Part::Whole(bytes) => {
                 let mut bytes = bytes.to_vec();
-                kith_seal::stream(keys.parts(), &body.start, at, &mut bytes)?;
+                kith_seal::stream(&keys.parts, &body.start, at, &mut bytes)?;
                 Some(bytes)
             }
             Part::Redacted { .. } => None,
