@@ -15,7 +15,9 @@ export async function declarations(src) {
   const api = await readFile(join(src, 'page', 'api.ts'), 'utf8')
   const problem = await readFile(join(src, 'shared', 'problem.ts'), 'utf8')
   const kinds = await readFile(join(src, 'page', 'api-kinds.ts'), 'utf8')
-  const types = api.slice(api.indexOf('/** Anything JSON can say. */'))
+  const text = await readFile(join(src, 'page', 'api-text.ts'), 'utf8')
+  const types = `${api.slice(api.indexOf('/** Anything JSON can say. */'))}
+${text.slice(text.indexOf('/** Replaces the range'))}`
   // The class without its constructor's body: programs catch these errors, they do not make them.
   const error = declaration(problem, 'export class KithError').replace(/\n  constructor\([\s\S]*?\n  }\n/, '\n  private constructor()\n').replace('export class', 'export declare class')
   return `// Types of Kith's page script, /kith.js.

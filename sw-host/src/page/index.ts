@@ -17,6 +17,7 @@ import { killSwitch, uninstall } from './uninstall.ts'
 export { KithError } from '../shared/problem.ts'
 export type * from './api.ts'
 export type * from './api-kinds.ts'
+export type * from './api-text.ts'
 
 // Before anything else: the secret leaves the address bar.
 const invite = takeInvite()

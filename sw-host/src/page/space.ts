@@ -7,6 +7,7 @@ import { askJson, askPeer, jsonBody, peerFetch } from './peer-fetch.ts'
 import type { Connection } from './peer-fetch.ts'
 import { KithError, problemOf } from '../shared/problem.ts'
 import { followChanges, followList, followValue } from './follow-place.ts'
+import { PageText } from './text/document.ts'
 
 /** A path as URL segments: keys are percent-encoded, a slash at the end stays. */
 export function encodePath(path: Path): string {
@@ -120,6 +121,7 @@ export function openSpace(id: string, connection: Connection): Space {
       return askJson<Listing<T> & { items: Item<T>[] }>(connection, where, withSignal(options.signal))
     },
     subscribe,
+    text: (path, options) => new PageText(connection, url(path), options),
     changes: (options) => followChanges(connection, `${root}$changes`, options),
     invite: ({ role = 'writer', app = location.pathname } = {}) =>
       askJson<{ id: string; url: string }>(connection, `${root}$invites`, jsonBody('POST', { role, app })),
