@@ -1,8 +1,10 @@
 //! What can be asked of a peer and what it answers: the words shared by the core and its HTTP face.
 
+mod presence;
 mod refusal;
 
 pub use crate::document::Merge;
+pub use presence::{MAX_CLIENT_BYTES, MAX_SELECTIONS, MAX_SELECTIONS_BYTES, Selections, is_client};
 pub use refusal::Refusal;
 
 use crate::path::Path;
@@ -155,6 +157,15 @@ pub enum Target {
         /// Only what arrived after this cursor; `None` is the beginning.
         since: Option<String>,
     },
+    /// Who is where in the value at a path.
+    Cursors {
+        /// The space.
+        space: SpaceRef,
+        /// The path.
+        path: Path,
+        /// The client that follows: it may say where it is itself for as long as it does, and is not told of itself.
+        client: Option<String>,
+    },
     /// The peer's own status.
     Status,
 }
@@ -273,6 +284,24 @@ pub enum Request {
         id: Option<String>,
         /// Whether what was written at the path and below before is to be redacted, on every peer.
         purge: bool,
+    },
+    /// Who is where in the value at a path: `{"<client>":[{"from","to",…}]}`.
+    Cursors {
+        /// The space.
+        space: SpaceRef,
+        /// The path.
+        path: Path,
+    },
+    /// Say where a client is in the value at a path. It must follow the cursors there.
+    Present {
+        /// The space.
+        space: SpaceRef,
+        /// The path.
+        path: Path,
+        /// The client.
+        client: String,
+        /// Where it is; nowhere if there are none.
+        selections: Selections,
     },
     /// Changes in the order they arrived here.
     Changes {
@@ -402,6 +431,8 @@ pub enum Reply {
     Invited(Json),
     /// Joined: `{"space","role","app"}`.
     Joined(Json),
+    /// Others see where the client is.
+    Present,
     /// A subscription is open.
     Subscribed(SubscriptionId),
     /// The peer will not or cannot do it.
@@ -437,6 +468,13 @@ pub enum Update {
     },
     /// Changes in a feed.
     Changes(Vec<ChangeItem>),
+    /// Who is where.
+    Cursors {
+        /// Clients that moved, with `None` for those that left.
+        cursors: Vec<(String, Option<Selections>)>,
+        /// Whether these are all there are, replacing what the subscriber had.
+        whole: bool,
+    },
     /// A status document.
     Document(Json),
     /// The subscription ends here; reconnect with the last version.

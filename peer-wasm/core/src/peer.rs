@@ -24,6 +24,7 @@ mod links;
 mod mend;
 mod policy;
 mod prepare;
+mod presence;
 mod quota;
 mod read;
 mod replay;
@@ -146,6 +147,7 @@ pub struct Peer {
     seeking: seek::Seeking,
     suspects: mend::Suspects,
     careful: careful::Careful,
+    presence: presence::Presence,
     wake_at: Option<u64>,
     /// The day of the last look at quotas.
     day: u64,
@@ -186,6 +188,7 @@ impl Peer {
             seeking: seek::Seeking::default(),
             suspects: mend::Suspects::default(),
             careful: careful::Careful::default(),
+            presence: presence::Presence::default(),
             wake_at: None,
             day: 0,
         };
@@ -199,9 +202,7 @@ impl Peer {
         match input {
             Input::Request(id, request) => self.request(id, request),
             Input::Pull(id) => self.pull(id),
-            Input::Unsubscribe(id) => {
-                self.subscriptions.remove(&id);
-            }
+            Input::Unsubscribe(id) => self.unsubscribe(id),
             Input::LinkUp { link, peer, path } => self.link_up(link, peer, path),
             Input::LinkDown { link } => self.link_down(link),
             Input::Frame { link, bytes } => self.frame(link, &bytes),
@@ -221,6 +222,7 @@ impl Peer {
         }
         self.tick();
         self.commit_next();
+        self.tell_presence();
     }
 
     /// What should happen next; call until there is nothing.

@@ -78,6 +78,13 @@ impl Peer {
                 Ok(number) => self.read_list(number, prefix, query, lens)?,
                 Err(refusal) => Reply::Refused(refusal),
             },
+            Request::Cursors { space, path } => match self.readable(space, lens)? {
+                Ok(number) => Reply::Document(self.cursors(number, path)),
+                Err(refusal) => Reply::Refused(refusal),
+            },
+            Request::Present { space, path, client, selections } => {
+                self.present(space, path, client, selections, lens)?
+            }
             Request::Changes { space, since, limit } => match self.readable(space, lens)? {
                 Ok(number) => match self.read_changes(number, since.as_deref(), *limit, lens)? {
                     Ok((items, next)) => Reply::Changes { items, next },
