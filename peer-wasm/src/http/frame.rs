@@ -2,6 +2,7 @@
 
 use super::accept::{EVENT_STREAM, JSON};
 use super::braid;
+use super::cursors::{self, CURSORS};
 use super::documents;
 use super::limits::SSE_RETRY_MILLIS;
 use super::message::HttpResponse;
@@ -31,6 +32,7 @@ pub(super) enum Followed {
         resumed: bool,
     },
     Status,
+    Cursors,
 }
 
 /// Turns the updates of one subscription into the bytes of its response.
@@ -87,6 +89,7 @@ impl Framer {
                 }
             }
             Update::Items { version, .. } => head.with("Current-Version", versions::write(version)),
+            Update::Cursors { .. } => head.with("Repr-Type", CURSORS),
             Update::Changes(_) | Update::Document(_) | Update::End(_) => head,
         }
     }
@@ -160,6 +163,11 @@ impl Framer {
                 }
                 frame.header("Content-Range", "json .items[-0:-0]").body(items.to_string().as_bytes())
             }
+            Update::Cursors { cursors, whole: true } => {
+                let document = cursors::document(&cursors).to_string();
+                braid::Frame::new(200).header("Content-Type", CURSORS).body(document.as_bytes())
+            }
+            Update::Cursors { cursors, .. } => braid::Frame::new(200).patches(&cursors::moves(&cursors)),
             Update::Document(document) => {
                 braid::Frame::new(200).header("Content-Type", JSON).body(document.to_string().as_bytes())
             }
@@ -195,6 +203,7 @@ impl Framer {
                     events.push(None, Some(&change.cursor), &documents::change(change).to_string());
                 }
             }
+            Update::Cursors { cursors, .. } => events.push(None, None, &cursors::document(&cursors).to_string()),
             Update::Document(document) => events.push(None, None, &document.to_string()),
             Update::End(refusal) => {
                 events.push(Some("end"), None, &Problem::refused(&refusal, &self.here).document().to_string());

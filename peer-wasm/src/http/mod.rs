@@ -12,6 +12,7 @@
 mod accept;
 mod braid;
 mod conditions;
+mod cursors;
 mod documents;
 mod frame;
 mod json;
@@ -100,6 +101,10 @@ fn parse_checked(request: HttpRequest) -> Checked<Parsed> {
         (_, Route::Invites(space)) => write::invite(space, &url.origin, &fields, &body)?,
         (method, Route::Policies(space)) => write::policy(method, space, Path::root(), &fields, &body)?,
         (method, Route::Policy(space, prefix)) => write::policy(method, space, prefix, &fields, &body)?,
+        ("PUT", Route::Value(space, path)) if cursors::are_meant(&fields) => {
+            let (request, render) = cursors::write(space, path, &url, &fields, &body)?;
+            return Ok(Parsed::Ask(request, render));
+        }
         (method, Route::Value(space, path)) => write::change(method, &url, space, path, &fields, body)?,
         (_, Route::Quota(space)) => {
             let request = write::allow(space, &fields, &body)?;

@@ -81,6 +81,8 @@ kinds! {
     PatchDoesNotFit = 422 "patch-does-not-fit" "The patch does not fit the value";
     /// The value is of a kind that this does not go with. Member `kind`.
     WrongKind = 422 "wrong-kind" "That does not go with this kind of value";
+    /// The client does not follow the cursors there.
+    TooEarly = 425 "too-early" "Too early";
     /// Too much at once.
     TooMany = 429 "too-many" "Too much at once";
     /// Too many or too long headers. Member `limit`.
@@ -200,6 +202,7 @@ impl Problem {
                 problem.with_header("Accept-Patch", accept_patch(Merge::from_name(kind)))
             }
             Refusal::NewerKind { tag } => Problem::new(Kind::NewerKind, detail).with("tag", *tag),
+            Refusal::TooEarly => Problem::new(Kind::TooEarly, detail).with_header("Retry-After", "1"),
             Refusal::TooMany(_) => Problem::new(Kind::TooMany, detail).with_header("Retry-After", "1"),
             Refusal::VersionUnknown { missing } => version_unknown(missing.iter().map(ToString::to_string).collect()),
             Refusal::Unavailable { retry_after, .. } => {

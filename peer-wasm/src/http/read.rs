@@ -2,6 +2,7 @@
 
 use super::accept::{EVENT_STREAM, asks_for, asks_for_lines};
 use super::conditions;
+use super::cursors;
 use super::frame::{Followed, Form, Framer};
 use super::limits::{MAX_CURSOR_BYTES, MAX_HEARTBEAT_SECONDS, MAX_PAGE, SSE_HEARTBEAT_SECONDS};
 use super::message::Fields;
@@ -16,6 +17,11 @@ use kith_core::version::Version;
 
 /// A `GET` or `HEAD`.
 pub(super) fn read(route: Route, head: bool, url: &Url, fields: &Fields) -> Checked<(Request, Render)> {
+    if let Route::Value(space, path) = &route
+        && cursors::are_meant(fields)
+    {
+        return cursors::read(space.clone(), path.clone(), head, url, fields);
+    }
     let form = if head { None } else { form(fields)? };
     if let Some(form) = form {
         if !route.is_subscribable() {
@@ -207,7 +213,7 @@ fn list_query(url: &Url) -> Checked<ListQuery> {
 }
 
 /// The pause between heartbeats that is asked for, in whole seconds.
-fn heartbeat(fields: &Fields) -> Checked<Option<u32>> {
+pub(super) fn heartbeat(fields: &Fields) -> Checked<Option<u32>> {
     let Some(text) = fields.text("heartbeats")? else { return Ok(None) };
     let number = text.strip_suffix('s').unwrap_or(text).trim_end();
     let whole = number.split_once('.').map_or(number, |(whole, _)| whole);

@@ -2,6 +2,7 @@
 
 use super::accept::{JSON, NDJSON};
 use super::conditions::{self, Outcome};
+use super::cursors;
 use super::documents;
 use super::frame::Framer;
 use super::message::HttpResponse;
@@ -57,6 +58,8 @@ pub(super) enum Shape {
     },
     /// What can be done at this place.
     Options(Route),
+    /// Who is where at this place.
+    Cursors,
     /// A page of a listing.
     List { conditions: Preconditions, lines: bool, query: ListQuery },
     /// A page of a feed.
@@ -87,6 +90,10 @@ impl Render {
             (Shape::Options(route), Reply::Value { facts, .. }) => route.options(Some(facts.merge)),
             (Shape::Options(route), _) => route.options(None),
             (_, Reply::Refused(refusal)) => Problem::refused(&refusal, &self.here).response(),
+            (Shape::Cursors, Reply::Document(cursors)) => cursors::response(&cursors),
+            (Shape::Cursors, Reply::Present) => {
+                HttpResponse::new(200).with("Cache-Control", "no-store").with("Content-Length", "0")
+            }
             (Shape::Document, Reply::Document(document)) => {
                 json_response(200, &documents::with_url_paths(document)).with("Cache-Control", "no-store")
             }

@@ -4,7 +4,7 @@ use super::super::limits::MAX_PAGE;
 use super::super::{Parsed, parse};
 use super::{answer, ask, header, request, version, whole};
 use kith_core::api::{
-    Body, Change, ListQuery, Manner, Merge, Preconditions, Refusal, Reply, Request, Role, SpaceRef, Target,
+    Body, Change, ListQuery, Manner, Merge, Preconditions, Refusal, Reply, Request, Role, Selections, SpaceRef, Target,
 };
 use kith_core::path::Path;
 use serde_json::json;
@@ -43,6 +43,45 @@ fn places() {
     );
     let ping = answer("POST", "/~/peer/ping", &[], None);
     assert_eq!((ping.status, header(&ping, "Cache-Control")), (204, "no-store"));
+}
+
+#[test]
+fn cursors() {
+    let accept = ("Accept", "application/text-cursors+json");
+    let (space, at) = (SpaceRef::Me, path("a"));
+    let read = Request::Cursors { space: space.clone(), path: at.clone() };
+    assert_eq!(asked("GET", "/~/me/a", &[accept], None), read);
+    assert_eq!(asked("HEAD", "/~/me/a", &[accept, ("Subscribe", "true")], None), read);
+    let target = |client: Option<&str>| {
+        let client = client.map(str::to_owned);
+        Request::Subscribe(Target::Cursors { space: space.clone(), path: at.clone(), client })
+    };
+    let subscribe = ("Subscribe", "?1");
+    assert_eq!(asked("GET", "/~/me/a", &[accept, subscribe, ("Peer", "k3")], None), target(Some("k3")));
+    assert_eq!(asked("GET", "/~/me/a", &[accept, subscribe, ("Peer", "\"k3\"")], None), target(Some("k3")));
+    assert_eq!(asked("GET", "/~/me/a", &[accept, subscribe], None), target(None));
+    let present = |text: &str| Request::Present {
+        space: space.clone(),
+        path: at.clone(),
+        client: "k3".to_owned(),
+        selections: Selections::parse(text).unwrap(),
+    };
+    let range = ("Content-Range", "json [\"k3\"]");
+    let typed = ("Content-Type", "application/text-cursors+json");
+    let cursor = r#"[{"from":1,"to":3,"name":"Ada"}]"#;
+    assert_eq!(asked("PUT", "/~/me/a", &[typed, range], Some(cursor)), present(cursor));
+    assert_eq!(asked("PUT", "/~/me/a", &[accept, range], Some(cursor)), present(cursor));
+    assert_eq!(asked("PUT", "/~/me/a", &[typed, range], Some("")), present("[]"));
+    let render = ask("GET", "/~/me/a", &[accept], None).1;
+    let response = whole(render, Reply::Document(json!({ "k3": [{ "from": 1, "to": 3 }] })));
+    assert_eq!((response.status, header(&response, "Content-Type")), (200, "application/text-cursors+json"));
+    assert_eq!(response.body, br#"{"k3":[{"from":1,"to":3}]}"#);
+    let head = whole(ask("HEAD", "/~/me/a", &[accept], None).1, Reply::Document(json!({})));
+    assert!(
+        head.status == 200 && header(&head, "Content-Type") == "application/text-cursors+json" && head.body.is_empty()
+    );
+    let put = ask("PUT", "/~/me/a", &[typed, range], Some("[]")).1;
+    assert_eq!(whole(put, Reply::Present).status, 200);
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use super::super::Framer;
 use super::{HttpResponse, Rendered, ask, document, header, version};
 use kith_core::api::{
-    Body, ChangeItem, Facts, Item, Merge, Refusal, Reply, Request, Rival, SubscriptionId, Target, Update,
+    Body, ChangeItem, Facts, Item, Merge, Refusal, Reply, Request, Rival, Selections, SubscriptionId, Target, Update,
 };
 use kith_core::path::Path;
 use serde_json::json;
@@ -213,6 +213,26 @@ fn the_peer_in_frames_and_as_events() {
     );
     let (_, mut events) = stream("/~/peer", &[EVENTS]);
     assert_eq!(sent(&mut events, status()), "data: {\"id\":\"x\"}\n\n");
+}
+
+#[test]
+fn cursors_in_frames() {
+    let (head, mut framer) = stream("/~/me/a", &[SUBSCRIBE, ("Accept", "application/text-cursors+json")]);
+    assert_eq!((head.status, header(&head, "Content-Type")), (209, "application/http-history"));
+    let at = |client: &str, text| (client.to_owned(), Selections::parse(text));
+    let text = "[{\"from\":1,\"to\":2}]";
+    assert_eq!(
+        sent(&mut framer, Update::Cursors { cursors: vec![at("k3", text)], whole: true }),
+        "HTTP 200 OK\r\nContent-Type: application/text-cursors+json\r\nContent-Length: 28\r\n\r\n{\"k3\":[{\"from\":1,\"to\":2}]}\r\n\r\n"
+    );
+    assert_eq!(
+        sent(&mut framer, Update::Cursors { cursors: vec![at("k3", text)], whole: false }),
+        "HTTP 200 OK\r\nContent-Range: json [\"k3\"]\r\nContent-Length: 21\r\n\r\n[{\"from\":1,\"to\":2}]\r\n\r\n"
+    );
+    assert_eq!(
+        sent(&mut framer, Update::Cursors { cursors: vec![at("k3", ""), at("b", text)], whole: false }),
+        "HTTP 200 OK\r\nPatches: 2\r\n\r\nContent-Length: 0\r\nContent-Range: json [\"k3\"]\r\n\r\n\r\n\r\nContent-Length: 21\r\nContent-Range: json [\"b\"]\r\n\r\n[{\"from\":1,\"to\":2}]\r\n\r\n"
+    );
 }
 
 #[test]
