@@ -86,7 +86,9 @@ impl Framer {
                     _ => head,
                 }
             }
-            Update::Items { version, .. } => head.with("Current-Version", versions::write(version)),
+            Update::Items { version, .. } | Update::Text { version, .. } => {
+                head.with("Current-Version", versions::write(version))
+            }
             Update::Changes(_) | Update::Document(_) | Update::End(_) => head,
         }
     }
@@ -138,6 +140,13 @@ impl Framer {
                     }
                     None => frame.body(b""),
                 }
+            }
+            Update::Text { splices, version, parents } => {
+                let names: Vec<&str> = parents.iter().map(String::as_str).collect();
+                let frame = braid::Frame::new(200).header("Version", &versions::write(&version));
+                let frame = frame.header("Parents", &versions::write_strings(&names));
+                let patches = splices.into_iter().map(|(start, end, text)| (format!("text [{start}:{end}]"), text));
+                frame.patches(&patches.collect::<Vec<_>>())
             }
             Update::Items { items, removed, version, parents, whole } => {
                 let frame = braid::Frame::new(200).versions(&version, &parents);
@@ -195,6 +204,8 @@ impl Framer {
                     events.push(None, Some(&change.cursor), &documents::change(change).to_string());
                 }
             }
+            // Events carry whole values; texts are followed by them with [`Update::Value`].
+            Update::Text { .. } => {}
             Update::Document(document) => events.push(None, None, &document.to_string()),
             Update::End(refusal) => {
                 events.push(Some("end"), None, &Problem::refused(&refusal, &self.here).document().to_string());

@@ -53,7 +53,10 @@ impl Peer {
         }
         let space = match target {
             Target::Status => None,
-            Target::Value { space, .. } | Target::List { space, .. } | Target::Changes { space, .. } => Some(space),
+            Target::Value { space, .. }
+            | Target::Text { space, .. }
+            | Target::List { space, .. }
+            | Target::Changes { space, .. } => Some(space),
         };
         let number = match space {
             None => 0,
@@ -141,7 +144,7 @@ impl Peer {
             .iter_mut()
             .filter(|(_, subscription)| subscription.space == space && !subscription.dirty)
             .filter(|(_, subscription)| match &subscription.target {
-                Target::Value { path, .. } | Target::List { prefix: path, .. } => {
+                Target::Value { path, .. } | Target::Text { path, .. } | Target::List { prefix: path, .. } => {
                     paths.iter().any(|changed| path.contains(changed) || changed.contains(path))
                 }
                 Target::Changes { .. } => true,
@@ -193,6 +196,7 @@ impl Peer {
                     _ => Some((Update::Document(document.clone()), Seen::Document(document, self.now))),
                 }
             }
+            Target::Text { .. } => None,
             Target::Value { path, .. } => match self.value(space, path, lens)? {
                 Err(refusal) => {
                     self.end_subscription(id, refusal);
@@ -301,7 +305,10 @@ impl Target {
     pub fn space(&self) -> Option<&SpaceRef> {
         match self {
             Target::Status => None,
-            Target::Value { space, .. } | Target::List { space, .. } | Target::Changes { space, .. } => Some(space),
+            Target::Value { space, .. }
+            | Target::Text { space, .. }
+            | Target::List { space, .. }
+            | Target::Changes { space, .. } => Some(space),
         }
     }
 }
