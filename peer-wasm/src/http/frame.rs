@@ -89,6 +89,9 @@ impl Framer {
                 }
             }
             Update::Items { version, .. } => head.with("Current-Version", versions::write(version)),
+            Update::Text { version, .. } => {
+                head.with("Current-Version", versions::write(version)).with("Merge-Type", Merge::Text.name())
+            }
             Update::Cursors { .. } => head.with("Repr-Type", CURSORS),
             Update::Changes(_) | Update::Document(_) | Update::End(_) => head,
         }
@@ -141,6 +144,13 @@ impl Framer {
                     }
                     None => frame.body(b""),
                 }
+            }
+            Update::Text { splices, version, parents } => {
+                let names: Vec<&str> = parents.iter().map(String::as_str).collect();
+                let frame = braid::Frame::new(200).header("Version", &versions::write(&version));
+                let frame = frame.header("Parents", &versions::write_strings(&names));
+                let patches = splices.into_iter().map(|(start, end, text)| (format!("text [{start}:{end}]"), text));
+                frame.patches(&patches.collect::<Vec<_>>())
             }
             Update::Items { items, removed, version, parents, whole } => {
                 let frame = braid::Frame::new(200).versions(&version, &parents);
@@ -204,6 +214,8 @@ impl Framer {
                 }
             }
             Update::Cursors { cursors, .. } => events.push(None, None, &cursors::document(&cursors).to_string()),
+            // Events carry whole values; texts are followed by them with [`Update::Value`].
+            Update::Text { .. } => {}
             Update::Document(document) => events.push(None, None, &document.to_string()),
             Update::End(refusal) => {
                 events.push(Some("end"), None, &Problem::refused(&refusal, &self.here).document().to_string());

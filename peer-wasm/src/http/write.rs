@@ -47,7 +47,7 @@ pub(super) fn change(
         _ => delete(fields)?,
     };
     let merge = if method == "DELETE" { None } else { merge };
-    Ok(Request::Write { space, path, change, conditions, manner: Manner { merge, seen }, id, purge })
+    Ok(Request::Write { space, path, change, conditions, manner: Manner { merge, seen, client: None }, id, purge })
 }
 
 fn put(path: &Path, fields: &Fields, body: Vec<u8>) -> Checked<Change> {

@@ -71,6 +71,12 @@ fn plan_place(path: &Path, tree: &Tree, change: &Change, wish: Wish<'_>) -> Resu
             let ops = lay::set_patch(path, tree, add, remove)?;
             return Ok(Planned { ops, existed, deleted: false });
         }
+        Change::Text(_) => {
+            return Err(Refusal::WrongKind {
+                kind: Merge::Text.name(),
+                detail: "Text patches change texts as a whole. Send them to the place of one.".to_owned(),
+            });
+        }
         Change::JsonPatch(steps) if held == Some(Held::Merge(Merge::List)) && forced.is_none() => {
             let mut editor = list::Editor::new(ordered(path, tree.below(0)));
             if steps::edit_by_steps(&mut editor, steps)?.is_some() {

@@ -88,7 +88,7 @@ impl Policy {
         let kind = match text("kind") {
             None => Merge::default(),
             Some(name) => Merge::from_name(name)
-                .ok_or(PolicyError("kind", "must be \"lww\", \"mv\", \"counter\", \"set\" or \"list\""))?,
+                .ok_or(PolicyError("kind", "must be \"lww\", \"mv\", \"counter\", \"set\", \"list\" or \"simpleton\""))?,
         };
         let tie = match text("tie") {
             None => Tie::default(),

@@ -207,7 +207,7 @@ impl Space {
 
     /// Takes in what ops have changed in the tree. Gives the places that changed.
     pub(super) fn merged(&mut self, applied: Applied, draft: &mut Draft) -> Vec<Path> {
-        applied.store(&mut draft.batch);
+        applied.store(self.number, &mut draft.batch);
         for tag in applied.unknown {
             if !self.unknown.contains(&tag) {
                 self.unknown.push(tag);

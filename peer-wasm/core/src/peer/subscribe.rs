@@ -56,6 +56,7 @@ impl Peer {
         let space = match target {
             Target::Status => None,
             Target::Value { space, .. }
+            | Target::Text { space, .. }
             | Target::List { space, .. }
             | Target::Changes { space, .. }
             | Target::Cursors { space, .. } => Some(space),
@@ -161,7 +162,7 @@ impl Peer {
             .iter_mut()
             .filter(|(_, subscription)| subscription.space == space && !subscription.dirty)
             .filter(|(_, subscription)| match &subscription.target {
-                Target::Value { path, .. } | Target::List { prefix: path, .. } => {
+                Target::Value { path, .. } | Target::Text { path, .. } | Target::List { prefix: path, .. } => {
                     paths.iter().any(|changed| path.contains(changed) || changed.contains(path))
                 }
                 Target::Changes { .. } => true,
@@ -226,6 +227,7 @@ impl Peer {
                     _ => Some((Update::Document(document.clone()), Seen::Document(document, self.now))),
                 }
             }
+            Target::Text { .. } => None,
             Target::Value { path, .. } => match self.value(space, path, lens)? {
                 Err(refusal) => {
                     self.end_subscription(id, refusal);
@@ -336,6 +338,7 @@ impl Target {
         match self {
             Target::Status => None,
             Target::Value { space, .. }
+            | Target::Text { space, .. }
             | Target::List { space, .. }
             | Target::Changes { space, .. }
             | Target::Cursors { space, .. } => Some(space),

@@ -189,7 +189,7 @@ fn conditions_and_ids_of_writes() {
     let if_match = Some(vec!["\"a\"".to_owned(), "W/\"b\"".to_owned()]);
     assert_eq!(conditions, Preconditions { if_match, if_none_match: Some(vec![]) });
     // Ids that are no versions of a peer say nothing about what was seen.
-    assert_eq!(manner, Manner { merge: None, seen: Some(vec![]) });
+    assert_eq!(manner, Manner { merge: None, seen: Some(vec![]), client: None });
 }
 
 #[test]
