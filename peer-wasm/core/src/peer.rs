@@ -17,6 +17,7 @@ mod events;
 mod exchange;
 mod fork;
 mod gone;
+mod held;
 mod inbox;
 mod ingest;
 mod join;
@@ -148,6 +149,8 @@ pub struct Peer {
     suspects: mend::Suspects,
     careful: careful::Careful,
     presence: presence::Presence,
+    /// Edits of texts that wait for what they build on.
+    held: Vec<held::Held>,
     wake_at: Option<u64>,
     /// The day of the last look at quotas.
     day: u64,
@@ -189,6 +192,7 @@ impl Peer {
             suspects: mend::Suspects::default(),
             careful: careful::Careful::default(),
             presence: presence::Presence::default(),
+            held: Vec::new(),
             wake_at: None,
             day: 0,
         };
@@ -366,7 +370,10 @@ impl Peer {
     /// A task cannot go on because storage failed.
     fn give_up(&mut self, job: Job, refusal: Refusal) {
         match job {
-            Job::Request(id, _) => self.reply(id, Reply::Refused(refusal)),
+            Job::Request(id, _) => {
+                self.forget_held(id);
+                self.reply(id, Reply::Refused(refusal));
+            }
             Job::Boot => {
                 for (id, _) in std::mem::take(&mut self.waiting_for_boot) {
                     self.reply(id, Reply::Refused(refusal.clone()));

@@ -3,6 +3,7 @@
 use super::accept::{EVENT_STREAM, JSON};
 use super::braid;
 use super::cursors::{self, CURSORS};
+use super::digest;
 use super::documents;
 use super::limits::SSE_RETRY_MILLIS;
 use super::message::HttpResponse;
@@ -139,8 +140,12 @@ impl Framer {
                 };
                 match body {
                     Some(body) => {
-                        let (media, bytes) = documents::bytes_of(&body);
-                        frame.header("Content-Type", &media).body(&bytes)
+                        let (media, bytes) = documents::bytes_of_kind(&body, facts.merge);
+                        let frame = frame.header("Content-Type", &media);
+                        match facts.merge {
+                            Merge::Text => frame.header("Repr-Digest", &digest::of(&bytes)).body(&bytes),
+                            _ => frame.body(&bytes),
+                        }
                     }
                     None => frame.body(b""),
                 }

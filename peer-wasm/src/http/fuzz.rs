@@ -186,6 +186,7 @@ fn updates() -> Vec<Update> {
     let list =
         |items, removed, whole| Update::Items { items, removed, version: two.clone(), parents: one.clone(), whole };
     let value = |body| Update::Value { body, version: two.clone(), parents: one.clone(), facts: facts() };
+    let text = |splices| Update::Text { splices, version: two.clone(), parents: vec!["w\r\n\"é".to_owned()] };
     let cursors = |whole| {
         let at = Selections::parse("[{\"from\":1,\"to\":2,\"name\":\"\\r\\n\"}]");
         Update::Cursors { cursors: vec![("a\r\n\"".to_owned(), at), ("é".to_owned(), None)], whole }
@@ -199,6 +200,8 @@ fn updates() -> Vec<Update> {
         list(vec![], vec!["gone".to_owned()], false),
         Update::Changes(changes()),
         Update::Changes(vec![]),
+        text(vec![]),
+        text(vec![(0, 1, "a\r\n\r\nb".to_owned()), (2, 2, String::new())]),
         cursors(true),
         cursors(false),
         Update::Document(json!({})),

@@ -94,6 +94,7 @@ pub fn status_text(status: u16) -> &'static str {
         500 => "Internal Server Error",
         501 => "Not Implemented",
         503 => "Service Unavailable",
+        550 => "Digest Mismatch",
         507 => "Insufficient Storage",
         _ => "",
     }

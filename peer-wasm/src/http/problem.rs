@@ -99,6 +99,8 @@ kinds! {
     NewerKind = 501 "newer-kind" "The value is of a newer kind";
     /// Not just now.
     Unavailable = 503 "unavailable" "Not just now";
+    /// What came is not what its digest was made of.
+    DigestMismatch = 550 "digest-mismatch" "The digest does not fit";
     /// No room left.
     NoRoom = 507 "no-room" "There is no room left";
 }

@@ -11,6 +11,7 @@ use super::render::{Render, Shape};
 use super::route::Route;
 use super::url::Url;
 use super::versions;
+use super::write::merge_type;
 use kith_core::api::{ListQuery, Request, Target};
 use kith_core::path::Path;
 use kith_core::version::Version;
@@ -76,6 +77,12 @@ fn subscribe(route: Route, form: Form, url: &Url, fields: &Fields) -> Checked<(R
     }
     check_history(url)?;
     let (target, fresh, followed) = match route {
+        Route::Value(space, path) if form == Form::Braid && text_is_meant(fields)? => {
+            let parents = versions::read_strings("parents", fields.text("parents")?.unwrap_or_default())?;
+            let parents = Some(parents).filter(|parents| !parents.is_empty());
+            let target = Target::Text { space, path, parents, client: cursors::peer(fields)? };
+            (target.clone(), target, Followed::Value)
+        }
         Route::Value(space, path) => {
             let parents = resume(form, url, fields)?;
             let target = |parents| Target::Value { space: space.clone(), path: path.clone(), parents };
@@ -117,6 +124,14 @@ fn form(fields: &Fields) -> Checked<Option<Form>> {
         return Ok(Some(Form::Events));
     }
     Ok(subscribe.map(|_| Form::Braid))
+}
+
+/// Whether a subscriber wants patches of a text. Those of another merge type are followed as they are.
+fn text_is_meant(fields: &Fields) -> Checked<bool> {
+    match fields.text("merge-type")?.map(|text| text.trim_matches('"')) {
+        Some("simpleton" | "dt") => Ok(merge_type(fields)?.is_some()),
+        _ => Ok(false),
+    }
 }
 
 fn parents(fields: &Fields) -> Checked<Vec<Version>> {

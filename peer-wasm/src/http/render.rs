@@ -3,6 +3,7 @@
 use super::accept::{JSON, NDJSON};
 use super::conditions::{self, Outcome};
 use super::cursors;
+use super::digest;
 use super::documents;
 use super::frame::Framer;
 use super::message::HttpResponse;
@@ -193,12 +194,18 @@ fn value(
         Outcome::NotModified => return described(304),
         Outcome::Go => {}
     }
-    let (media, bytes) = documents::bytes_of(body);
+    let (media, bytes) = documents::bytes_of_kind(body, facts.merge);
     let typed = |status| described(status).with("Repr-Type", &media).with("X-Content-Type-Options", "nosniff");
     if let Body::Json(_) = body {
         return typed(200).with("Accept-Ranges", "none").with_body(&media, bytes);
     }
-    let stored = |status| typed(status).with("Accept-Ranges", "bytes").with("Content-Security-Policy", SANDBOX);
+    // So that who keeps a text can see that it is the one meant.
+    let digested = |response: HttpResponse| match facts.merge {
+        Merge::Text => response.with("Repr-Digest", digest::of(&bytes)),
+        _ => response,
+    };
+    let stored =
+        |status| digested(typed(status)).with("Accept-Ranges", "bytes").with("Content-Security-Policy", SANDBOX);
     let length = bytes.len();
     let asked = match range {
         Some((_, Some(if_range))) if if_range != tag => ByteRange::Whole,

@@ -39,7 +39,8 @@ impl Peer {
             }
             Request::Write { space, path, change, conditions, manner, id: write_id, purge } => {
                 let write_id = write_id.as_deref();
-                return self.write_value(id, space, path, change, conditions, manner, write_id, *purge, lens);
+                let done = self.write_value(id, space, path, change, conditions, manner, write_id, *purge, lens)?;
+                return Ok(self.hold_back(id, request, done));
             }
             Request::Subscribe(target) => return self.subscribe(id, target, lens),
             Request::Invites { space } => match self.readable(space, lens)? {

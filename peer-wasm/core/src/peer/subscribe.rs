@@ -176,6 +176,7 @@ impl Peer {
         for id in touched {
             self.look(id);
         }
+        self.try_held(paths);
         self.status_changed();
     }
 

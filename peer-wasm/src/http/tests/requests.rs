@@ -5,6 +5,7 @@ use super::super::{Parsed, parse};
 use super::{answer, ask, header, request, version, whole};
 use kith_core::api::{
     Body, Change, ListQuery, Manner, Merge, Preconditions, Refusal, Reply, Request, Role, Selections, SpaceRef, Target,
+    TextChange, TextEdit,
 };
 use kith_core::path::Path;
 use serde_json::json;
@@ -43,6 +44,53 @@ fn places() {
     );
     let ping = answer("POST", "/~/peer/ping", &[], None);
     assert_eq!((ping.status, header(&ping, "Cache-Control")), (204, "no-store"));
+}
+
+#[test]
+fn texts() {
+    const SIMPLETON: (&str, &str) = ("Merge-Type", "simpleton");
+    let edit = |parents: Option<&[&str]>, edit| {
+        let parents = parents.map(|list| list.iter().map(|id| (*id).to_owned()).collect());
+        Change::Text(TextChange { parents, edit })
+    };
+    let whole = |text: &str| TextEdit::Whole(text.to_owned());
+    assert_eq!(change("PUT", &[SIMPLETON], "a😀"), edit(None, whole("a😀")));
+    assert_eq!(change("PUT", &[SIMPLETON, ("Parents", "")], ""), edit(Some(&[]), whole("")));
+    let splice = TextEdit::Splices(vec![(3, 5, "é".to_owned())]);
+    let range = ("Content-Range", "text [3:5]");
+    let parents = ("Parents", "\"writer-6\", \"k-1\"");
+    assert_eq!(change("PUT", &[SIMPLETON, range, parents], "é"), edit(Some(&["writer-6", "k-1"]), splice.clone()));
+    assert_eq!(change("PATCH", &[range], "é"), edit(None, splice));
+    let write = asked(
+        "PUT",
+        "/~/me/a",
+        &[SIMPLETON, ("Peer", "\"k3\""), ("Version", "\"k3-9\""), ("If-None-Match", "*")],
+        Some(""),
+    );
+    let Request::Write { manner, id, conditions, .. } = write else { panic!("{write:?}") };
+    assert_eq!(manner, Manner { merge: Some(Merge::Text), seen: None, client: Some("k3".to_owned()) });
+    assert_eq!((id.as_deref(), conditions.if_none_match), (Some("k3-9"), Some(vec![])));
+    // Without a word about texts it is a value like any other.
+    let plain = Body::Bytes { media: "text/plain".to_owned(), bytes: b"a".to_vec() };
+    assert_eq!(change("PUT", &[("Content-Type", "text/plain")], "a"), Change::Put(plain));
+    let follow = |headers: &[(&str, &str)]| {
+        asked("GET", "/~/me/a", &[&[("Subscribe", "true"), SIMPLETON], headers].concat(), None)
+    };
+    let target = |parents: Option<&[&str]>, client: Option<&str>| {
+        let parents = parents.map(|list| list.iter().map(|id| (*id).to_owned()).collect());
+        Request::Subscribe(Target::Text {
+            space: SpaceRef::Me,
+            path: path("a"),
+            parents,
+            client: client.map(str::to_owned),
+        })
+    };
+    assert_eq!(follow(&[]), target(None, None));
+    assert_eq!(follow(&[("Parents", ""), ("Peer", "k3")]), target(None, Some("k3")));
+    assert_eq!(follow(&[("Parents", "\"k3-9\"")]), target(Some(&["k3-9"]), None));
+    // Events carry the text as it is, whatever their reader says of merging.
+    let events = follow(&[("Accept", "text/event-stream")]);
+    assert!(matches!(events, Request::Subscribe(Target::Value { .. })), "{events:?}");
 }
 
 #[test]
