@@ -37,6 +37,9 @@ mod stable;
 mod status;
 mod subscribe;
 mod sweep;
+mod text;
+mod text_follow;
+mod text_write;
 mod write;
 
 pub use events::{Config, Fault, Input, LinkId, LinkPath, LoadId, Output, TransactionId};
@@ -49,6 +52,7 @@ use crate::entropy::Entropy;
 use crate::epoch::WrapKey;
 use crate::identity::{PublicKey, SecretKey};
 use crate::lens::{Answers, Lens, Miss, Overlay};
+use crate::path::Path;
 use crate::rows::{Read, Rows};
 use commit::{Commits, Effect, Unit};
 use kith_map::BTreeMap;
@@ -71,6 +75,7 @@ pub const MAX_LOGS: usize = 10_000;
 struct TaskId(u64);
 
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "most jobs are requests")]
 enum Job {
     Boot,
     Request(RequestId, Request),
@@ -86,6 +91,7 @@ enum Job {
     Renew(u32),
     Mend(u32),
     Fork(LinkId, u32, PublicKey),
+    Text(u32, Path),
 }
 
 struct Task {
@@ -146,6 +152,7 @@ pub struct Peer {
     seeking: seek::Seeking,
     suspects: mend::Suspects,
     careful: careful::Careful,
+    texts: text::Texts,
     wake_at: Option<u64>,
     /// The day of the last look at quotas.
     day: u64,
@@ -186,6 +193,7 @@ impl Peer {
             seeking: seek::Seeking::default(),
             suspects: mend::Suspects::default(),
             careful: careful::Careful::default(),
+            texts: text::Texts::default(),
             wake_at: None,
             day: 0,
         };
@@ -308,6 +316,7 @@ impl Peer {
             Job::Renew(space) => self.renew(*space, lens),
             Job::Mend(space) => self.mend(*space, lens),
             Job::Fork(link, space, log) => self.search_fork(*link, *space, *log, lens),
+            Job::Text(space, path) => self.merge_text(*space, path, lens),
         }
     }
 
@@ -380,6 +389,7 @@ impl Peer {
             | Job::Collect(_)
             | Job::Seek(_)
             | Job::Whole(_)
+            | Job::Text(..)
             | Job::Fill(_) => {}
         }
     }
@@ -403,6 +413,7 @@ impl Peer {
                 self.reply(id, reply);
             }
             Effect::Subscribed(id, reply, subscription) => self.opened(id, reply, *subscription),
+            Effect::Moved(which, client, held) => self.moved(&which, &client, &held),
             Effect::Update(id, told) => self.hand_out(id, told.0, told.1),
             Effect::Changed(space, paths) => self.changed(space, &paths),
             Effect::Authority(space) => self.authority_changed(space),
