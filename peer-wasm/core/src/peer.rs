@@ -39,6 +39,9 @@ mod stable;
 mod status;
 mod subscribe;
 mod sweep;
+mod text;
+mod text_follow;
+mod text_write;
 mod write;
 
 pub use events::{Config, Fault, Input, LinkId, LinkPath, LoadId, Output, TransactionId};
@@ -51,6 +54,7 @@ use crate::entropy::Entropy;
 use crate::epoch::WrapKey;
 use crate::identity::{PublicKey, SecretKey};
 use crate::lens::{Answers, Lens, Miss, Overlay};
+use crate::path::Path;
 use crate::rows::{Read, Rows};
 use commit::{Commits, Effect, Unit};
 use kith_map::BTreeMap;
@@ -73,6 +77,7 @@ pub const MAX_LOGS: usize = 10_000;
 struct TaskId(u64);
 
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "most jobs are requests")]
 enum Job {
     Boot,
     Request(RequestId, Request),
@@ -88,6 +93,7 @@ enum Job {
     Renew(u32),
     Mend(u32),
     Fork(LinkId, u32, PublicKey),
+    Text(u32, Path),
 }
 
 struct Task {
@@ -151,6 +157,7 @@ pub struct Peer {
     presence: presence::Presence,
     /// Edits of texts that wait for what they build on.
     held: Vec<held::Held>,
+    texts: text::Texts,
     wake_at: Option<u64>,
     /// The day of the last look at quotas.
     day: u64,
@@ -193,6 +200,7 @@ impl Peer {
             careful: careful::Careful::default(),
             presence: presence::Presence::default(),
             held: Vec::new(),
+            texts: text::Texts::default(),
             wake_at: None,
             day: 0,
         };
@@ -314,6 +322,7 @@ impl Peer {
             Job::Renew(space) => self.renew(*space, lens),
             Job::Mend(space) => self.mend(*space, lens),
             Job::Fork(link, space, log) => self.search_fork(*link, *space, *log, lens),
+            Job::Text(space, path) => self.merge_text(*space, path, lens),
         }
     }
 
@@ -389,6 +398,7 @@ impl Peer {
             | Job::Collect(_)
             | Job::Seek(_)
             | Job::Whole(_)
+            | Job::Text(..)
             | Job::Fill(_) => {}
         }
     }
@@ -412,6 +422,7 @@ impl Peer {
                 self.reply(id, reply);
             }
             Effect::Subscribed(id, reply, subscription) => self.opened(id, reply, *subscription),
+            Effect::Moved(which, client, held) => self.moved(&which, &client, &held),
             Effect::Update(id, told) => self.hand_out(id, told.0, told.1),
             Effect::Changed(space, paths) => self.changed(space, &paths),
             Effect::Authority(space) => self.authority_changed(space),

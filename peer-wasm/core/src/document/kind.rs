@@ -75,8 +75,7 @@ pub enum Merge {
 
 impl Merge {
     /// Every merge type this release offers.
-    pub const ALL: [Merge; 6] =
-        [Merge::Lww, Merge::Mv, Merge::Counter, Merge::Set, Merge::List, Merge::Text];
+    pub const ALL: [Merge; 6] = [Merge::Lww, Merge::Mv, Merge::Counter, Merge::Set, Merge::List, Merge::Text];
 
     /// The stable name.
     pub const fn name(self) -> &'static str {

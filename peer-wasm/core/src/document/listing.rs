@@ -56,7 +56,8 @@ pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery, rule:
                 continue;
             }
             if child.as_ref().is_none_or(|(current, ..)| *current != name) {
-                if listing.close(child.take(), prefix, query, rule) || (chars > MAX_TEXTS && !listing.items.is_empty()) {
+                if listing.close(child.take(), prefix, query, rule) || (chars > MAX_TEXTS && !listing.items.is_empty())
+                {
                     missing?;
                     listing.next = Some(if query.reverse { listing.last_key() } else { name });
                     return Ok(listing.at(latest));

@@ -177,10 +177,10 @@ fn plan_inside(
         Change::Put(Body::Bytes { .. }) => {
             return Err(Refusal::Unprocessable("Only JSON can be stored inside a JSON array.".to_owned()));
         }
-        Change::Increment(_) | Change::Set { .. } => {
+        Change::Increment(_) | Change::Set { .. } | Change::Text(_) => {
             return Err(Refusal::WrongKind {
                 kind: Merge::Lww.name(),
-                detail: "This place is inside an array; counters and sets cannot stand there.".to_owned(),
+                detail: "This place is inside an array; counters, sets and texts cannot stand there.".to_owned(),
             });
         }
         Change::Delete if !existed => return Err(Refusal::NotFound),

@@ -17,7 +17,7 @@ pub const MAX_TREE_ROWS: usize = 20_000;
 /// The same for a list, the places of elements that are gone included.
 pub const MAX_LIST_ROWS: usize = 200_000;
 /// The most code points of texts read to make up one value or a page of a listing, unless it is one text.
-pub const MAX_TEXTS: u64 = 4 << 20;
+pub(super) const MAX_TEXTS: u64 = 4 << 20;
 
 /// A place and everything below it, as stored.
 #[derive(Clone, Debug, Default)]

@@ -283,6 +283,8 @@ pub(super) fn make_anew(space: &mut Space, draft: &mut Draft) {
     for top in [document::view_key(space.number, &Path::root()), document::conflict_key(space.number, &Path::root())] {
         draft.batch.delete_ranges.push((Table::View, KeyRange::prefix(&top)));
     }
+    draft.batch.delete_ranges.extend(document::text::text_ranges(space.number).map(|range| (Table::View, range)));
+    space.texts.clear();
     for (number, log) in space.logs.iter_mut().enumerate() {
         let announced = space.announced.entry(number as u32).or_insert(0);
         *announced = log.applied.max(*announced).min(log.tip.len);

@@ -7,8 +7,8 @@ use super::rows::{self, HeadKey, HeadRow, IssuedRow, SpaceRow};
 use crate::api::Role;
 use crate::authority::{Authority, Record};
 use crate::codec::Reader;
-use crate::document::Applied;
 use crate::document::policy::Policies;
+use crate::document::{self, Applied};
 use crate::entry::{ForkProof, Tip, Verified};
 use crate::epoch::{EpochId, EpochKey};
 use crate::identity::PublicKey;
@@ -79,6 +79,8 @@ pub(super) struct Space {
     pub(super) unknown: Vec<u8>,
     /// The checkpoints of owners: an op counts if all of them admit it.
     pub(super) checkpoints: Vec<Checkpoint>,
+    /// Texts for which something has arrived, of whom and from which entry on; without, whatever is in their inboxes.
+    pub(super) texts: Vec<(Path, Option<(Agent, u64)>)>,
 }
 
 impl Space {
@@ -102,6 +104,7 @@ impl Space {
             gone: Gone::default(),
             unknown: Vec::new(),
             checkpoints: Vec::new(),
+            texts: Vec::new(),
         }
     }
 
@@ -112,9 +115,11 @@ impl Space {
         let gone = Gone::load(lens, number);
         let last = lens.scan(Table::Arrival, &arrivals, 1, true);
         let policies = Policies::load(lens, number);
+        let waiting = document::text::waiting_places(lens, number);
         let last = last?;
         let mut space = Space::new(number, row);
         space.policies = policies?;
+        space.texts = waiting?.into_iter().map(|path| (path, None)).collect();
         space.arrivals =
             last.first().and_then(|(key, _)| Some(u64::from_be_bytes(key.get(4..)?.try_into().ok()?) + 1)).unwrap_or(0);
         space.gone = gone?;
@@ -208,6 +213,10 @@ impl Space {
     /// Takes in what ops have changed in the tree. Gives the places that changed.
     pub(super) fn merged(&mut self, applied: Applied, draft: &mut Draft) -> Vec<Path> {
         applied.store(self.number, &mut draft.batch);
+        self.texts.extend(applied.texts.into_iter().filter_map(|((path, agent), arrived)| {
+            let (first, _) = arrived.first()?;
+            Some((path, Some((agent, *first))))
+        }));
         for tag in applied.unknown {
             if !self.unknown.contains(&tag) {
                 self.unknown.push(tag);

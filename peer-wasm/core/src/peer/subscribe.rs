@@ -2,6 +2,7 @@
 
 use super::commit::{Effect, Unit};
 use super::read::NOW;
+use super::text_follow::Followed;
 use super::{Done, Job, MAX_SUBSCRIPTIONS, Peer};
 use crate::api::Role;
 use crate::api::{Item, Refusal, Reply, RequestId, Selections, SpaceRef, SubscriptionId, Target, Update};
@@ -31,16 +32,18 @@ pub(super) enum Seen {
     Cursors(BTreeMap<String, Selections>),
     /// A document.
     Document(serde_json::Value, u64),
+    /// A text.
+    Text(Followed),
 }
 
 /// An open subscription.
 #[derive(Clone, Debug)]
 pub(super) struct Subscription {
-    target: Target,
-    space: u32,
-    seen: Seen,
+    pub(super) target: Target,
+    pub(super) space: u32,
+    pub(super) seen: Seen,
     /// Something may have changed since the last look.
-    dirty: bool,
+    pub(super) dirty: bool,
     /// The reader waits for an update.
     pulled: bool,
     /// A look is under way.
@@ -78,6 +81,10 @@ impl Peer {
                 parents.dedup();
                 Seen::Versions(parents)
             }
+            Target::Text { path, parents: Some(names), .. } => match self.follow_from(number, path, names, lens)? {
+                Ok(seen) => seen,
+                Err(refusal) => return refuse(refusal),
+            },
             Target::Changes { since: Some(since), .. } if since == NOW => Seen::Cursor(self.newest_cursor(number)),
             Target::Changes { since, .. } => Seen::Cursor(since.clone()),
             _ => Seen::Nothing,
@@ -228,7 +235,13 @@ impl Peer {
                     _ => Some((Update::Document(document.clone()), Seen::Document(document, self.now))),
                 }
             }
-            Target::Text { .. } => None,
+            Target::Text { path, .. } => match self.text_update(space, path, &seen, lens)? {
+                Err(refusal) => {
+                    self.end_subscription(id, refusal);
+                    return Ok(Done::Nothing);
+                }
+                Ok(told) => told,
+            },
             Target::Value { path, .. } => match self.value(space, path, lens)? {
                 Err(refusal) => {
                     self.end_subscription(id, refusal);
@@ -279,6 +292,15 @@ impl Peer {
     /// Hands out an update whose state is stored now.
     pub(super) fn hand_out(&mut self, id: SubscriptionId, update: Update, seen: Seen) {
         let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
+        if let Seen::Text(told) = &seen
+            && told.is_outdated(&subscription.seen)
+        {
+            // A write of its own came between: what it would be told does not fit any more.
+            subscription.looking = false;
+            subscription.dirty = true;
+            self.look(id);
+            return;
+        }
         // A feed may have more than one update holds.
         subscription.dirty |= matches!(update, Update::Changes(_));
         subscription.looking = false;
@@ -302,9 +324,10 @@ impl Peer {
 }
 
 impl Seen {
-    fn versions(&self) -> Vec<Version> {
+    pub(super) fn versions(&self) -> Vec<Version> {
         match self {
             Seen::Versions(versions) | Seen::Items(_, versions) => versions.clone(),
+            Seen::Text(held) => held.versions(),
             _ => Vec::new(),
         }
     }
