@@ -38,7 +38,10 @@ mod status;
 mod subscribe;
 mod sweep;
 mod text;
+mod text_careful;
+mod text_edits;
 mod text_follow;
+mod text_open;
 mod text_write;
 mod write;
 
@@ -152,7 +155,7 @@ pub struct Peer {
     seeking: seek::Seeking,
     suspects: mend::Suspects,
     careful: careful::Careful,
-    texts: text::Texts,
+    texts: text_open::Texts,
     wake_at: Option<u64>,
     /// The day of the last look at quotas.
     day: u64,
@@ -193,7 +196,7 @@ impl Peer {
             seeking: seek::Seeking::default(),
             suspects: mend::Suspects::default(),
             careful: careful::Careful::default(),
-            texts: text::Texts::default(),
+            texts: text_open::Texts::default(),
             wake_at: None,
             day: 0,
         };
@@ -395,6 +398,7 @@ impl Peer {
     }
 
     fn reply(&mut self, id: RequestId, reply: Reply) {
+        self.texts.moves.answered(id);
         self.open_requests = self.open_requests.saturating_sub(1);
         self.outputs.push_back(Output::Reply(id, reply));
     }
@@ -413,12 +417,13 @@ impl Peer {
                 self.reply(id, reply);
             }
             Effect::Subscribed(id, reply, subscription) => self.opened(id, reply, *subscription),
-            Effect::Moved(which, client, held) => self.moved(&which, &client, &held),
+            Effect::Moved(which, client, held) => self.moved(which, client, held),
             Effect::Update(id, told) => self.hand_out(id, told.0, told.1),
             Effect::Changed(space, paths) => self.changed(space, &paths),
             Effect::Authority(space) => self.authority_changed(space),
             Effect::Start(job) => self.start(job),
             Effect::Marked(job) => self.is_marked(job),
+            Effect::TextMarked(which) => self.text_is_marked(which),
             Effect::Booted => self.booted(),
             Effect::Frame(link, frame) => self.send(link, &frame),
         }
