@@ -3,7 +3,8 @@
 use super::boot::Draft;
 use super::commit::{Effect, Unit};
 use super::gone::MAX_RULES;
-use super::text_write::{TextEdits, TextWrite};
+use super::text_edits::TextEdits;
+use super::text_write::TextWrite;
 use super::{Done, Job, Peer};
 use crate::api::{
     Body, Change, Facts, Manner, Merge, Preconditions, Refusal, Reply, RequestId, Role, SpaceRef, SyncStatus,
