@@ -13,6 +13,7 @@ mod collect;
 mod commit;
 mod compare;
 mod dial;
+mod early;
 mod events;
 mod exchange;
 mod fork;

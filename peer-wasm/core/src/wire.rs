@@ -15,6 +15,7 @@
 //! heads   = 11 ‖ space[32] ‖ count ‖ (range ‖ count ‖ (log[32] ‖ len ‖ hash[32])*)*  all I have in ranges
 //! whole   = 12 ‖ space[32] ‖ log[32] ‖ count ‖ seq*              parts of these are missing here
 //! parts   = 13 ‖ space[32] ‖ count ‖ entry (bytes)*              the same entries with what the sender has of them
+//! keys    = 14 ‖ space[32] ‖ count ‖ wrap[112]*                  the space's keys, for a newcomer
 //!
 //! range   = digits ‖ bytes[half of the digits, rounded up]       keys that begin with these digits of four bits
 //! ```
@@ -24,6 +25,7 @@
 
 use crate::codec::{CodecError, Reader, Writer};
 use crate::entry::{ForkProof, MAX_BODY, MAX_DEPS};
+use crate::epoch::{MAX_KEYS, Wrap};
 use crate::identity::PublicKey;
 use crate::ranges::{Prefix, Salt, ShortSum};
 
@@ -49,7 +51,8 @@ pub const MAX_RANGES: usize = 1024;
 /// The last tag a later version may use for frames that this one passes over.
 pub const LAST_TAG: u8 = 63;
 
-const LAST_KNOWN_TAG: u8 = 13;
+/// The last tag this version knows.
+pub const LAST_KNOWN_TAG: u8 = 14;
 const MAX_HEADER: usize = 256 + MAX_DEPS * 74;
 const MAX_RAW: usize = MAX_HEADER + 64 + MAX_BODY;
 
@@ -102,6 +105,8 @@ pub enum Frame {
     Whole(PublicKey, PublicKey, Vec<u64>),
     /// The answer.
     Parts(PublicKey, Vec<Vec<u8>>),
+    /// The space's keys, wrapped to the receiver's device.
+    Keys(PublicKey, Vec<Wrap>),
     /// The sum of everything the sender has.
     Sum(PublicKey, Salt, ShortSum),
     /// What the sender has of ranges, as sums of their parts.
@@ -129,7 +134,8 @@ impl Frame {
             | Frame::Tell(space, ..)
             | Frame::Refused(space, ..)
             | Frame::Whole(space, ..)
-            | Frame::Parts(space, _) => *space,
+            | Frame::Parts(space, _)
+            | Frame::Keys(space, _) => *space,
             Frame::Sum(space, ..) | Frame::Sums(space, ..) | Frame::Heads(space, _) => *space,
         })
     }
@@ -178,6 +184,12 @@ impl Frame {
                 }
             }
             Frame::Parts(space, entries) => list(writer.u8(13).fixed(&space.0), entries),
+            Frame::Keys(space, wraps) => {
+                writer.u8(14).fixed(&space.0).number(wraps.len() as u64);
+                for wrap in wraps {
+                    wrap.encode(&mut writer);
+                }
+            }
             Frame::Sum(space, salt, sum) => {
                 writer.u8(9).fixed(&space.0).fixed(salt).fixed(sum);
             }
@@ -225,6 +237,7 @@ impl Frame {
             8 => Frame::Refused(space, key(&mut reader)?, reader.number()?, reader.text(64)?.to_owned()),
             12 => Frame::Whole(space, key(&mut reader)?, many(&mut reader, MAX_ASKED, |reader| reader.number())?),
             13 => Frame::Parts(space, many(&mut reader, MAX_ASKED, raw)?),
+            14 => Frame::Keys(space, many(&mut reader, MAX_KEYS, Wrap::decode)?),
             9 => Frame::Sum(space, reader.fixed()?, reader.fixed()?),
             10 => Frame::Sums(space, reader.fixed()?, sets::read_sums(&mut reader)?),
             11 => Frame::Heads(space, sets::read_ranges(&mut reader)?),
@@ -272,7 +285,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_decodes_encodes_to_the_same_bytes(tag in 0..15u8, bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn what_decodes_encodes_to_the_same_bytes(tag in 0..16u8, bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let bytes = [vec![tag], bytes].concat();
             if let Ok(frame) = Frame::decode(&bytes) {
                 prop_assert_eq!(frame.encode(), bytes);
@@ -295,6 +308,13 @@ mod tests {
             RangeHeads { range: part(&[1]), logs: vec![(log(0x10), 3, [4; 32]), (log(0x1f), 1, [5; 32])] },
             RangeHeads { range: part(&[2, 3]), logs: vec![] },
         ]
+    }
+
+    fn wraps() -> Vec<Wrap> {
+        let mut entropy = crate::entropy::Entropy::new(&[1; 32]);
+        let to = crate::epoch::WrapKey::from_seed(&[2; 32]).public();
+        let key = crate::epoch::EpochKey::generate(&mut entropy);
+        Wrap::new(&key, &PublicKey([1; 32]), to, &mut entropy).into_iter().collect()
     }
 
     #[test]
@@ -339,8 +359,8 @@ mod tests {
 
     #[test]
     fn frames_of_later_versions_are_known_as_such() {
-        assert!(Frame::is_of_later_version(&[14, 1, 2]) && Frame::is_of_later_version(&[LAST_TAG]));
-        for known in [&[][..], &[13], &[LAST_TAG + 1], &[255]] {
+        assert!(Frame::is_of_later_version(&[LAST_KNOWN_TAG + 1, 1, 2]) && Frame::is_of_later_version(&[LAST_TAG]));
+        for known in [&[][..], &[LAST_KNOWN_TAG], &[LAST_TAG + 1], &[255]] {
             assert!(!Frame::is_of_later_version(known));
         }
     }
@@ -359,6 +379,7 @@ mod tests {
             Frame::Refused(space, log, 7, "wrong-prev".into()),
             Frame::Whole(space, log, vec![1, 9]),
             Frame::Parts(space, vec![vec![5; 300]]),
+            Frame::Keys(space, wraps()),
             Frame::Sum(space, [1; 8], [2; 8]),
             Frame::Sums(space, [1; 8], sums()),
             Frame::Heads(space, heads()),

@@ -204,9 +204,8 @@ impl Peer {
 
     /// Whether a space being joined has what it needs; if so it is joined from now on. Gives the row to write.
     pub(super) fn check_joined(&mut self, space: &mut Space, draft: &mut Draft) {
-        let identity = self.identity();
-        let member = identity.is_some_and(|identity| space.authority.role_of(&identity).is_some());
-        if !space.row.joined && space.authority.is_founded() && member && !space.row.epochs.is_empty() {
+        // Who has the invite and a key that entries name has been let in, even if the grant itself is still on its way.
+        if !space.row.joined && space.authority.is_founded() && !space.row.epochs.is_empty() {
             space.row.joined = true;
             draft.space(space);
             self.space_rows.insert(space.number, space.row.clone());

@@ -225,6 +225,7 @@ impl Peer {
             for proof in proofs {
                 self.send(id, &Frame::Fork(key, Box::new(proof)));
             }
+            self.hand_keys(id, number);
             self.say_what_we_have(id, number);
             self.ask(id, number);
             self.status_changed();
@@ -280,6 +281,7 @@ impl Peer {
             }
             Frame::Whole(_, log, places) => self.whole_asked(id, number, log, places),
             Frame::Parts(_, entries) => self.parts_came(id, number, &entries),
+            Frame::Keys(_, wraps) => self.keys_told(number, &wraps),
             Frame::Open(_) => {}
         }
         if new {

@@ -198,11 +198,15 @@ impl Peer {
             if entry.header.kind == Kind::Op {
                 let keys = space.row.epochs.iter().chain(&prepared.epochs).chain(&fresh);
                 let wanted = entry.header.epoch.unwrap_or_default();
-                let Some(key) = keys.into_iter().find(|key| key.id() == wanted) else {
+                let known = keys.into_iter().find(|key| key.id() == wanted).cloned();
+                let Some(key) =
+                    known.or_else(|| space.early_key(&wanted).cloned().inspect(|key| fresh.push(key.clone())))
+                else {
                     open = false;
                     continue;
                 };
-                if let Some(mut ops) = document::Opened::open(key, &space.row.key, &log, entry.header.seq, entry.body())
+                if let Some(mut ops) =
+                    document::Opened::open(&key, &space.row.key, &log, entry.header.seq, entry.body())
                 {
                     if Clock(ops.clock).check(self.now).is_err() {
                         stop = Some((index, "future-clock", Then::Hold));

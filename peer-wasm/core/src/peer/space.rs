@@ -77,6 +77,8 @@ pub(super) struct Space {
     pub(super) gone: Gone,
     /// Kinds in the tree that only a later release knows.
     pub(super) unknown: Vec<u8>,
+    /// Keys that came before the log that hands them out; not used until an entry names them.
+    pub(super) early: Vec<EpochKey>,
     /// The checkpoints of owners: an op counts if all of them admit it.
     pub(super) checkpoints: Vec<Checkpoint>,
 }
@@ -101,6 +103,7 @@ impl Space {
             policies: Policies::default(),
             gone: Gone::default(),
             unknown: Vec::new(),
+            early: Vec::new(),
             checkpoints: Vec::new(),
         }
     }
