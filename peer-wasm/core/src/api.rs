@@ -1,9 +1,11 @@
 //! What can be asked of a peer and what it answers: the words shared by the core and its HTTP face.
 
+mod presence;
 mod refusal;
 mod reply;
 
 pub use crate::document::Merge;
+pub use presence::{MAX_CLIENT_BYTES, MAX_SELECTIONS, MAX_SELECTIONS_BYTES, Selections, is_client};
 pub use refusal::Refusal;
 pub use reply::Reply;
 
@@ -94,7 +96,33 @@ pub enum Change {
         /// The members to remove.
         remove: Vec<Json>,
     },
+    /// Edit a text, or make one.
+    Text(TextChange),
 }
+
+/// An edit of a text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextChange {
+    /// `Parents` as the client wrote them: the state the edit was made at. Each is a version of a peer or the id of an
+    /// earlier write (`Version`), the client's own. Empty is the empty text before anything was written; `None` is what
+    /// this peer shows now.
+    pub parents: Option<Vec<String>>,
+    /// The edit.
+    pub edit: TextEdit,
+}
+
+/// What an edit of a text does.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TextEdit {
+    /// The text becomes this.
+    Whole(String),
+    /// Replacements `(start, end, text)`: the code points from `start` up to `end` become `text`. All positions count
+    /// code points of the text at `parents`; they rise and do not overlap.
+    Splices(Vec<TextSplice>),
+}
+
+/// One replacement in a text: first code point, first code point behind it, what is put there.
+pub type TextSplice = (u32, u32, String);
 
 /// What a writer says of a write besides the change itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -104,6 +132,8 @@ pub struct Manner {
     /// `Parents`: what the writer had seen; `None` is what this peer shows now. It matters where every concurrent
     /// value is kept.
     pub seen: Option<Vec<Version>>,
+    /// `Peer`: the client's own name. A subscription to a text under the same name then goes on from this write.
+    pub client: Option<String>,
 }
 
 /// Conditions checked against this peer's state just before a write.
@@ -151,6 +181,17 @@ pub enum Target {
         /// Versions the subscriber already has; `None` starts with the current state.
         parents: Option<Vec<Version>>,
     },
+    /// The text at a path, as patches that fit what the subscriber holds.
+    Text {
+        /// The space.
+        space: SpaceRef,
+        /// The path.
+        path: Path,
+        /// What the subscriber holds, named as in [`TextChange::parents`]; `None` starts with the whole text.
+        parents: Option<Vec<String>>,
+        /// The client's own name (`Peer`), by which its writes are told from others'.
+        client: Option<String>,
+    },
     /// The children of a place.
     List {
         /// The space.
@@ -168,6 +209,15 @@ pub enum Target {
         space: SpaceRef,
         /// Only what arrived after this cursor; `None` is the beginning.
         since: Option<String>,
+    },
+    /// Who is where in the value at a path.
+    Cursors {
+        /// The space.
+        space: SpaceRef,
+        /// The path.
+        path: Path,
+        /// The client that follows: it may say where it is itself for as long as it does, and is not told of itself.
+        client: Option<String>,
     },
     /// The peer's own status.
     Status,
@@ -370,6 +420,24 @@ pub enum Request {
         /// The part.
         part: Part,
     },
+    /// Who is where in the value at a path: `{"<client>":[{"from","to",…}]}`.
+    Cursors {
+        /// The space.
+        space: SpaceRef,
+        /// The path.
+        path: Path,
+    },
+    /// Say where a client is in the value at a path. It must follow the cursors there.
+    Present {
+        /// The space.
+        space: SpaceRef,
+        /// The path.
+        path: Path,
+        /// The client.
+        client: String,
+        /// Where it is; nowhere if there are none.
+        selections: Selections,
+    },
     /// Changes in the order they arrived here.
     Changes {
         /// The space.
@@ -475,6 +543,16 @@ pub enum Update {
         /// What else is known of it.
         facts: Facts,
     },
+    /// A text changed: one patch set, for a subscription to [`Target::Text`] only. Its first update is a
+    /// [`Update::Value`] unless it named `parents`, and so is whatever comes when the place holds no text.
+    Text {
+        /// What changes, in the text at `parents`; empty if only the version is another.
+        splices: Vec<TextSplice>,
+        /// The version then.
+        version: Vec<Version>,
+        /// What the subscriber holds, by the names it knows: its own, where its own write came last.
+        parents: Vec<String>,
+    },
     /// Children changed; an item without a value here was removed (`removed`).
     Items {
         /// Changed or new children (values present if asked for).
@@ -490,6 +568,13 @@ pub enum Update {
     },
     /// Changes in a feed.
     Changes(Vec<ChangeItem>),
+    /// Who is where.
+    Cursors {
+        /// Clients that moved, with `None` for those that left.
+        cursors: Vec<(String, Option<Selections>)>,
+        /// Whether these are all there are, replacing what the subscriber had.
+        whole: bool,
+    },
     /// A status document.
     Document(Json),
     /// The subscription ends here; reconnect with the last version.

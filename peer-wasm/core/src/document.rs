@@ -23,19 +23,20 @@ mod read;
 pub mod redaction;
 mod row;
 mod steps;
+pub mod text;
 
 pub(crate) use apply::hidden;
 pub use apply::{Applied, apply};
 pub use kind::Merge;
-pub use lay::member_paths;
 pub(crate) use lay::{add_member, counter, deletion, restore};
+pub use lay::{member_paths, text_of};
 pub(crate) use listing::child_name;
 pub use listing::{Listing, list};
 pub use locate::{Located, locate, locate_members};
 pub use ops::{Item, Leaf, MAX_OPS, MAX_WRITE_ID, Op, Opened, Ops};
 pub use plan::{MAX_VALUE, Planned, Wish, plan};
 pub use policy::Rule;
-pub use read::{Held, MAX_LIST_ROWS, MAX_TREE_ROWS, Tree, body_of, inside, merge_versions, tree};
+pub use read::{Held, MAX_LIST_ROWS, MAX_TREE_ROWS, Tree, body_of, inside, merge_versions, text_body, tree};
 pub use row::{Register, States, ViewRow, conflict_key, view_key, view_prefix, write_id_key};
 
 #[cfg(test)]

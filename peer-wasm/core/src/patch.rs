@@ -47,7 +47,7 @@ impl<'a> PatchInput<'a> {
             Change::MergePatch(patch) => Some(PatchInput::Merge(patch)),
             Change::JsonPatch(patch) => Some(PatchInput::Json(patch)),
             Change::Ranges(ranges) => Some(PatchInput::Ranges(ranges)),
-            Change::Put(_) | Change::Delete | Change::Increment(_) | Change::Set { .. } => None,
+            Change::Put(_) | Change::Delete | Change::Increment(_) | Change::Set { .. } | Change::Text(_) => None,
         }
     }
 }

@@ -20,6 +20,7 @@ mod export;
 mod fold;
 mod fork;
 mod gone;
+mod held;
 mod history;
 mod import;
 mod inbox;
@@ -30,6 +31,7 @@ mod mend;
 mod past;
 mod policy;
 mod prepare;
+mod presence;
 mod put_back;
 mod quota;
 mod read;
@@ -45,6 +47,9 @@ mod stable;
 mod status;
 mod subscribe;
 mod sweep;
+mod text;
+mod text_follow;
+mod text_write;
 mod undo;
 mod write;
 
@@ -60,6 +65,7 @@ use crate::entropy::Entropy;
 use crate::epoch::WrapKey;
 use crate::identity::{PublicKey, SecretKey};
 use crate::lens::{Answers, Lens, Miss, Overlay};
+use crate::path::Path;
 use crate::rows::{Read, Rows};
 use commit::{Commits, Effect, Unit};
 use kith_map::BTreeMap;
@@ -82,6 +88,7 @@ pub const MAX_LOGS: usize = 10_000;
 struct TaskId(u64);
 
 #[derive(Clone, Debug)]
+#[allow(clippy::large_enum_variant, reason = "most jobs are requests")]
 enum Job {
     Boot,
     Request(RequestId, Request),
@@ -98,6 +105,7 @@ enum Job {
     Mend(u32),
     Index(u32),
     Fork(LinkId, u32, PublicKey),
+    Text(u32, Path),
 }
 
 struct Task {
@@ -160,6 +168,10 @@ pub struct Peer {
     seeking: seek::Seeking,
     suspects: mend::Suspects,
     careful: careful::Careful,
+    presence: presence::Presence,
+    /// Edits of texts that wait for what they build on.
+    held: Vec<held::Held>,
+    texts: text::Texts,
     wake_at: Option<u64>,
     /// The day of the last look at quotas.
     day: u64,
@@ -201,6 +213,9 @@ impl Peer {
             seeking: seek::Seeking::default(),
             suspects: mend::Suspects::default(),
             careful: careful::Careful::default(),
+            presence: presence::Presence::default(),
+            held: Vec::new(),
+            texts: text::Texts::default(),
             wake_at: None,
             day: 0,
         };
@@ -214,9 +229,7 @@ impl Peer {
         match input {
             Input::Request(id, request) => self.request(id, request),
             Input::Pull(id) => self.pull(id),
-            Input::Unsubscribe(id) => {
-                self.subscriptions.remove(&id);
-            }
+            Input::Unsubscribe(id) => self.unsubscribe(id),
             Input::LinkUp { link, peer, path } => self.link_up(link, peer, path),
             Input::LinkDown { link } => self.link_down(link),
             Input::Frame { link, bytes } => self.frame(link, &bytes),
@@ -236,6 +249,7 @@ impl Peer {
         }
         self.tick();
         self.commit_next();
+        self.tell_presence();
     }
 
     /// What should happen next; call until there is nothing.
@@ -324,6 +338,7 @@ impl Peer {
             Job::Mend(space) => self.mend(*space, lens),
             Job::Index(space) => self.index_history(*space, lens),
             Job::Fork(link, space, log) => self.search_fork(*link, *space, *log, lens),
+            Job::Text(space, path) => self.merge_text(*space, path, lens),
         }
     }
 
@@ -386,6 +401,7 @@ impl Peer {
         match job {
             Job::Request(id, _) => {
                 self.importing.retain(|(waiting, _)| *waiting != id);
+                self.forget_held(id);
                 self.reply(id, Reply::Refused(refusal));
             }
             Job::Boot => {
@@ -403,6 +419,7 @@ impl Peer {
             | Job::Collect(_)
             | Job::Seek(_)
             | Job::Whole(_)
+            | Job::Text(..)
             | Job::Fill(_)
             | Job::Index(_) => {}
         }
@@ -427,6 +444,7 @@ impl Peer {
                 self.reply(id, reply);
             }
             Effect::Subscribed(id, reply, subscription) => self.opened(id, reply, *subscription),
+            Effect::Moved(which, client, held) => self.moved(&which, &client, &held),
             Effect::Update(id, told) => self.hand_out(id, told.0, told.1),
             Effect::Changed(space, paths) => self.changed(space, &paths),
             Effect::Authority(space) => self.authority_changed(space),

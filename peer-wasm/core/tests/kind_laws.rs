@@ -52,7 +52,7 @@ impl Store {
     fn apply(&mut self, items: &[Item]) {
         let applied = self.run(|lens| apply(lens, SPACE, items).ok());
         let mut batch = Batch::default();
-        applied.store(&mut batch);
+        applied.store(1, &mut batch);
         for (_, key) in batch.deletes {
             self.0.remove(&key);
         }
@@ -138,7 +138,7 @@ impl Story {
     }
 
     fn write_as(&mut self, peer: usize, change: &Change, what: What, merge: Option<Merge>) -> bool {
-        let (manner, policies) = (Manner { merge, seen: None }, Policies::default());
+        let (manner, policies) = (Manner { merge, seen: None, client: None }, Policies::default());
         let wish = Wish { manner: &manner, policies: &policies };
         let located = self.stores[peer].run(|lens| locate(lens, SPACE, &self.path).ok());
         let Ok(planned) = plan(&self.path, &located, change, wish) else { return false };

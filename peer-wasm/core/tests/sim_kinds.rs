@@ -42,7 +42,7 @@ impl Kinds {
     ) -> Option<RequestId> {
         let space = self.story.space_ref();
         let path = Path::new(path.split('/')).unwrap();
-        let manner = Manner { merge, seen: None };
+        let manner = Manner { merge, seen: None, client: None };
         let conditions = Preconditions::default();
         self.story.world.ask(node, Request::Write { space, path, change, conditions, manner, id, purge: false })
     }

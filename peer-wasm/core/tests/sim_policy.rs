@@ -143,7 +143,7 @@ fn tie_rules_choose_among_what_is_kept_whenever_they_are_set() {
             0,
             "m",
             Change::Put(Body::Json(json!("base"))),
-            Manner { merge: Some(Merge::Mv), seen: None },
+            Manner { merge: Some(Merge::Mv), seen: None, client: None },
         );
         assert!(matches!(made, Reply::Written { merge: Merge::Mv, .. }));
         story.settle(SETTLE)?;
@@ -205,7 +205,7 @@ fn a_kind_that_nobody_here_knows_is_kept_and_passed_on() {
         }
         // A later write by somebody who means it replaces it.
         assert!(matches!(put(&mut story, 0, "o/new", json!(2)), Reply::Refused(Refusal::NewerKind { .. })));
-        let manner = Manner { merge: Some(Merge::Lww), seen: None };
+        let manner = Manner { merge: Some(Merge::Lww), seen: None, client: None };
         write(&mut story, 0, "o/new", Change::Put(Body::Json(json!(2))), manner);
         story.settle(SETTLE)?;
         assert_eq!(shown(&mut story, 2, "o/new").0, json!(2));
@@ -217,7 +217,7 @@ fn a_kind_that_nobody_here_knows_is_kept_and_passed_on() {
 fn what_a_release_could_only_keep_the_next_one_shows() {
     for_each_seed(2, 50, |seed| {
         let mut story = Story::joined(seed, 2)?;
-        let manner = Manner { merge: Some(Merge::Counter), seen: None };
+        let manner = Manner { merge: Some(Merge::Counter), seen: None, client: None };
         write(&mut story, 0, "n", Change::Put(Body::Json(json!(40))), manner);
         story.settle(SETTLE)?;
         put(&mut story, 1, "n", json!(42));
@@ -261,7 +261,7 @@ fn readers_change_no_kind() {
         let mut story = Story::begin(seed, 2)?;
         story.ask_to_join(1, Role::Reader);
         story.settle(SETTLE)?;
-        let manner = Manner { merge: Some(Merge::Counter), seen: None };
+        let manner = Manner { merge: Some(Merge::Counter), seen: None, client: None };
         let reply = write(&mut story, 1, "n", Change::Increment(json!(1)), manner);
         assert!(matches!(reply, Reply::Refused(Refusal::Forbidden(_))));
         Ok(())
@@ -272,7 +272,7 @@ fn readers_change_no_kind() {
 fn the_answer_to_a_write_names_the_version_that_a_read_gives() {
     for_each_seed(2, 50, |seed| {
         let mut story = Story::joined(seed, 2)?;
-        let as_kind = |merge| Manner { merge: Some(merge), seen: None };
+        let as_kind = |merge| Manner { merge: Some(merge), seen: None, client: None };
         let body = |json| Change::Put(Body::Json(json));
         let members = |add: Json, remove: Json| Change::Set {
             add: add.as_array().unwrap().clone(),

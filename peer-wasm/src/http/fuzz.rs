@@ -2,8 +2,8 @@
 
 use super::{Framer, HttpRequest, HttpResponse, Parsed, Render, Rendered, parse};
 use kith_core::api::{
-    Body, ChangeItem, Facts, HistoryItem, Item, Merge, Refusal, Reply, Request, Rival, SubscriptionId, SyncStatus,
-    Update,
+    Body, ChangeItem, Facts, HistoryItem, Item, Merge, Refusal, Reply, Request, Rival, Selections, SubscriptionId,
+    SyncStatus, Update,
 };
 use kith_core::path::Path;
 use kith_core::version::{Agent, Version};
@@ -176,6 +176,7 @@ fn replies() -> Vec<Reply> {
         Reply::SpaceCreated { id: "a b\n".to_owned(), document: json!({}) },
         Reply::Invited(json!({})),
         Reply::Joined(json!({})),
+        Reply::Present,
         Reply::Subscribed(SubscriptionId(1)),
     ];
     replies.extend(refusals().into_iter().map(Reply::Refused));
@@ -201,6 +202,7 @@ pub(super) fn refusals() -> Vec<Refusal> {
         Refusal::Unprocessable(words()),
         Refusal::WrongKind { kind: "counter", detail: words() },
         Refusal::NewerKind { tag: 200 },
+        Refusal::TooEarly,
         Refusal::TooMany(words()),
         Refusal::VersionUnknown { missing: vec![version(9)] },
         Refusal::Unavailable { detail: words(), retry_after: 3 },
@@ -214,6 +216,11 @@ fn updates() -> Vec<Update> {
     let list =
         |items, removed, whole| Update::Items { items, removed, version: two.clone(), parents: one.clone(), whole };
     let value = |body| Update::Value { body, version: two.clone(), parents: one.clone(), facts: facts() };
+    let text = |splices| Update::Text { splices, version: two.clone(), parents: vec!["w\r\n\"é".to_owned()] };
+    let cursors = |whole| {
+        let at = Selections::parse("[{\"from\":1,\"to\":2,\"name\":\"\\r\\n\"}]");
+        Update::Cursors { cursors: vec![("a\r\n\"".to_owned(), at), ("é".to_owned(), None)], whole }
+    };
     vec![
         value(Some(Body::Json(json!({"a": "b\nc"})))),
         value(Some(hostile_bytes())),
@@ -223,6 +230,10 @@ fn updates() -> Vec<Update> {
         list(vec![], vec!["gone".to_owned()], false),
         Update::Changes(changes()),
         Update::Changes(vec![]),
+        text(vec![]),
+        text(vec![(0, 1, "a\r\n\r\nb".to_owned()), (2, 2, String::new())]),
+        cursors(true),
+        cursors(false),
         Update::Document(json!({})),
         Update::End(Refusal::NoRoom),
     ]

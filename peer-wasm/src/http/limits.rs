@@ -30,6 +30,8 @@ pub const MAX_NAME_CHARS: usize = 200;
 pub const MAX_INVITE_BYTES: usize = 8 * 1024;
 /// The most bytes the path of the app in an invite may have.
 pub const MAX_APP_BYTES: usize = 512;
+/// The most bytes the name of a client (`Peer`) may have.
+pub(super) const MAX_CLIENT_BYTES: usize = kith_core::api::MAX_CLIENT_BYTES;
 /// The most bytes a feed cursor may have.
 pub const MAX_CURSOR_BYTES: usize = 128;
 /// The most items of a listing or feed in one answer, and how many there are when none is asked for.

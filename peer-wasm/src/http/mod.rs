@@ -12,6 +12,8 @@
 mod accept;
 mod braid;
 mod conditions;
+mod cursors;
+mod digest;
 mod documents;
 mod files;
 mod frame;
@@ -27,6 +29,7 @@ mod read;
 mod render;
 mod route;
 mod sse;
+mod text;
 mod url;
 mod versions;
 mod write;
@@ -103,6 +106,10 @@ fn parse_checked(request: HttpRequest) -> Checked<Parsed> {
         (_, Route::Invites(space)) => write::invite(space, &url.origin, &fields, &body)?,
         (method, Route::Policies(space)) => write::policy(method, space, Path::root(), &fields, &body)?,
         (method, Route::Policy(space, prefix)) => write::policy(method, space, prefix, &fields, &body)?,
+        ("PUT", Route::Value(space, path)) if cursors::are_meant(&fields) => {
+            let (request, render) = cursors::write(space, path, &url, &fields, &body)?;
+            return Ok(Parsed::Ask(request, render));
+        }
         (method, Route::Value(space, path)) => write::change(method, &url, space, path, &fields, body)?,
         (_, Route::Quota(space)) => {
             let request = write::allow(space, &fields, &body)?;

@@ -86,6 +86,8 @@ kinds! {
     PatchDoesNotFit = 422 "patch-does-not-fit" "The patch does not fit the value";
     /// The value is of a kind that this does not go with. Member `kind`.
     WrongKind = 422 "wrong-kind" "That does not go with this kind of value";
+    /// The client does not follow the cursors there.
+    TooEarly = 425 "too-early" "Too early";
     /// Too much at once.
     TooMany = 429 "too-many" "Too much at once";
     /// Too many or too long headers. Member `limit`.
@@ -102,6 +104,8 @@ kinds! {
     NewerKind = 501 "newer-kind" "The value is of a newer kind";
     /// Not just now.
     Unavailable = 503 "unavailable" "Not just now";
+    /// What came is not what its digest was made of.
+    DigestMismatch = 550 "digest-mismatch" "The digest does not fit";
     /// No room left.
     NoRoom = 507 "no-room" "There is no room left";
 }
@@ -221,6 +225,7 @@ impl Problem {
                 problem.with_header("Accept-Patch", accept_patch(Merge::from_name(kind)))
             }
             Refusal::NewerKind { tag } => Problem::new(Kind::NewerKind, detail).with("tag", *tag),
+            Refusal::TooEarly => Problem::new(Kind::TooEarly, detail).with_header("Retry-After", "1"),
             Refusal::TooMany(_) => Problem::new(Kind::TooMany, detail).with_header("Retry-After", "1"),
             Refusal::VersionUnknown { missing } => version_unknown(missing.iter().map(ToString::to_string).collect()),
             Refusal::Unavailable { retry_after, .. } => {

@@ -2,6 +2,7 @@
 
 use super::accept::{EVENT_STREAM, asks_for, asks_for_lines};
 use super::conditions;
+use super::cursors;
 use super::frame::{Followed, Form, Framer};
 use super::history;
 use super::limits::{MAX_CURSOR_BYTES, MAX_HEARTBEAT_SECONDS, MAX_PAGE, SSE_HEARTBEAT_SECONDS};
@@ -11,12 +12,18 @@ use super::render::{Render, Shape};
 use super::route::Route;
 use super::url::Url;
 use super::versions;
+use super::write::merge_type;
 use kith_core::api::{At, ListQuery, Request, Target};
 use kith_core::path::Path;
 use kith_core::version::Version;
 
 /// A `GET` or `HEAD`.
 pub(super) fn read(route: Route, head: bool, url: &Url, fields: &Fields) -> Checked<(Request, Render)> {
+    if let Route::Value(space, path) = &route
+        && cursors::are_meant(fields)
+    {
+        return cursors::read(space.clone(), path.clone(), head, url, fields);
+    }
     let form = if head { None } else { form(fields)? };
     if let Some(form) = form {
         if !route.is_subscribable() {
@@ -91,6 +98,12 @@ pub(super) fn read(route: Route, head: bool, url: &Url, fields: &Fields) -> Chec
 fn subscribe(route: Route, form: Form, url: &Url, fields: &Fields) -> Checked<(Request, Render)> {
     check_present(url, fields)?;
     let (target, fresh, followed) = match route {
+        Route::Value(space, path) if form == Form::Braid && text_is_meant(fields)? => {
+            let parents = versions::read_strings("parents", fields.text("parents")?.unwrap_or_default())?;
+            let parents = Some(parents).filter(|parents| !parents.is_empty());
+            let target = Target::Text { space, path, parents, client: cursors::peer(fields)? };
+            (target.clone(), target, Followed::Value)
+        }
         Route::Value(space, path) => {
             let parents = resume(form, url, fields)?;
             let target = |parents| Target::Value { space: space.clone(), path: path.clone(), parents };
@@ -132,6 +145,14 @@ fn form(fields: &Fields) -> Checked<Option<Form>> {
         return Ok(Some(Form::Events));
     }
     Ok(subscribe.map(|_| Form::Braid))
+}
+
+/// Whether a subscriber wants patches of a text. Those of another merge type are followed as they are.
+fn text_is_meant(fields: &Fields) -> Checked<bool> {
+    match fields.text("merge-type")?.map(|text| text.trim_matches('"')) {
+        Some("simpleton" | "dt") => Ok(merge_type(fields)?.is_some()),
+        _ => Ok(false),
+    }
 }
 
 fn parents(fields: &Fields) -> Checked<Vec<Version>> {
@@ -223,7 +244,7 @@ fn list_query(url: &Url) -> Checked<ListQuery> {
 }
 
 /// The pause between heartbeats that is asked for, in whole seconds.
-fn heartbeat(fields: &Fields) -> Checked<Option<u32>> {
+pub(super) fn heartbeat(fields: &Fields) -> Checked<Option<u32>> {
     let Some(text) = fields.text("heartbeats")? else { return Ok(None) };
     let number = text.strip_suffix('s').unwrap_or(text).trim_end();
     let whole = number.split_once('.').map_or(number, |(whole, _)| whole);

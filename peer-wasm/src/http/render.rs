@@ -2,6 +2,8 @@
 
 use super::accept::{JSON, NDJSON};
 use super::conditions::{self, Outcome};
+use super::cursors;
+use super::digest;
 use super::documents;
 use super::files::{self, Download};
 use super::frame::Framer;
@@ -62,6 +64,8 @@ pub(super) enum Shape {
     },
     /// What can be done at this place.
     Options(Route),
+    /// Who is where at this place.
+    Cursors,
     /// A page of a listing.
     List {
         conditions: Preconditions,
@@ -119,6 +123,10 @@ impl Render {
                     Some(bytes) if !head => return Rendered::Download(response, bytes, download),
                     _ => response,
                 }
+            }
+            (Shape::Cursors, Reply::Document(cursors)) => cursors::response(&cursors),
+            (Shape::Cursors, Reply::Present) => {
+                HttpResponse::new(200).with("Cache-Control", "no-store").with("Content-Length", "0")
             }
             (Shape::Document, Reply::Document(document)) => {
                 json_response(200, &documents::with_url_paths(document)).with("Cache-Control", "no-store")
@@ -218,12 +226,18 @@ fn value(
         Outcome::NotModified => return described(304),
         Outcome::Go => {}
     }
-    let (media, bytes) = documents::bytes_of(body);
+    let (media, bytes) = documents::bytes_of_kind(body, facts.merge);
     let typed = |status| described(status).with("Repr-Type", &media).with("X-Content-Type-Options", "nosniff");
     if let Body::Json(_) = body {
         return typed(200).with("Accept-Ranges", "none").with_body(&media, bytes);
     }
-    let stored = |status| typed(status).with("Accept-Ranges", "bytes").with("Content-Security-Policy", SANDBOX);
+    // So that who keeps a text can see that it is the one meant.
+    let digested = |response: HttpResponse| match facts.merge {
+        Merge::Text => response.with("Repr-Digest", digest::of(&bytes)),
+        _ => response,
+    };
+    let stored =
+        |status| digested(typed(status)).with("Accept-Ranges", "bytes").with("Content-Security-Policy", SANDBOX);
     let length = bytes.len();
     let asked = match range {
         Some((_, Some(if_range))) if if_range != tag => ByteRange::Whole,

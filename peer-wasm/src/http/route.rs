@@ -3,6 +3,7 @@
 use super::files::SPACE_FILE;
 use super::limits::MAX_SPACE_ID_CHARS;
 use super::message::HttpResponse;
+use super::patches::HTTP_PATCHES;
 use super::problem::{Checked, Kind, Problem};
 use super::url::Url;
 use kith_core::api::{Merge, SpaceRef};
@@ -21,6 +22,7 @@ pub(super) fn accept_patch(merge: Option<Merge>) -> String {
     let special: &[&str] = match merge {
         Some(Merge::Counter) => &[COUNTER_PATCH],
         Some(Merge::Set) => &[SET_PATCH],
+        Some(Merge::Text) => return HTTP_PATCHES.to_owned(),
         Some(_) => &[],
         None => &[COUNTER_PATCH, SET_PATCH],
     };
@@ -32,6 +34,15 @@ pub(super) fn merge_types(merge: Option<Merge>) -> String {
     match merge {
         Some(merge) => merge.name().to_owned(),
         None => Merge::ALL.map(Merge::name).join(", "),
+    }
+}
+
+/// The units of range patches for a value of this merge type; of any if it is not known which.
+fn range_units(merge: Option<Merge>) -> &'static str {
+    match merge {
+        Some(Merge::Text) => "text",
+        Some(_) => "json",
+        None => "json, text",
     }
 }
 
@@ -170,7 +181,7 @@ impl Route {
                 .with("Merge-Type", merge_types(merge))
                 .with("Accept-Ranges", "bytes")
                 .with("Range-Request-Allow-Methods", "PATCH, PUT")
-                .with("Range-Request-Allow-Units", "json");
+                .with("Range-Request-Allow-Units", range_units(merge));
         }
         if let Route::Spaces | Route::Join | Route::Invites(_) | Route::Quota(_) | Route::Undo(..) = self {
             response = response.with("Accept-Post", "application/json");

@@ -1,6 +1,8 @@
 //! Requests that change something: `PUT`, `PATCH`, `DELETE` on values and `POST` where new things are made.
 
 use super::conditions;
+use super::cursors;
+use super::digest;
 use super::history;
 use super::json;
 use super::limits::{MAX_APP_BYTES, MAX_AUTHOR_BYTES, MAX_INVITE_BYTES, MAX_NAME_CHARS};
@@ -9,9 +11,10 @@ use super::message::Fields;
 use super::patches::{self, HTTP_PATCHES};
 use super::problem::{Checked, Kind, Problem};
 use super::route::{COUNTER_PATCH, SET_PATCH, accept_patch};
+use super::text;
 use super::url::Url;
 use super::versions;
-use kith_core::api::{At, Body, Change, Manner, Merge, Preconditions, Request, Role, SpaceRef};
+use kith_core::api::{At, Body, Change, Manner, Merge, Preconditions, Request, Role, SpaceRef, TextChange, TextEdit};
 use kith_core::document::policy::{Policy, PolicyError};
 use kith_core::path::Path;
 use kith_core::peer::MAX_ALLOWED;
@@ -34,10 +37,7 @@ pub(super) fn change(
     let conditions = conditions::read(fields)?;
     let id = writer_id(fields)?;
     // What the writer had seen: it matters where every concurrent value is kept, and never makes a write fail.
-    let seen = match fields.text("parents")? {
-        Some(text) => Some(versions::readable(versions::read_strings("parents", text)?)),
-        None => None,
-    };
+    let parents = fields.text("parents")?.map(|text| versions::read_strings("parents", text)).transpose()?;
     let purge = url.flag("purge")?;
     if purge && method == "PATCH" {
         return Err(Problem::parameter("purge", "goes with PUT and DELETE, which replace everything at the path"));
@@ -46,13 +46,27 @@ pub(super) fn change(
         let plain = merge.is_none() && !purge;
         return restore(method, space, path, from, conditions, id, plain, fields, &body);
     }
+    let edit = if method == "DELETE" { None } else { text::edit(merge, method == "PUT", fields, &body)? };
+    if let Some(edit) = edit {
+        if path.is_empty() {
+            return Err(top_is_an_object());
+        }
+        if let TextEdit::Whole(_) = edit {
+            digest::check(fields, &body)?;
+        }
+        // A text is written at a state its writer names in its own words.
+        let change = Change::Text(TextChange { parents, edit });
+        let manner = Manner { merge, seen: None, client: cursors::peer(fields)? };
+        return Ok(Request::Write { space, path, change, conditions, manner, id, purge });
+    }
+    let seen = parents.map(versions::readable);
     let change = match method {
         "PUT" => put(&path, fields, body)?,
         "PATCH" => patch(fields, &body)?,
         _ => delete(fields)?,
     };
     let merge = if method == "DELETE" { None } else { merge };
-    Ok(Request::Write { space, path, change, conditions, manner: Manner { merge, seen }, id, purge })
+    Ok(Request::Write { space, path, change, conditions, manner: Manner { merge, seen, client: None }, id, purge })
 }
 
 /// `PUT <path>?from=<version>`: the path becomes what it was. There is no body: what it was is known here.
@@ -106,6 +120,7 @@ fn put(path: &Path, fields: &Fields, body: Vec<u8>) -> Checked<Change> {
     if let Some(ranges) = patches::read(fields, &body)? {
         return Ok(ranges);
     }
+    digest::check(fields, &body)?;
     let media = Media::of(fields)?;
     if let Some(media) = &media {
         if [MERGE_PATCH, JSON_PATCH, COUNTER_PATCH, SET_PATCH].contains(&media.essence.as_str()) {
@@ -193,19 +208,28 @@ fn top_is_an_object() -> Box<Problem> {
     )
 }
 
-fn merge_type(fields: &Fields) -> Checked<Option<Merge>> {
+pub(super) fn merge_type(fields: &Fields) -> Checked<Option<Merge>> {
     let Some(text) = fields.text("merge-type")? else { return Ok(None) };
     let name = text.trim_matches('"');
+    if name == "dt" {
+        let detail = "This peer speaks simpleton for texts, not dt: no history is sent, and every client that has simpleton can take part. Send Merge-Type: simpleton.";
+        return Err(merge_type_not_supported(detail));
+    }
     Merge::from_name(name).map(Some).ok_or_else(|| {
         let names = Merge::ALL.map(Merge::name);
         let detail = format!(
             "This peer has no merge type of that name. Send one of {}, or leave out Merge-Type to keep what the value has.",
             names.join(", ")
         );
-        Problem::new(Kind::MergeTypeNotSupported, detail)
-            .with("supported", names.to_vec())
-            .with_header("Merge-Type", names.join(", "))
+        merge_type_not_supported(&detail)
     })
+}
+
+fn merge_type_not_supported(detail: &str) -> Box<Problem> {
+    let names = Merge::ALL.map(Merge::name);
+    Problem::new(Kind::MergeTypeNotSupported, detail)
+        .with("supported", names.to_vec())
+        .with_header("Merge-Type", names.join(", "))
 }
 
 fn check_encoding(fields: &Fields) -> Checked<()> {

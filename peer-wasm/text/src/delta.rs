@@ -173,9 +173,19 @@ impl Delta {
     /// This change as it is after `other`, which was made to the same text. Where both put something in at one place,
     /// `other`'s comes first.
     pub fn after(&self, other: &Delta) -> Delta {
+        self.over(other, false)
+    }
+
+    /// This change as it is after `other`, which was made to the same text. Where both put something in at one place,
+    /// this one's comes first: `a` and then `b.after(a)` is `b` and then `a.ahead_of(b)`.
+    pub fn ahead_of(&self, other: &Delta) -> Delta {
+        self.over(other, true)
+    }
+
+    fn over(&self, other: &Delta, first: bool) -> Delta {
         let (mut mine, mut theirs, mut out) = (Walk::new(self), Walk::new(other), Delta::default());
         while !mine.is_at_end() {
-            if theirs.inserts() {
+            if theirs.inserts() && !(first && mine.inserts()) {
                 let len = theirs.peek();
                 theirs.take(len);
                 out.push(Part::Keep(len));
@@ -337,6 +347,15 @@ mod tests {
             prop_assert!(splices.is_sorted_by(|left, right| left.pos + left.len < right.pos));
             prop_assert_eq!(apply(base, &Delta::of_splices(&splices).edits()), expected);
             prop_assert!(delta.reach() <= 13);
+        }
+
+        #[test]
+        fn two_ways_lead_to_one_text(a: Raw, b: Raw) {
+            let base = "Grüße an alle";
+            let (one, two) = (Delta::of_edits(&fit(13, a)), Delta::of_edits(&fit(13, b)));
+            let left = apply(&apply(base, &one.edits()), &two.after(&one).edits());
+            let right = apply(&apply(base, &two.edits()), &one.ahead_of(&two).edits());
+            prop_assert_eq!(left, right);
         }
 
         #[test]

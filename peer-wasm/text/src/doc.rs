@@ -142,6 +142,35 @@ impl TextDoc {
         self.entries
     }
 
+    /// Every entry of this agent below this is decided: its operation is accepted or refused, or there was none.
+    pub fn decided_up_to(&self, agent: Agent) -> u64 {
+        self.numbers.get(&agent).and_then(|number| self.writer(*number)).map_or(0, |writer| writer.next)
+    }
+
+    /// Whether everything accepted is visible.
+    pub fn is_settled(&self) -> bool {
+        self.unmerged == 0
+    }
+
+    /// Whether operations wait, in memory or to be offered again.
+    pub fn is_waiting(&self) -> bool {
+        !self.waiting.is_empty() || self.writers.iter().any(|writer| writer.behind.is_some())
+    }
+
+    /// Whether operations of this agent wait: it cannot write before they are decided.
+    pub fn is_waiting_for(&self, agent: Agent) -> bool {
+        let number = self.numbers.get(&agent).copied();
+        number.is_some_and(|number| {
+            self.waiting.contains_key(&number) || self.writer(number).is_some_and(|writer| writer.behind.is_some())
+        })
+    }
+
+    /// About how much memory it takes, in bytes.
+    pub fn weight(&self) -> usize {
+        let history = if self.history.is_some() { self.history_chars as usize + 64 * self.entries as usize } else { 0 };
+        self.rope.len_chars() as usize * 2 + self.writers.len() * 64 + self.waiting_bytes + history
+    }
+
     /// Whether the history is in memory.
     pub fn has_history(&self) -> bool {
         self.history.is_some()

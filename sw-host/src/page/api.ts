@@ -2,6 +2,7 @@
 import type { KithError } from '../shared/problem.ts'
 import type { Imports, PastOptions, ReadOptions, SpacePast } from './api-history.ts'
 import type { KindCalls, MergeType } from './api-kinds.ts'
+import type { TextDocument, TextOptions } from './api-text.ts'
 
 /** Anything JSON can say. */
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json }
@@ -194,6 +195,8 @@ export interface Space extends KindCalls, SpacePast {
    * @example for await (const { value } of space.subscribe<Note>('notes/1')) draw(value)
    */
   subscribe<T = Json>(path: Path, options?: { signal?: AbortSignal }): AsyncIterable<Update<T>>
+  /** Opens a text that many edit at once; close it when done. @example const doc = space.text('plan', { name: 'Ada' }) */
+  text(path: Path, options?: TextOptions): TextDocument
   /**
    * Every change of the space in the order it arrived here, then those to come.
    * @example for await (const change of space.changes({ since: saved })) saved = change.cursor

@@ -9,6 +9,7 @@ import { KithError, problemOf } from '../shared/problem.ts'
 import type { ReadOptions } from './api-history.ts'
 import { pastQuery, spacePast, withQuery } from './space-past.ts'
 import { followChanges, followList, followValue } from './follow-place.ts'
+import { PageText } from './text/document.ts'
 
 /** A path as URL segments: keys are percent-encoded, a slash at the end stays. */
 export function encodePath(path: Path): string {
@@ -123,6 +124,7 @@ export function openSpace(id: string, connection: Connection): Space {
     },
     ...spacePast({ connection, root, url, encode: encodePath, written, writeName }),
     subscribe,
+    text: (path, options) => new PageText(connection, url(path), options),
     changes: (options) => followChanges(connection, `${root}$changes`, options),
     invite: ({ role = 'writer', app = location.pathname } = {}) =>
       askJson<{ id: string; url: string }>(connection, `${root}$invites`, jsonBody('POST', { role, app })),

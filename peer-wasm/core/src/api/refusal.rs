@@ -66,6 +66,11 @@ pub enum Refusal {
         /// The kind's tag.
         tag: u8,
     },
+    /// 425: the client does not follow the cursors there (yet).
+    #[error(
+        "A cursor is shown for as long as its client follows the cursors there. Subscribe under the same name first, then try again."
+    )]
+    TooEarly,
     /// 429.
     #[error("{0}")]
     TooMany(String),

@@ -124,6 +124,8 @@ pub enum Reply {
     Invited(Json),
     /// Joined: `{"space","role","app"}`.
     Joined(Json),
+    /// Others see where the client is.
+    Present,
     /// A subscription is open.
     Subscribed(SubscriptionId),
     /// The peer will not or cannot do it.

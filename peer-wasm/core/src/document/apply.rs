@@ -3,9 +3,11 @@
 use super::kind::{Act, Stamp, State, counter, list, member, mv, tag};
 use super::ops::{Item, Leaf};
 use super::row::{PREFIX, Register, ViewRow, view_key};
+use super::text::{self, Arrived};
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{Batch, KeyRange, Table};
+use crate::version::Agent;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What applying ops changes.
@@ -19,11 +21,19 @@ pub struct Applied {
     pub conflicts: Vec<(Vec<u8>, bool)>,
     /// Tags that this release does not know.
     pub unknown: Vec<u8>,
+    /// Operations on texts, by place and author, to be looked at later.
+    pub texts: BTreeMap<(Path, Agent), Arrived>,
 }
 
 impl Applied {
     /// Adds the rows to a batch.
-    pub fn store(&self, batch: &mut Batch) {
+    pub fn store(&self, space: u32, batch: &mut Batch) {
+        for ((path, agent), arrived) in &self.texts {
+            let rows = text::pack_inbox(arrived).into_iter();
+            let rows = rows.map(|(last, row)| (Table::View, text::inbox_key(space, path, *agent, last), row));
+            batch.puts.extend(rows);
+            batch.puts.push((Table::View, text::waiting_key(space, path), Vec::new()));
+        }
         batch.puts.extend(self.rows.iter().map(|(key, row)| (Table::View, key.clone(), row.encode())));
         for (key, stands) in &self.conflicts {
             let mut key = key.clone();
@@ -80,6 +90,12 @@ pub fn apply(lens: &Lens<'_>, space: u32, items: &[Item]) -> Result<Applied, Mis
         if changed {
             applied.changed.push(item.path.clone());
         }
+        if let Leaf::Kind { tag: tag::TEXT, body } = &item.register.leaf
+            && !body.is_empty()
+        {
+            let arrived = applied.texts.entry((item.path.clone(), item.register.agent)).or_default();
+            arrived.push((item.register.seq, body.clone()));
+        }
         applied.unknown.extend(item.register.leaf.tag().filter(|tag| !tag::is_known(*tag)));
     }
     work.settle_all()?;
@@ -99,7 +115,7 @@ fn spread(space: u32, item: &Item, changes: &mut Vec<(Vec<u8>, Stamp, Change)>) 
     };
     let leaf = register.leaf.kept();
     match act {
-        None => changes.push((key, stamp, write(leaf, None))),
+        None | Some(Act::Text(_)) => changes.push((key, stamp, write(leaf, None))),
         Some(Act::Mv(act)) => changes.push((key, stamp, write(leaf, Some(Told::Mv(act))))),
         Some(Act::Counter(act)) => changes.push((key, stamp, write(leaf, Some(Told::Counter(act))))),
         Some(Act::Set) => changes.push((key, stamp, write(leaf, Some(Told::Wrote)))),

@@ -13,7 +13,7 @@
 //! | 7 | [`member`] of a set | `0 ‖ covers ‖ JSON (bytes)` or `1 ‖ covers` |
 //! | 8 | [`list`]; its elements stand below it | see there |
 //! | 9 | an element of a list goes | nothing |
-//! | 10 | text | see `kith-text` |
+//! | 10 | on a [`text`] | nothing: a text is here; or an operation as `kith-text` writes it |
 //!
 //! `covers = count ‖ (agent[10] ‖ seq)*`, agents ascending: everything of that agent at this place up to that entry
 //! has been seen and is replaced. Sums and deltas are zigzag numbers. A tag never changes its meaning: what a later
@@ -24,6 +24,7 @@ pub mod counter;
 pub mod list;
 pub mod member;
 pub mod mv;
+pub mod text;
 
 use crate::codec::{CodecError, Reader, Writer};
 use crate::version::{Agent, Version};
@@ -45,12 +46,12 @@ pub mod tag {
     pub const LIST: u8 = 8;
     /// An element of a list.
     pub const ELEMENT: u8 = 9;
-    /// Text; not known to this release yet.
+    /// A text.
     pub const TEXT: u8 = 10;
 
     /// Whether this release knows what the tag means.
     pub const fn is_known(tag: u8) -> bool {
-        matches!(tag, MV | COUNTER | SET | MEMBER | LIST | ELEMENT)
+        matches!(tag, MV | COUNTER | SET | MEMBER | LIST | ELEMENT | TEXT)
     }
 }
 
@@ -68,11 +69,13 @@ pub enum Merge {
     Set,
     /// Elements keep their order; concurrent runs stay whole.
     List,
+    /// Edits of a text all stay.
+    Text,
 }
 
 impl Merge {
     /// Every merge type this release offers.
-    pub const ALL: [Merge; 5] = [Merge::Lww, Merge::Mv, Merge::Counter, Merge::Set, Merge::List];
+    pub const ALL: [Merge; 6] = [Merge::Lww, Merge::Mv, Merge::Counter, Merge::Set, Merge::List, Merge::Text];
 
     /// The stable name.
     pub const fn name(self) -> &'static str {
@@ -82,6 +85,7 @@ impl Merge {
             Merge::Counter => "counter",
             Merge::Set => "set",
             Merge::List => "list",
+            Merge::Text => "simpleton",
         }
     }
 
@@ -97,6 +101,7 @@ impl Merge {
             tag::COUNTER => Merge::Counter,
             tag::SET => Merge::Set,
             tag::LIST => Merge::List,
+            tag::TEXT => Merge::Text,
             // The children of sets and lists are plain to whoever reads them by themselves.
             tag::MEMBER | tag::ELEMENT => Merge::Lww,
             _ => return None,
@@ -130,6 +135,9 @@ pub enum Act {
     List(list::Act),
     /// An element of a list goes.
     Element,
+    /// On a text: an operation's bytes, which are looked into where the text is put together; none if it only says that a
+    /// text is here.
+    Text(Vec<u8>),
 }
 
 impl Act {
@@ -140,6 +148,7 @@ impl Act {
             Act::Counter(act) => act.encode(),
             Act::Member(act) => act.encode(),
             Act::List(act) => act.encode(),
+            Act::Text(op) => op.clone(),
             Act::Set | Act::Element => Vec::new(),
         }
     }
@@ -162,6 +171,7 @@ impl Act {
             tag::MEMBER => Act::Member(member::Act::read(&mut reader)?),
             tag::LIST => Act::List(list::Act::read(&mut reader)?),
             tag::ELEMENT => Act::Element,
+            tag::TEXT => Act::Text(reader.take(body.len())?.to_vec()),
             _ => return Err(CodecError::Tag),
         };
         reader.end()?;
@@ -182,6 +192,8 @@ pub enum State {
     Writers(Writers),
     /// An element of a list.
     Element(list::Element),
+    /// A text.
+    Text(text::Shown),
 }
 
 impl State {
@@ -193,6 +205,7 @@ impl State {
             tag::MEMBER => State::Member(member::Adds::default()),
             tag::SET | tag::LIST => State::Writers(Writers::default()),
             tag::ELEMENT => State::Element(list::Element::default()),
+            tag::TEXT => State::Text(text::Shown::default()),
             _ => return None,
         })
     }
@@ -203,7 +216,7 @@ impl State {
             State::Mv(values) => values.is_live(),
             State::Counter(sums) => sums.is_live(),
             State::Member(adds) => adds.is_live(),
-            State::Writers(_) => true,
+            State::Writers(_) | State::Text(_) => true,
             State::Element(element) => element.is_live(),
         }
     }
@@ -216,6 +229,7 @@ impl State {
             State::Member(adds) => adds.0.versions(),
             State::Writers(writers) => writers.versions(),
             State::Element(_) => Vec::new(),
+            State::Text(shown) => shown.frontier.clone(),
         }
     }
 
@@ -227,6 +241,7 @@ impl State {
             State::Member(adds) => adds.write(writer),
             State::Writers(writers) => writers.write(writer),
             State::Element(element) => element.write(writer),
+            State::Text(shown) => shown.write(writer),
         }
     }
 
@@ -238,6 +253,7 @@ impl State {
             State::Member(_) => State::Member(member::Adds::read(reader)?),
             State::Writers(_) => State::Writers(Writers::read(reader)?),
             State::Element(_) => State::Element(list::Element::read(reader)?),
+            State::Text(_) => State::Text(text::Shown::read(reader)?),
         })
     }
 }

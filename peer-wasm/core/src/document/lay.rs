@@ -165,7 +165,7 @@ pub(crate) fn deletion(row: &ViewRow, seen: Option<&[Version]>) -> Leaf {
         Some(State::Counter(sums)) => counter(&sums.deletion()),
         Some(State::Member(_)) => remove_member(Some(row)),
         Some(State::Element(_)) => Leaf::kind(tag::ELEMENT),
-        Some(State::Writers(_)) | None => Leaf::Deleted,
+        Some(State::Writers(_) | State::Text(_)) | None => Leaf::Deleted,
     }
 }
 
@@ -231,7 +231,8 @@ impl Layout<'_> {
     }
 }
 
-/// The ops that make a place of a kind hold this.
+/// The ops that make a place of a kind hold this. An op on a text holds the whole text here: who writes it makes an
+/// operation of it that turns the text as it is then into that one.
 fn change(
     path: &Path,
     kind: Merge,
@@ -312,9 +313,27 @@ fn change(
             editor.become_texts(elements.iter().map(element_text).collect::<Result<_, _>>()?);
             list_op(path, editor, !is_shown(tag::LIST))
         }
+        (Merge::Text, body) => {
+            let text = text_of(body).ok_or_else(|| unfit("holds a text"))?;
+            if is_shown(tag::TEXT) && tree.texts.get(path).is_some_and(|shown| shown == text) {
+                return Ok(Vec::new());
+            }
+            Ok(op(Leaf::Kind { tag: tag::TEXT, body: text.as_bytes().to_vec() }))
+        }
         (Merge::Set | Merge::List, _) => Err(unfit("holds a JSON array")),
         (Merge::Counter, Body::Bytes { .. }) => Err(unfit("holds a whole number of at most 64 bits")),
         (Merge::Lww, _) => Ok(Vec::new()),
+    }
+}
+
+/// The text that a value is, if it is one.
+pub fn text_of(body: &Body) -> Option<&str> {
+    match body {
+        Body::Json(Json::String(text)) => Some(text),
+        Body::Bytes { media, bytes } if media.to_ascii_lowercase().starts_with("text/") => {
+            std::str::from_utf8(bytes).ok()
+        }
+        _ => None,
     }
 }
 

@@ -1,9 +1,9 @@
 //! Listings: the children of a place, in pages.
 
-use super::kind::{Merge, tag};
+use super::kind::{Merge, State, tag};
 use super::ops::Leaf;
 use super::policy::Rule;
-use super::read::{MAX_TREE_ROWS, Tree, decode, frontier, merge_versions, ordered, tree};
+use super::read::{MAX_TEXTS, MAX_TREE_ROWS, Tree, decode, frontier, merge_versions, ordered, shown_text, tree};
 use super::row::{ViewRow, view_key, view_prefix};
 use crate::api::{Body, Item, ListQuery};
 use crate::lens::{Lens, Miss};
@@ -46,6 +46,7 @@ pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery, rule:
     let mut listing = Listing::default();
     let mut child: Option<Child> = None;
     let mut latest: BTreeMap<Agent, u64> = BTreeMap::new();
+    let (mut chars, mut missing) = (0u64, Ok(()));
     loop {
         let rows = lens.scan(Table::View, &range, PAGE, query.reverse)?;
         let full = rows.len() == PAGE;
@@ -55,7 +56,9 @@ pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery, rule:
                 continue;
             }
             if child.as_ref().is_none_or(|(current, ..)| *current != name) {
-                if listing.close(child.take(), prefix, query, rule) {
+                if listing.close(child.take(), prefix, query, rule) || (chars > MAX_TEXTS && !listing.items.is_empty())
+                {
+                    missing?;
                     listing.next = Some(if query.reverse { listing.last_key() } else { name });
                     return Ok(listing.at(latest));
                 }
@@ -67,6 +70,16 @@ pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery, rule:
                     *seq = (*seq).max(version.seq);
                 }
                 if query.values && tree.rows.len() < MAX_TREE_ROWS {
+                    if let Some(State::Text(shown)) = row.shown_state() {
+                        chars += u64::from(shown.chars);
+                        // What is too long alone is left out; too long together, the page ends behind it.
+                        if tree.texts.is_empty() || chars <= MAX_TEXTS {
+                            match shown_text(lens, space, &path, shown) {
+                                Ok(text) => tree.texts.extend(text.map(|text| (path.clone(), text))),
+                                Err(Miss) => missing = Err(Miss),
+                            }
+                        }
+                    }
                     tree.rows.push((path, row));
                 } else {
                     rows.push((path, shape(row)));
@@ -80,6 +93,7 @@ pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery, rule:
             }
         }
         if !full {
+            missing?;
             listing.close(child.take(), prefix, query, rule);
             return Ok(listing.at(latest));
         }

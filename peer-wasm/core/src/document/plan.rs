@@ -71,6 +71,12 @@ fn plan_place(path: &Path, tree: &Tree, change: &Change, wish: Wish<'_>) -> Resu
             let ops = lay::set_patch(path, tree, add, remove)?;
             return Ok(Planned { ops, existed, deleted: false });
         }
+        Change::Text(_) => {
+            return Err(Refusal::WrongKind {
+                kind: Merge::Text.name(),
+                detail: "Text patches change texts as a whole. Send them to the place of one.".to_owned(),
+            });
+        }
         Change::JsonPatch(steps) if held == Some(Held::Merge(Merge::List)) && forced.is_none() => {
             let mut editor = list::Editor::new(ordered(path, tree.below(0)));
             if steps::edit_by_steps(&mut editor, steps)?.is_some() {
@@ -171,10 +177,10 @@ fn plan_inside(
         Change::Put(Body::Bytes { .. }) => {
             return Err(Refusal::Unprocessable("Only JSON can be stored inside a JSON array.".to_owned()));
         }
-        Change::Increment(_) | Change::Set { .. } => {
+        Change::Increment(_) | Change::Set { .. } | Change::Text(_) => {
             return Err(Refusal::WrongKind {
                 kind: Merge::Lww.name(),
-                detail: "This place is inside an array; counters and sets cannot stand there.".to_owned(),
+                detail: "This place is inside an array; counters, sets and texts cannot stand there.".to_owned(),
             });
         }
         Change::Delete if !existed => return Err(Refusal::NotFound),

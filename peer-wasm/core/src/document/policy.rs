@@ -87,8 +87,10 @@ impl Policy {
         let text = |name: &str| members.get(name).map(|value| value.as_str().unwrap_or_default());
         let kind = match text("kind") {
             None => Merge::default(),
-            Some(name) => Merge::from_name(name)
-                .ok_or(PolicyError("kind", "must be \"lww\", \"mv\", \"counter\", \"set\" or \"list\""))?,
+            Some(name) => Merge::from_name(name).ok_or(PolicyError(
+                "kind",
+                "must be \"lww\", \"mv\", \"counter\", \"set\", \"list\" or \"simpleton\"",
+            ))?,
         };
         let tie = match text("tie") {
             None => Tie::default(),

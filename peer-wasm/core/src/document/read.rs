@@ -16,6 +16,8 @@ use std::collections::BTreeMap;
 pub const MAX_TREE_ROWS: usize = 20_000;
 /// The same for a list, the places of elements that are gone included.
 pub const MAX_LIST_ROWS: usize = 200_000;
+/// The most code points of texts read to make up one value or a page of a listing, unless it is one text.
+pub(super) const MAX_TEXTS: u64 = 4 << 20;
 
 /// A place and everything below it, as stored.
 #[derive(Clone, Debug, Default)]
@@ -26,6 +28,8 @@ pub struct Tree {
     pub cut: bool,
     /// Of values that stand beside each other, those to be shown by a policy, and the write that set it.
     pub chosen: Vec<(Path, (Version, Version))>,
+    /// The texts at its places, as far as they were read.
+    pub texts: BTreeMap<Path, String>,
 }
 
 /// What a place is, seen as a whole.
@@ -50,7 +54,9 @@ pub fn tree(lens: &Lens<'_>, space: u32, top: &Path) -> Result<Tree, Miss> {
     }
     let cut = rows.len() > most;
     let rows = rows.iter().take(most).filter_map(|(key, value)| decode(key, value)).collect();
-    Ok(Tree { rows, cut, ..Tree::default() })
+    let mut tree = Tree { rows, cut, ..Tree::default() };
+    tree.load_texts(lens, space)?;
+    Ok(tree)
 }
 
 fn is_list(row: &[u8]) -> bool {
@@ -66,6 +72,24 @@ impl Tree {
     /// A single place.
     pub fn of(path: Path, row: ViewRow) -> Tree {
         Tree { rows: vec![(path, row)], ..Tree::default() }
+    }
+
+    /// Reads the texts at its places; if they are too long together, there is only the listing.
+    fn load_texts(&mut self, lens: &Lens<'_>, space: u32) -> Result<(), Miss> {
+        let (mut chars, mut missing) = (0u64, Ok(()));
+        for (at, (path, row)) in self.rows.iter().enumerate() {
+            let Some(State::Text(shown)) = row.shown_state() else { continue };
+            chars += u64::from(shown.chars);
+            if at > 0 && chars > MAX_TEXTS {
+                self.cut = true;
+                break;
+            }
+            match shown_text(lens, space, path, shown) {
+                Ok(text) => self.texts.extend(text.map(|text| (path.clone(), text))),
+                Err(Miss) => missing = Err(Miss),
+            }
+        }
+        missing
     }
 
     /// Where the row of a place is in the list.
@@ -127,8 +151,15 @@ impl Tree {
                 continue;
             } else {
                 match self.leaf(path, row) {
-                    None => None,
+                    // A text that was not read, or is damaged, is not hidden.
+                    None => match row.shown_state() {
+                        Some(State::Text(shown)) => Some(link("text/plain", shown.chars as usize)),
+                        _ => None,
+                    },
                     Some(Body::Json(json)) => Some(json),
+                    Some(Body::Bytes { bytes, .. }) if row.shown_tag() == Some(tag::TEXT) => {
+                        Some(String::from_utf8(bytes).unwrap_or_default().into())
+                    }
                     Some(Body::Bytes { media, bytes }) => Some(link(&media, bytes.len())),
                 }
             };
@@ -152,6 +183,7 @@ impl Tree {
             Some(State::Counter(sums)) => Body::Json(sums.value().into()),
             Some(State::Member(adds)) => Body::Json(adds.json(path.segments().last().map_or("", String::as_str))),
             Some(State::Element(element)) => Body::Json(element.json()),
+            Some(State::Text(_)) => text_body(self.texts.get(path)?.clone()),
             // What only a later release can read is not hidden.
             Some(State::Writers(_)) | None => Body::Json(serde_json::json!({ "$newer-kind": kind })),
         })
@@ -231,6 +263,25 @@ impl Tree {
             }
         }
     }
+}
+
+/// A text as programs see it.
+pub fn text_body(text: String) -> Body {
+    Body::Bytes { media: "text/plain".to_owned(), bytes: text.into_bytes() }
+}
+
+/// The text at a place that shows this of it.
+pub(super) fn shown_text(
+    lens: &Lens<'_>,
+    space: u32,
+    path: &Path,
+    shown: &super::kind::text::Shown,
+) -> Result<Option<String>, Miss> {
+    // One that nobody wrote in has no rows.
+    if shown.frontier.is_empty() {
+        return Ok(Some(String::new()));
+    }
+    super::text::read_text(lens, space, path)
 }
 
 /// A value that stands beside others, as programs see it.

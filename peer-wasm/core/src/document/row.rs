@@ -3,6 +3,7 @@
 //! ```text
 //! key = space (4 bytes, big-endian) ‖ 0x01 ‖ path key
 //!     | space (4 bytes, big-endian) ‖ 0x03 ‖ path key      values stand beside each other there; the row is empty
+//!     | space (4 bytes, big-endian) ‖ 0x04, 0x05           texts, see [`text`](super::text)
 //! row = flags (1 register, 2 container, 4 hidden, 8 states) ‖ [clock (8 bytes) ‖ agent[10] ‖ seq ‖ leaf]
 //!       ‖ [count ‖ (tag ‖ state)*]
 //! ```
@@ -119,8 +120,12 @@ impl ViewRow {
     }
 
     /// The last write here of everybody who is known to have written.
+    ///
+    /// A text is at the state it shows: a write to it counts once it is part of that.
     pub fn versions(&self) -> impl Iterator<Item = Version> {
-        let register = self.register.iter().map(Register::version);
+        let is_text = self.register.as_ref().is_some_and(|register| register.leaf.tag() == Some(tag::TEXT));
+        let written = is_text && self.states.get(tag::TEXT).is_some_and(|state| !state.versions().is_empty());
+        let register = self.register.iter().filter(move |_| !written).map(Register::version);
         register.chain(self.states.0.iter().flat_map(|(_, state)| state.versions()))
     }
 

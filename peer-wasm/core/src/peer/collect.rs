@@ -31,7 +31,7 @@ pub(super) struct Settled<'a, 'b> {
     pub(super) books: Books<'a, 'b>,
     /// Entries to be stored without some of their bytes.
     /// The keys say where the index of history tells of those bytes.
-    hollowed: BTreeMap<Place, (Verified, Vec<Vec<u8>>)>,
+    hollowed: BTreeMap<Place, Hollowed>,
     /// Whether there is something new to be done.
     pub(super) has_work: bool,
 }
@@ -226,6 +226,9 @@ pub(super) fn redacted_parts(entry: &Verified) -> Vec<usize> {
     body.parts().iter().enumerate().filter(|(_, part)| part.is_redacted()).map(|(index, _)| index).collect()
 }
 
+/// An entry without what went, and the keys of the rows where the index of history tells of it.
+type Hollowed = (Verified, Vec<Vec<u8>>);
+
 /// Takes away what may go of what is named; gives the entry without it, and where the index of history tells of what
 /// went. Parts that may go later stay open.
 fn honour(
@@ -235,7 +238,7 @@ fn honour(
     opened: &Opened,
     named: &mut Named,
     applied: Option<&Applied>,
-) -> Result<Option<(Verified, Vec<Vec<u8>>)>, Miss> {
+) -> Result<Option<Hollowed>, Miss> {
     let version = Version { agent: Agent::of(&entry.header.log.0), seq: entry.header.seq };
     let point = Point { clock: opened.clock, agent: version.agent, seq: version.seq };
     let (mut gone, mut told) = (Vec::new(), Vec::new());

@@ -29,6 +29,8 @@ pub(super) enum Effect {
     Subscribed(RequestId, Reply, Box<super::subscribe::Subscription>),
     Update(SubscriptionId, Box<(Update, super::subscribe::Seen)>),
     Changed(u32, Vec<Path>),
+    /// A client's own write to a text was taken: who follows the text under its name holds this.
+    Moved(super::text::Which, String, super::text_follow::Followed),
     Authority(u32),
     Start(Job),
     /// An entry is marked as being in work; the job that works on it goes on.
@@ -95,6 +97,7 @@ impl Peer {
         for space in self.spaces.values_mut() {
             space.note_fresh(&unit.batch);
         }
+        self.texts.forget(&unit.batch.delete_ranges);
         self.commits.units += 1;
         self.overlay.push(self.commits.units, &unit.batch);
         self.commits.waiting.push_back((self.commits.units, unit));
@@ -111,6 +114,7 @@ impl Peer {
         while let Some(space) = self.commits.next_frames.pop_first() {
             self.ingest_next(space);
         }
+        self.text_next();
         while self.commits.running.is_none() && !self.commits.waiting.is_empty() {
             let mut batch = Batch::default();
             let mut effects = Vec::new();
@@ -224,6 +228,7 @@ impl Peer {
             ..Commits::default()
         };
         self.spaces.clear();
+        self.texts = super::text::Texts::default();
         self.preparing.clear();
         self.importing.clear();
         self.asked_about.clear();

@@ -80,6 +80,7 @@ impl Peer {
         self.resume();
         self.answer_joins();
         self.look_again();
+        self.release_held();
         if self.now >= self.dials.next {
             self.dials.next = self.now + LOOK;
             self.dial_members();

@@ -50,6 +50,7 @@ impl LinkPath {
 
 /// Something that happened.
 #[derive(Clone, Debug, PartialEq)]
+#[allow(clippy::large_enum_variant, reason = "most inputs are requests, and each is moved once")]
 pub enum Input {
     /// A program asks for something.
     Request(RequestId, Request),

@@ -289,6 +289,8 @@ pub(super) fn make_anew(space: &mut Space, draft: &mut Draft) {
     }
     draft.batch.puts.push((Table::Head, rows::index_key(space.number), rows::encode_behind(&[])));
     space.behind.clear();
+    draft.batch.delete_ranges.extend(document::text::text_ranges(space.number).map(|range| (Table::View, range)));
+    space.texts.clear();
     for (number, log) in space.logs.iter_mut().enumerate() {
         let announced = space.announced.entry(number as u32).or_insert(0);
         *announced = log.applied.max(*announced).min(log.tip.len);

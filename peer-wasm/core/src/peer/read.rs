@@ -183,6 +183,7 @@ fn said(path: Path, leaf: &Leaf) -> (Path, &'static str, Option<&'static str>) {
         Ok(kind::Act::List(_)) => (path, "put", name(Merge::List)),
         // Elements have no address of their own.
         Ok(kind::Act::Element) => (path.parent().unwrap_or(path), "put", name(Merge::List)),
+        Ok(kind::Act::Text(_)) => (path, "put", name(Merge::Text)),
         Err(_) => (path, "put", Some("newer")),
     }
 }

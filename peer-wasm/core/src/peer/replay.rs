@@ -137,7 +137,8 @@ impl Peer {
         for (log, seq) in damaged {
             self.suspect_damage(number, log, seq);
         }
-        if rebuilding && !unreadable {
+        // A text is only shown once what was written in it is put together.
+        if rebuilding && !unreadable && !self.has_texts_to_do(number) {
             if let Some(space) = self.spaces.get_mut(&number) {
                 space.rebuilding = false;
                 space.announced.clear();

@@ -39,7 +39,8 @@ impl Peer {
             }
             Request::Write { space, path, change, conditions, manner, id: write_id, purge } => {
                 let write_id = write_id.as_deref();
-                return self.write_value(id, space, path, change, conditions, manner, write_id, *purge, lens);
+                let done = self.write_value(id, space, path, change, conditions, manner, write_id, *purge, lens)?;
+                return Ok(self.hold_back(id, request, done));
             }
             Request::Restore { space, path, from, conditions, id: write_id } => {
                 return self.restore(id, space, path, from, conditions, write_id.as_deref(), lens);
@@ -105,6 +106,13 @@ impl Peer {
                 Ok(number) => self.read_list(number, prefix, query, lens)?,
                 Err(refusal) => Reply::Refused(refusal),
             },
+            Request::Cursors { space, path } => match self.readable(space, lens)? {
+                Ok(number) => Reply::Document(self.cursors(number, path)),
+                Err(refusal) => Reply::Refused(refusal),
+            },
+            Request::Present { space, path, client, selections } => {
+                self.present(space, path, client, selections, lens)?
+            }
             Request::Changes { space, since, limit } => match self.readable(space, lens)? {
                 Ok(number) => match self.read_changes(number, since.as_deref(), *limit, lens)? {
                     Ok((items, next)) => Reply::Changes { items, next },

@@ -77,7 +77,7 @@ impl Peer {
         if ops.is_empty() {
             return Ok(Done::Write(Unit::reply(id, self.written(number, false, deleted, before, held))));
         }
-        self.put_ops(id, number, ops, None, write_id, None, lens, |peer, applied, version| {
+        self.put_ops(id, number, ops, Vec::new(), None, write_id, None, lens, |peer, applied, version| {
             let (after, merge) = after(path, &located, applied, version, number, &peer.rule(number));
             peer.written(number, !existed, deleted, after, merge)
         })

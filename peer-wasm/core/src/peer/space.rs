@@ -7,8 +7,8 @@ use super::rows::{self, Behind, HeadKey, HeadRow, IssuedRow, SpaceRow};
 use crate::api::Role;
 use crate::authority::{Authority, Record};
 use crate::codec::Reader;
-use crate::document::Applied;
 use crate::document::policy::Policies;
+use crate::document::{self, Applied};
 use crate::entry::{ForkProof, Tip, Verified};
 use crate::epoch::{EpochId, EpochKey};
 use crate::identity::PublicKey;
@@ -83,6 +83,8 @@ pub(super) struct Space {
     pub(super) checkpoints: Vec<Checkpoint>,
     /// What is merged and not in the index of history yet.
     pub(super) behind: Vec<Behind>,
+    /// Texts for which something has arrived, of whom and from which entry on; without, whatever is in their inboxes.
+    pub(super) texts: Vec<(Path, Option<(Agent, u64)>)>,
 }
 
 impl Space {
@@ -108,6 +110,7 @@ impl Space {
             early: Vec::new(),
             checkpoints: Vec::new(),
             behind: Vec::new(),
+            texts: Vec::new(),
         }
     }
 
@@ -118,9 +121,11 @@ impl Space {
         let gone = Gone::load(lens, number);
         let last = lens.scan(Table::Arrival, &arrivals, 1, true);
         let policies = Policies::load(lens, number);
+        let waiting = document::text::waiting_places(lens, number);
         let last = last?;
         let mut space = Space::new(number, row);
         space.policies = policies?;
+        space.texts = waiting?.into_iter().map(|path| (path, None)).collect();
         space.arrivals =
             last.first().and_then(|(key, _)| Some(u64::from_be_bytes(key.get(4..)?.try_into().ok()?) + 1)).unwrap_or(0);
         space.gone = gone?;
@@ -219,7 +224,11 @@ impl Space {
 
     /// Takes in what ops have changed in the tree. Gives the places that changed.
     pub(super) fn merged(&mut self, applied: Applied, draft: &mut Draft) -> Vec<Path> {
-        applied.store(&mut draft.batch);
+        applied.store(self.number, &mut draft.batch);
+        self.texts.extend(applied.texts.into_iter().filter_map(|((path, agent), arrived)| {
+            let (first, _) = arrived.first()?;
+            Some((path, Some((agent, *first))))
+        }));
         for tag in applied.unknown {
             if !self.unknown.contains(&tag) {
                 self.unknown.push(tag);

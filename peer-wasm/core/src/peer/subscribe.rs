@@ -2,9 +2,10 @@
 
 use super::commit::{Effect, Unit};
 use super::read::NOW;
+use super::text_follow::Followed;
 use super::{Done, Job, MAX_SUBSCRIPTIONS, Peer};
 use crate::api::Role;
-use crate::api::{Item, Refusal, Reply, RequestId, SpaceRef, SubscriptionId, Target, Update};
+use crate::api::{Item, Refusal, Reply, RequestId, Selections, SpaceRef, SubscriptionId, Target, Update};
 use crate::document;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
@@ -27,18 +28,22 @@ pub(super) enum Seen {
     Items(BTreeMap<String, Vec<Version>>, Vec<Version>),
     /// Everything up to a cursor.
     Cursor(Option<String>),
+    /// Who is where, by client.
+    Cursors(BTreeMap<String, Selections>),
     /// A document.
     Document(serde_json::Value, u64),
+    /// A text.
+    Text(Followed),
 }
 
 /// An open subscription.
 #[derive(Clone, Debug)]
 pub(super) struct Subscription {
-    target: Target,
-    space: u32,
-    seen: Seen,
+    pub(super) target: Target,
+    pub(super) space: u32,
+    pub(super) seen: Seen,
     /// Something may have changed since the last look.
-    dirty: bool,
+    pub(super) dirty: bool,
     /// The reader waits for an update.
     pulled: bool,
     /// A look is under way.
@@ -53,7 +58,11 @@ impl Peer {
         }
         let space = match target {
             Target::Status => None,
-            Target::Value { space, .. } | Target::List { space, .. } | Target::Changes { space, .. } => Some(space),
+            Target::Value { space, .. }
+            | Target::Text { space, .. }
+            | Target::List { space, .. }
+            | Target::Changes { space, .. }
+            | Target::Cursors { space, .. } => Some(space),
         };
         let number = match space {
             None => 0,
@@ -72,6 +81,10 @@ impl Peer {
                 parents.dedup();
                 Seen::Versions(parents)
             }
+            Target::Text { path, parents: Some(names), .. } => match self.follow_from(number, path, names, lens)? {
+                Ok(seen) => seen,
+                Err(refusal) => return refuse(refusal),
+            },
             Target::Changes { since: Some(since), .. } if since == NOW => Seen::Cursor(self.newest_cursor(number)),
             Target::Changes { since, .. } => Seen::Cursor(since.clone()),
             _ => Seen::Nothing,
@@ -88,6 +101,20 @@ impl Peer {
             self.subscriptions.insert(*open, subscription);
         }
         self.reply(id, reply);
+    }
+
+    pub(super) fn unsubscribe(&mut self, id: SubscriptionId) {
+        if let Some(subscription) = self.subscriptions.remove(&id) {
+            self.left(&subscription.target, subscription.space);
+        }
+    }
+
+    /// Whether a client follows the cursors at a place.
+    pub(super) fn is_followed_by(&self, number: u32, path: &Path, client: &str) -> bool {
+        self.subscriptions.values().any(|subscription| {
+            let follows = |target: &Target| matches!(target, Target::Cursors { path: at, client: Some(name), .. } if at == path && name == client);
+            subscription.space == number && follows(&subscription.target)
+        })
     }
 
     pub(super) fn pull(&mut self, id: SubscriptionId) {
@@ -129,7 +156,8 @@ impl Peer {
     }
 
     pub(super) fn end_subscription(&mut self, id: SubscriptionId, refusal: Refusal) {
-        if self.subscriptions.remove(&id).is_some() {
+        if let Some(subscription) = self.subscriptions.remove(&id) {
+            self.left(&subscription.target, subscription.space);
             self.outputs.push_back(super::Output::Update(id, Update::End(refusal)));
         }
     }
@@ -141,11 +169,11 @@ impl Peer {
             .iter_mut()
             .filter(|(_, subscription)| subscription.space == space && !subscription.dirty)
             .filter(|(_, subscription)| match &subscription.target {
-                Target::Value { path, .. } | Target::List { prefix: path, .. } => {
+                Target::Value { path, .. } | Target::Text { path, .. } | Target::List { prefix: path, .. } => {
                     paths.iter().any(|changed| path.contains(changed) || changed.contains(path))
                 }
                 Target::Changes { .. } => true,
-                Target::Status => false,
+                Target::Status | Target::Cursors { .. } => false,
             })
             .map(|(id, subscription)| {
                 subscription.dirty = true;
@@ -155,15 +183,29 @@ impl Peer {
         for id in touched {
             self.look(id);
         }
+        self.try_held(paths);
         self.status_changed();
     }
 
     /// The status has changed.
     pub(super) fn status_changed(&mut self) {
+        self.look_where(|subscription| subscription.target == Target::Status);
+    }
+
+    /// Somebody came, moved or left at these places.
+    pub(super) fn cursors_changed(&mut self, space: u32, paths: &[Path]) {
+        self.look_where(|subscription| {
+            subscription.space == space
+                && matches!(&subscription.target, Target::Cursors { path, .. } if paths.contains(path))
+        });
+    }
+
+    /// What some subscriptions follow has changed.
+    fn look_where(&mut self, follows: impl Fn(&Subscription) -> bool) {
         let watching: Vec<SubscriptionId> = self
             .subscriptions
             .iter_mut()
-            .filter(|(_, subscription)| subscription.target == Target::Status)
+            .filter(|(_, subscription)| follows(subscription))
             .map(|(id, subscription)| {
                 subscription.dirty = true;
                 *id
@@ -193,6 +235,13 @@ impl Peer {
                     _ => Some((Update::Document(document.clone()), Seen::Document(document, self.now))),
                 }
             }
+            Target::Text { path, .. } => match self.text_update(space, path, &seen, lens)? {
+                Err(refusal) => {
+                    self.end_subscription(id, refusal);
+                    return Ok(Done::Nothing);
+                }
+                Ok(told) => told,
+            },
             Target::Value { path, .. } => match self.value(space, path, lens)? {
                 Err(refusal) => {
                     self.end_subscription(id, refusal);
@@ -209,6 +258,7 @@ impl Peer {
                 let listing = document::list(lens, space, prefix, query, &self.rule(space))?;
                 items_update(listing.items, listing.version, &seen)
             }
+            Target::Cursors { path, client, .. } => self.cursors_update(space, path, client.as_deref(), &seen),
             Target::Changes { .. } => {
                 let since = if let Seen::Cursor(cursor) = &seen { cursor.clone() } else { None };
                 match self.read_changes(space, since.as_deref(), CHANGES_PER_UPDATE, lens)? {
@@ -242,6 +292,15 @@ impl Peer {
     /// Hands out an update whose state is stored now.
     pub(super) fn hand_out(&mut self, id: SubscriptionId, update: Update, seen: Seen) {
         let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
+        if let Seen::Text(told) = &seen
+            && told.is_outdated(&subscription.seen)
+        {
+            // A write of its own came between: what it would be told does not fit any more.
+            subscription.looking = false;
+            subscription.dirty = true;
+            self.look(id);
+            return;
+        }
         // A feed may have more than one update holds.
         subscription.dirty |= matches!(update, Update::Changes(_));
         subscription.looking = false;
@@ -265,9 +324,10 @@ impl Peer {
 }
 
 impl Seen {
-    fn versions(&self) -> Vec<Version> {
+    pub(super) fn versions(&self) -> Vec<Version> {
         match self {
             Seen::Versions(versions) | Seen::Items(_, versions) => versions.clone(),
+            Seen::Text(held) => held.versions(),
             _ => Vec::new(),
         }
     }
@@ -301,7 +361,11 @@ impl Target {
     pub fn space(&self) -> Option<&SpaceRef> {
         match self {
             Target::Status => None,
-            Target::Value { space, .. } | Target::List { space, .. } | Target::Changes { space, .. } => Some(space),
+            Target::Value { space, .. }
+            | Target::Text { space, .. }
+            | Target::List { space, .. }
+            | Target::Changes { space, .. }
+            | Target::Cursors { space, .. } => Some(space),
         }
     }
 }

@@ -117,7 +117,7 @@ impl Peer {
         }
         let mark = Some(format!("{}{seq}", if redo { REDO } else { UNDO }));
         let target = Some(target.version());
-        self.put_ops(id, number, list, mark, write_id, None, lens, |_, _, version| Reply::Undone {
+        self.put_ops(id, number, list, Vec::new(), mark, write_id, None, lens, |_, _, version| Reply::Undone {
             target,
             redo,
             version: Some(version),

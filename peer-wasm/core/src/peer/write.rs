@@ -3,11 +3,13 @@
 use super::boot::Draft;
 use super::commit::{Effect, Unit};
 use super::gone::MAX_RULES;
+use super::text_write::{TextEdits, TextWrite};
 use super::{Done, Job, Peer};
 use crate::api::{
     Body, Change, Facts, Manner, Merge, Preconditions, Refusal, Reply, RequestId, Role, SpaceRef, SyncStatus,
 };
-use crate::document::{self, Held, Located, MAX_WRITE_ID, Op, Ops, Planned, Wish};
+use crate::document::kind::tag;
+use crate::document::{self, Held, Leaf, Located, MAX_WRITE_ID, Op, Ops, Planned, Wish};
 use crate::entry::MAX_BODY;
 use crate::history;
 use crate::lens::{Lens, Miss};
@@ -40,6 +42,15 @@ impl Peer {
         if write_id.is_some_and(|id| id.len() > MAX_WRITE_ID) {
             return refuse(Refusal::Malformed(format!("A version id may have at most {MAX_WRITE_ID} bytes.")));
         }
+        let text = self.as_text(number, path, change, manner, lens)?;
+        let change = match &text {
+            Ok(text) => {
+                let change = text.clone();
+                let write = TextWrite { id, space: number, path, change, conditions, manner, write_id, purge };
+                return self.write_text(&write, lens);
+            }
+            Err(other) => other.as_ref().unwrap_or(change),
+        };
         let mut located = match change {
             Change::Set { add, remove } => {
                 let members = document::member_paths(path, add.iter().chain(remove));
@@ -74,22 +85,28 @@ impl Peer {
             return Ok(Done::Write(Unit::reply(id, reply)));
         }
 
-        let Planned { ops, existed, deleted } = planned;
+        let Planned { mut ops, existed, deleted } = planned;
+        let texts = match self.planned_texts(number, &mut ops, lens)? {
+            Ok(texts) => texts,
+            Err(refusal) => return refuse(refusal),
+        };
         let purged = purge.then(|| purged(path, &located).clone());
-        self.put_ops(id, number, ops, None, write_id, purged.as_ref(), lens, |peer, applied, version| {
+        self.put_ops(id, number, ops, texts, None, write_id, purged.as_ref(), lens, |peer, applied, version| {
             let (after, merge) = after(path, &located, applied, version, number, &peer.rule(number));
             peer.written(number, !existed, deleted, after, merge)
         })
     }
 
     /// Writes ops into this device's log and the tree, and answers once that is durable. `mark` is the entry's id in place
-    /// of the writer's. What was written at and below the place to purge before goes.
+    /// of the writer's. What was written at and below the place to purge before goes. Ops on texts are made of the edits
+    /// given.
     #[allow(clippy::too_many_arguments, reason = "one write")]
     pub(super) fn put_ops(
         &mut self,
         id: RequestId,
         number: u32,
         list: Vec<Op>,
+        texts: TextEdits,
         mark: Option<String>,
         write_id: Option<&str>,
         purge: Option<&Path>,
@@ -107,25 +124,37 @@ impl Peer {
         let version = Version { agent: Agent::of(&device.0), seq };
         let mut hlc = self.hlc.clone();
         let entry_id = mark.unwrap_or_else(|| write_id.unwrap_or_default().to_owned());
-        let ops = Ops { clock: hlc.now(self.now).0, id: entry_id, list };
+        let mut ops = Ops { clock: hlc.now(self.now).0, id: entry_id, list };
+        if let Err(refusal) = self.fill_texts(number, &mut ops, &texts, lens)? {
+            return refuse(refusal);
+        }
         // The value fits, but its paths are part of the entry too.
         if ops.weight() > MAX_BODY {
             let what = "The change with the paths it touches".to_owned();
             return refuse(Refusal::TooLarge { what, limit: MAX_BODY as u64, listing: None });
         }
-        let items = ops.clone().into_items(version.agent, seq);
-        let applied = document::apply(lens, number, &items)?;
+        let mut items = ops.clone().into_items(version.agent, seq);
+        // What is written here goes into texts at once and not by their inboxes.
+        items.iter_mut().for_each(|item| item.register.leaf = without_text(&item.register.leaf));
+        let mut applied = document::apply(lens, number, &items)?;
 
         // From here on nothing can be missing.
+        let edited = match self.edit_texts(number, version, &ops, &texts, &mut applied) {
+            Ok(edited) => edited,
+            Err(refusal) => return refuse(refusal),
+        };
         if let (Some(place), Some(space)) = (purge, self.spaces.get_mut(&number))
             && !space.purge(place, ops.clock)
         {
+            texts.iter().for_each(|(path, _)| self.texts.drop(&(number, path.clone())));
             return refuse(too_many_purges());
         }
         self.hlc = hlc;
         let reply = answer(self, &applied, version);
         let Some(mut space) = self.spaces.remove(&number) else { return refuse(Refusal::NoSuchSpace) };
         let mut draft = Draft::default();
+        draft.batch.puts.extend(edited.puts);
+        draft.batch.deletes.extend(edited.deletes);
         self.author_ops(&mut space, &mut draft, own, &epoch, &ops);
         if let Some(log) = space.log_mut(own) {
             log.applied = log.tip.len;
@@ -198,6 +227,11 @@ impl Peer {
 /// The place whose past goes when a path is purged: values inside arrays are written with the whole array.
 fn purged<'a>(path: &'a Path, located: &'a Located) -> &'a Path {
     if let Located::Inside { leaf, .. } = located { leaf } else { path }
+}
+
+/// A leaf without an operation on a text.
+fn without_text(leaf: &Leaf) -> Leaf {
+    if leaf.tag() == Some(tag::TEXT) { leaf.kept() } else { leaf.clone() }
 }
 
 fn too_many_purges() -> Refusal {

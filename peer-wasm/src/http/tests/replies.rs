@@ -311,8 +311,11 @@ fn options_tell_the_kind_of_a_value() {
     assert!(header(&counter, "Accept-Patch").starts_with("application/vnd.kith.counter+json, application/merge-patch"));
     assert!(!header(&options(held(Merge::List)), "Accept-Patch").contains("vnd.kith"));
     let nothing = options(Reply::Refused(Refusal::NotFound));
-    assert_eq!(header(&nothing, "Merge-Type"), "lww, mv, counter, set, list");
-    for (name, text) in [("Accept-Subscribe", "true"), ("Range-Request-Allow-Units", "json")] {
+    assert_eq!(header(&nothing, "Merge-Type"), "lww, mv, counter, set, list, simpleton");
+    let text = options(held(Merge::Text));
+    assert_eq!(header(&text, "Accept-Patch"), "application/http-patches");
+    assert_eq!(header(&text, "Range-Request-Allow-Units"), "text");
+    for (name, text) in [("Accept-Subscribe", "true"), ("Range-Request-Allow-Units", "json, text")] {
         assert_eq!(header(&nothing, name), text);
     }
 }

@@ -4,7 +4,8 @@ use super::super::limits::MAX_PAGE;
 use super::super::{Parsed, parse};
 use super::{answer, ask, header, request, version, whole};
 use kith_core::api::{
-    At, Body, Change, ListQuery, Manner, Merge, Preconditions, Refusal, Reply, Request, Role, SpaceRef, Target,
+    At, Body, Change, ListQuery, Manner, Merge, Preconditions, Refusal, Reply, Request, Role, Selections, SpaceRef,
+    Target, TextChange, TextEdit,
 };
 use kith_core::path::Path;
 use serde_json::json;
@@ -43,6 +44,92 @@ fn places() {
     );
     let ping = answer("POST", "/~/peer/ping", &[], None);
     assert_eq!((ping.status, header(&ping, "Cache-Control")), (204, "no-store"));
+}
+
+#[test]
+fn texts() {
+    const SIMPLETON: (&str, &str) = ("Merge-Type", "simpleton");
+    let edit = |parents: Option<&[&str]>, edit| {
+        let parents = parents.map(|list| list.iter().map(|id| (*id).to_owned()).collect());
+        Change::Text(TextChange { parents, edit })
+    };
+    let whole = |text: &str| TextEdit::Whole(text.to_owned());
+    assert_eq!(change("PUT", &[SIMPLETON], "a😀"), edit(None, whole("a😀")));
+    assert_eq!(change("PUT", &[SIMPLETON, ("Parents", "")], ""), edit(Some(&[]), whole("")));
+    let splice = TextEdit::Splices(vec![(3, 5, "é".to_owned())]);
+    let range = ("Content-Range", "text [3:5]");
+    let parents = ("Parents", "\"writer-6\", \"k-1\"");
+    assert_eq!(change("PUT", &[SIMPLETON, range, parents], "é"), edit(Some(&["writer-6", "k-1"]), splice.clone()));
+    assert_eq!(change("PATCH", &[range], "é"), edit(None, splice));
+    let write = asked(
+        "PUT",
+        "/~/me/a",
+        &[SIMPLETON, ("Peer", "\"k3\""), ("Version", "\"k3-9\""), ("If-None-Match", "*")],
+        Some(""),
+    );
+    let Request::Write { manner, id, conditions, .. } = write else { panic!("{write:?}") };
+    assert_eq!(manner, Manner { merge: Some(Merge::Text), seen: None, client: Some("k3".to_owned()) });
+    assert_eq!((id.as_deref(), conditions.if_none_match), (Some("k3-9"), Some(vec![])));
+    // Without a word about texts it is a value like any other.
+    let plain = Body::Bytes { media: "text/plain".to_owned(), bytes: b"a".to_vec() };
+    assert_eq!(change("PUT", &[("Content-Type", "text/plain")], "a"), Change::Put(plain));
+    let follow = |headers: &[(&str, &str)]| {
+        asked("GET", "/~/me/a", &[&[("Subscribe", "true"), SIMPLETON], headers].concat(), None)
+    };
+    let target = |parents: Option<&[&str]>, client: Option<&str>| {
+        let parents = parents.map(|list| list.iter().map(|id| (*id).to_owned()).collect());
+        Request::Subscribe(Target::Text {
+            space: SpaceRef::Me,
+            path: path("a"),
+            parents,
+            client: client.map(str::to_owned),
+        })
+    };
+    assert_eq!(follow(&[]), target(None, None));
+    assert_eq!(follow(&[("Parents", ""), ("Peer", "k3")]), target(None, Some("k3")));
+    assert_eq!(follow(&[("Parents", "\"k3-9\"")]), target(Some(&["k3-9"]), None));
+    // Events carry the text as it is, whatever their reader says of merging.
+    let events = follow(&[("Accept", "text/event-stream")]);
+    assert!(matches!(events, Request::Subscribe(Target::Value { .. })), "{events:?}");
+}
+
+#[test]
+fn cursors() {
+    let accept = ("Accept", "application/text-cursors+json");
+    let (space, at) = (SpaceRef::Me, path("a"));
+    let read = Request::Cursors { space: space.clone(), path: at.clone() };
+    assert_eq!(asked("GET", "/~/me/a", &[accept], None), read);
+    assert_eq!(asked("HEAD", "/~/me/a", &[accept, ("Subscribe", "true")], None), read);
+    let target = |client: Option<&str>| {
+        let client = client.map(str::to_owned);
+        Request::Subscribe(Target::Cursors { space: space.clone(), path: at.clone(), client })
+    };
+    let subscribe = ("Subscribe", "?1");
+    assert_eq!(asked("GET", "/~/me/a", &[accept, subscribe, ("Peer", "k3")], None), target(Some("k3")));
+    assert_eq!(asked("GET", "/~/me/a", &[accept, subscribe, ("Peer", "\"k3\"")], None), target(Some("k3")));
+    assert_eq!(asked("GET", "/~/me/a", &[accept, subscribe], None), target(None));
+    let present = |text: &str| Request::Present {
+        space: space.clone(),
+        path: at.clone(),
+        client: "k3".to_owned(),
+        selections: Selections::parse(text).unwrap(),
+    };
+    let range = ("Content-Range", "json [\"k3\"]");
+    let typed = ("Content-Type", "application/text-cursors+json");
+    let cursor = r#"[{"from":1,"to":3,"name":"Ada"}]"#;
+    assert_eq!(asked("PUT", "/~/me/a", &[typed, range], Some(cursor)), present(cursor));
+    assert_eq!(asked("PUT", "/~/me/a", &[accept, range], Some(cursor)), present(cursor));
+    assert_eq!(asked("PUT", "/~/me/a", &[typed, range], Some("")), present("[]"));
+    let render = ask("GET", "/~/me/a", &[accept], None).1;
+    let response = whole(render, Reply::Document(json!({ "k3": [{ "from": 1, "to": 3 }] })));
+    assert_eq!((response.status, header(&response, "Content-Type")), (200, "application/text-cursors+json"));
+    assert_eq!(response.body, br#"{"k3":[{"from":1,"to":3}]}"#);
+    let head = whole(ask("HEAD", "/~/me/a", &[accept], None).1, Reply::Document(json!({})));
+    assert!(
+        head.status == 200 && header(&head, "Content-Type") == "application/text-cursors+json" && head.body.is_empty()
+    );
+    let put = ask("PUT", "/~/me/a", &[typed, range], Some("[]")).1;
+    assert_eq!(whole(put, Reply::Present).status, 200);
 }
 
 #[test]
@@ -150,7 +237,7 @@ fn conditions_and_ids_of_writes() {
     let if_match = Some(vec!["\"a\"".to_owned(), "W/\"b\"".to_owned()]);
     assert_eq!(conditions, Preconditions { if_match, if_none_match: Some(vec![]) });
     // Ids that are no versions of a peer say nothing about what was seen.
-    assert_eq!(manner, Manner { merge: None, seen: Some(vec![]) });
+    assert_eq!(manner, Manner { merge: None, seen: Some(vec![]), client: None });
 }
 
 #[test]
