@@ -29,6 +29,7 @@ mod join;
 mod links;
 mod mend;
 mod past;
+mod past_text;
 mod policy;
 mod prepare;
 mod presence;

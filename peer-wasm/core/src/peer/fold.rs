@@ -47,7 +47,9 @@ pub(super) fn fold(
     let is_later = |row: &ViewRow| row.register.as_ref().map_or(forgotten, |register| Point::of(register) > *at);
     // In the order of their keys, as all lists of places here.
     let changed: Vec<Vec<u8>> = rows.iter().filter(|(_, row)| is_later(row)).map(|(key, _)| key.clone()).collect();
-    let of_kinds = |key: &[u8]| rows.get(key).is_some_and(|row| !row.states.0.is_empty());
+    // A text has a history of its own (see `past_text`): of its place only the last op counts.
+    let of_kinds =
+        |key: &[u8]| rows.get(key).is_some_and(|row| row.states.0.iter().any(|(kind, _)| *kind != tag::TEXT));
     let mut groups: Vec<Vec<u8>> = changed
         .iter()
         .flat_map(|key| [Some(key.as_slice()), parent(key)])

@@ -8,6 +8,7 @@
 //! The result is a small tree of its own, read by the same functions as the present one.
 
 use super::fold::{Rows, fold};
+use super::past_text::{Puts, texts};
 use super::rows;
 use super::space::Space;
 use crate::api::{ListQuery, Refusal};
@@ -35,9 +36,9 @@ pub(super) struct Past {
 }
 
 impl Past {
-    fn new(rows: &Rows) -> Past {
+    fn new(rows: &Rows, texts: Puts) -> Past {
         let held = rows.iter().filter(|(_, row)| is_held(row) || row.container);
-        let puts = held.map(|(key, row)| (Table::View, key.clone(), row.encode())).collect();
+        let puts = held.map(|(key, row)| (Table::View, key.clone(), row.encode())).chain(texts).collect();
         let mut overlay = Overlay::default();
         overlay.push(0, &Batch { puts, ..Batch::default() });
         Past { overlay, answers: Answers::default() }
@@ -86,11 +87,13 @@ pub(super) fn past(
             rows.entry(document::view_key(number, &path)).or_default();
         }
     }
-    Ok(fold(lens, space, rows, at, true, listing)?.map(|mut rows| {
-        rows.extend(above);
-        settle(&mut rows);
-        Past::new(&rows)
-    }))
+    let mut rows = match fold(lens, space, rows, at, true, listing)? {
+        Ok(rows) => rows,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    rows.extend(above);
+    settle(&mut rows);
+    Ok(texts(lens, space, &mut rows, at)?.map(|texts| Past::new(&rows, texts)))
 }
 
 /// A page of the children of a place as of a point.
@@ -149,7 +152,11 @@ pub(super) fn past_list(
         Err(refusal) => return Ok(Err(refusal)),
     };
     settle(&mut rows);
-    let past = Past::new(&rows);
+    let texts = if query.values { texts(lens, space, &mut rows, at)? } else { Ok(Puts::new()) };
+    let past = match texts {
+        Ok(texts) => Past::new(&rows, texts),
+        Err(refusal) => return Ok(Err(refusal)),
+    };
     let mut listing = document::list(&past.lens(), number, prefix, query, rule)?;
     if listing.next.is_none() {
         listing.next = rest;

@@ -70,14 +70,18 @@ impl Peer {
                 Err(refusal) => Err(refusal),
             },
         };
-        let Planned { ops, existed, deleted } = match planned {
+        let Planned { mut ops, existed, deleted } = match planned {
             Ok(planned) => planned,
             Err(refusal) => return refuse(refusal),
         };
         if ops.is_empty() {
             return Ok(Done::Write(Unit::reply(id, self.written(number, false, deleted, before, held))));
         }
-        self.put_ops(id, number, ops, Vec::new(), None, write_id, None, lens, |peer, applied, version| {
+        let texts = match self.planned_texts(number, &mut ops, lens)? {
+            Ok(texts) => texts,
+            Err(refusal) => return refuse(refusal),
+        };
+        self.put_ops(id, number, ops, texts, None, write_id, None, lens, |peer, applied, version| {
             let (after, merge) = after(path, &located, applied, version, number, &peer.rule(number));
             peer.written(number, !existed, deleted, after, merge)
         })

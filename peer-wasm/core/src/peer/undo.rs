@@ -115,9 +115,13 @@ impl Peer {
         if missing {
             return Err(Miss);
         }
+        let texts = match self.planned_texts(number, &mut list, lens)? {
+            Ok(texts) => texts,
+            Err(refusal) => return refuse(refusal),
+        };
         let mark = Some(format!("{}{seq}", if redo { REDO } else { UNDO }));
         let target = Some(target.version());
-        self.put_ops(id, number, list, Vec::new(), mark, write_id, None, lens, |_, _, version| Reply::Undone {
+        self.put_ops(id, number, list, texts, mark, write_id, None, lens, |_, _, version| Reply::Undone {
             target,
             redo,
             version: Some(version),

@@ -48,7 +48,7 @@ fn run<T>(disk: &Disk, step: impl Fn(&Lens<'_>) -> Result<T, Miss>) -> T {
 fn apply(disk: &mut Disk, items: &[Item]) {
     let applied = run(disk, |lens| document::apply(lens, SPACE, items));
     let mut batch = Batch::default();
-    applied.store(&mut batch);
+    applied.store(SPACE, &mut batch);
     disk.commit(&batch);
 }
 
@@ -247,6 +247,7 @@ fn any_kinded_op() -> impl Strategy<Value = Op> {
             Act::Member(_) => tag::MEMBER,
             Act::List(_) => tag::LIST,
             Act::Element => tag::ELEMENT,
+            Act::Text(_) => tag::TEXT,
         };
         Op { path: Path::new(names).unwrap(), leaf: Leaf::Kind { tag, body: act.encode() } }
     })
