@@ -1,9 +1,10 @@
-// Copies the demos into the folder the relay serves. Nothing is bundled or rewritten: what the browser loads is what you read here.
+// Copies the demos into the folder the relay serves. Nothing of ours is bundled or rewritten: what the browser loads is what you read here.
 // KITH_DIST names the folder (default: ../dist).
 import { createHash } from 'node:crypto'
 import { cp, mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join, relative, resolve, sep } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { build } from 'esbuild'
 
 const here = dirname(fileURLToPath(import.meta.url))
 const dist = resolve(process.env.KITH_DIST ?? join(here, '..', 'dist'))
@@ -26,6 +27,15 @@ const VENDORED = [
   ].map((file) => ['lit-html', file, `lit-html/${file}`]),
 ]
 
+/** CodeMirror is many packages that name each other: one file is made of what scribe uses of them, with the SDK's extension inside so that both use the same CodeMirror. */
+const CODEMIRROR = `
+export { history, historyKeymap, standardKeymap } from '@codemirror/commands'
+export { search, searchKeymap } from '@codemirror/search'
+export { Compartment, EditorState } from '@codemirror/state'
+export { EditorView, highlightSpecialChars, keymap, placeholder } from '@codemirror/view'
+export { colorOf, kithText } from '../sw-host/src/page/bindings/codemirror.ts'
+`
+
 /** The folder of an installed package, found as Node finds it: here, then in each folder above. */
 async function packageFolder(name) {
   for (let folder = here; ; folder = dirname(folder)) {
@@ -47,15 +57,34 @@ async function vendor([name, file, target]) {
   await writeFile(to, text.replace(/\n\/\/# sourceMappingURL=.*\s*$/, '\n'))
 }
 
+/** Writes the one file of CodeMirror, with its licence. */
+async function bundleCodeMirror() {
+  const { outputFiles } = await build({
+    stdin: { contents: CODEMIRROR, resolveDir: here, sourcefile: 'codemirror.js' },
+    bundle: true,
+    write: false,
+    format: 'esm',
+    target: ['es2022', 'chrome105', 'firefox128', 'safari16.4'],
+    minify: process.env.KITH_DEV !== '1',
+    legalComments: 'none',
+    logLevel: 'warning',
+  })
+  const vendored = join(dist, 'assets', 'vendor')
+  await writeFile(join(vendored, 'codemirror.js'), outputFiles[0].text)
+  await cp(join(await packageFolder('@codemirror/view'), 'LICENSE'), join(vendored, 'codemirror.LICENSE'))
+}
+
 const notDocs = (source) => !source.endsWith('.md')
-for (const folder of ['assets', 'home', 'board', 'explorer']) await rm(join(dist, folder), { recursive: true, force: true })
+const APPS = ['home', 'board', 'scribe', 'explorer']
+for (const folder of ['assets', ...APPS]) await rm(join(dist, folder), { recursive: true, force: true })
 await mkdir(dist, { recursive: true })
 await cp(join(here, 'shared'), join(dist, 'assets'), { recursive: true, filter: notDocs })
-for (const app of ['home', 'board', 'explorer']) await cp(join(here, app), join(dist, app), { recursive: true, filter: notDocs })
+for (const app of APPS) await cp(join(here, app), join(dist, app), { recursive: true, filter: notDocs })
 // Home is the first page: it lives at "/", its modules in /home/.
 await cp(join(here, 'home', 'index.html'), join(dist, 'index.html'))
 await rm(join(dist, 'home', 'index.html'))
 await Promise.all(VENDORED.map(vendor))
+await bundleCodeMirror()
 
 /** Files kept by the Service Worker so that the demos open offline: everything a page loads. The worker and its wasm look after themselves. */
 async function shellList() {
@@ -65,7 +94,7 @@ async function shellList() {
     const path = relative(dist, file).split(sep).join('/')
     files[`/${path.replace(/(^|\/)index\.html$/, '$1')}`] = hash(await readFile(file))
   }
-  for (const folder of ['assets', 'home', 'board', 'explorer']) {
+  for (const folder of ['assets', ...APPS]) {
     for (const entry of await readdir(join(dist, folder), { recursive: true, withFileTypes: true })) {
       if (entry.isFile() && !entry.name.includes('LICENSE')) await note(join(entry.parentPath ?? entry.path, entry.name))
     }
@@ -77,4 +106,4 @@ async function shellList() {
   return { release: hash(JSON.stringify(sorted)).slice(0, 16), files: sorted }
 }
 await writeFile(join(dist, 'shell.json'), `${JSON.stringify(await shellList(), null, 1)}\n`)
-console.log(`demos: home, board and explorer copied to ${dist}`)
+console.log(`demos: home, board, scribe and explorer copied to ${dist}`)

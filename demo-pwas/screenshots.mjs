@@ -21,16 +21,16 @@ const NOTES = [
 ]
 
 /** fetch() in the page; throws what the peer said if it refuses. */
-const call = (page, method, place, body) =>
+const call = (page, method, place, body, headers = { 'content-type': 'application/json' }, text = undefined) =>
   page.evaluate(
     async (url, options) => {
-      const response = await fetch(url, { ...options, headers: { 'content-type': 'application/json' } })
+      const response = await fetch(url, options)
       const text = await response.text()
       if (!response.ok) throw new Error(`${options.method} ${url}: ${response.status} ${text}`)
       return text && JSON.parse(text)
     },
     `/~/${place}`,
-    { method, ...(body === undefined ? {} : { body: JSON.stringify(body) }) },
+    { method, headers, ...(text !== undefined ? { body: text } : body === undefined ? {} : { body: JSON.stringify(body) }) },
   )
 const appears = (page, selector) =>
   page.waitFor((wanted) => Boolean(document.querySelector(wanted)), { args: [selector], what: selector, timeout: 60_000 })
@@ -54,8 +54,25 @@ try {
 
   mkdirSync(folder, { recursive: true })
   const query = `?space=${encodeURIComponent(trip.id)}`
+  const poem = 'Lisbon, in May\n\nWe take the night train and arrive with the bread.\nTiles on Tuesday, the sea on Wednesday 🌊\n\nTo bring: the big tent, two lamps, Ada’s guitar.\n'
+  await call(page, 'PUT', `${trip.id}/scribe/Packing list`, undefined, { 'content-type': 'text/plain', 'merge-type': 'simpleton' }, 'Tent, lamps, guitar.\n')
+  await call(page, 'PUT', `${trip.id}/scribe/Travel diary`, undefined, { 'content-type': 'text/plain', 'merge-type': 'simpleton' }, poem)
   const apps = [
     ['home', '', () => appears(page, '.people [data-path]')],
+    ['scribe', `scribe/${query}`, () => appears(page, '.texts')],
+    [
+      'scribe-text',
+      `scribe/${query}&doc=${encodeURIComponent('Travel diary')}`,
+      async () => {
+        await appears(page, '#saved')
+        await guest.goto(new URL(`scribe/${query}&doc=${encodeURIComponent('Travel diary')}`, relay.url))
+        await appears(guest, '#saved')
+        await guest.waitFor(() => Boolean(document.querySelector('#editor').shadowRoot?.querySelector('.cm-content')), { what: 'the editor of the guest' })
+        await guest.evaluate(() => window.scribe.rename('Ben'))
+        await guest.evaluate(() => window.scribe.cursor(40, 52))
+        await appears(page, '.here li')
+      },
+    ],
     ['board', `board/${query}`, () => appears(page, '.note')],
     [
       'explorer',

@@ -112,6 +112,9 @@ const files = {
   'kith.js': await bundle('src/page/index.ts', { format: 'esm', define }),
   'kith-worker.js': await bundle('src/worker/kith-worker.ts', { format: 'esm', ...worker }),
   'kith-worker-classic.js': await bundle('src/worker/kith-worker.ts', { format: 'iife', ...worker }),
+  // Beside it for those who want them: editors on a text. CodeMirror itself is the author's.
+  'kith-editors.js': await bundle('src/page/bindings/index.ts', { format: 'esm' }),
+  'kith-codemirror.js': await bundle('src/page/bindings/codemirror.ts', { format: 'esm', external: ['@codemirror/*'] }),
   'kith.d.ts': await declarations(at('src')),
 }
 await mkdir(join(dist, 'kith'), { recursive: true })

@@ -1,13 +1,20 @@
 // Home: one state, one function that draws it. The peer's status arrives by subscription, so nothing here polls.
 import { html, nothing, render } from '/assets/html.js'
+import { inviteDialog } from '/assets/invite-dialog.js'
 import { attempt, say, showConnection } from '/assets/shell.js'
 import { deviceCard } from '/home/device.js'
-import { inviteDialog } from '/home/invite.js'
 import { peopleCard } from '/home/people.js'
 import { problems } from '/home/problems.js'
 import { joinCard, spacesSection } from '/home/spaces.js'
 import { youCard } from '/home/you.js'
 
+/** What an invite may open. */
+const APPS = [
+  ['/board/', 'Board', 'Notes to move and edit.'],
+  ['/scribe/', 'Scribe', 'Texts to write together.'],
+  ['/', 'Home', 'This page.'],
+  ['/explorer/', 'Explorer', 'The raw data.'],
+]
 const JOINING = 'Joining… this takes a moment while your browsers meet.'
 
 const state = {
@@ -42,7 +49,7 @@ const page = () => {
     ${state.joining ? html`<div class="notice joining" role="status"><span aria-busy="true"></span><p>${state.joining.text}</p></div>` : nothing}
     ${problems(state, sdk?.kith.problem)}
     ${state.status ? columns() : starting}
-    ${inviteDialog(state, actions)}`
+    ${inviteDialog(state, actions, APPS)}`
 }
 
 /** Until the first status is here, nothing is drawn whose size depends on it: so nothing jumps when it comes. */

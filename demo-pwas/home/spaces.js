@@ -42,6 +42,7 @@ function spaceCard(space, fresh, actions) {
     </div>
     <div class="row">
       <a role="button" class="small-button" href="/board/${query}" aria-label="Open ${name} in Board">Board</a>
+      <a role="button" class="outline small-button" href="/scribe/${query}" aria-label="Open ${name} in Scribe">Scribe</a>
       <a role="button" class="outline small-button" href="/explorer/${query}" aria-label="Open ${name} in Explorer">Explorer</a>
       ${
         space.role === 'owner' && !isPrivate(space)

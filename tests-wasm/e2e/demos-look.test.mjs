@@ -1,4 +1,4 @@
-// Home, board and explorer: accessible in both colour schemes, no wider than the window, and still while they load.
+// Home, board, scribe and explorer: accessible in both colour schemes, no wider than the window, and still while they load.
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
 import { missing, openBrowser, startRelay } from '../harness/index.mjs'

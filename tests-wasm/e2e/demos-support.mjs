@@ -12,6 +12,7 @@ const TABS = 120
 export const DEMOS = [
   { name: 'home', path: '', ready: '.spaces [data-space]' },
   { name: 'board', path: 'board/', ready: '.notes' },
+  { name: 'scribe', path: 'scribe/', ready: '.texts, .lists .empty' },
   { name: 'explorer', path: 'explorer/', ready: '#start:not([disabled])' },
 ]
 

@@ -13,21 +13,32 @@ mod collect;
 mod commit;
 mod compare;
 mod dial;
+mod early;
 mod events;
 mod exchange;
+mod export;
+mod fold;
 mod fork;
 mod gone;
+mod held;
+mod history;
+mod import;
 mod inbox;
 mod ingest;
 mod join;
 mod links;
 mod mend;
+mod past;
+mod past_text;
 mod policy;
 mod prepare;
+mod presence;
+mod put_back;
 mod quota;
 mod read;
 mod replay;
 mod request;
+mod restore;
 mod retention;
 mod rows;
 mod seek;
@@ -43,9 +54,12 @@ mod text_edits;
 mod text_follow;
 mod text_open;
 mod text_write;
+mod undo;
 mod write;
 
 pub use events::{Config, Fault, Input, LinkId, LinkPath, LoadId, Output, TransactionId};
+pub use export::ExportState;
+pub use past::{MAX_CHANGED, MAX_OPENED};
 pub use quota::{MAX_ALLOWED, Quota};
 
 use crate::api::{Refusal, Reply, Request, RequestId, SubscriptionId};
@@ -93,6 +107,7 @@ enum Job {
     Fill(u32),
     Renew(u32),
     Mend(u32),
+    Index(u32),
     Fork(LinkId, u32, PublicKey),
     Text(u32, Path),
 }
@@ -148,6 +163,8 @@ pub struct Peer {
     environment: serde_json::Value,
     refused: BTreeMap<&'static str, u64>,
     preparing: BTreeMap<(LinkId, u32), prepare::Prepared>,
+    /// Parts of files that are verified and wait for rows.
+    importing: Vec<(RequestId, import::Importing)>,
     /// Questions about places in logs, each with a job of its own.
     asked_about: Vec<(LinkId, u32, PublicKey, Vec<u64>)>,
     /// Proofs that came in, each with a job of its own.
@@ -155,6 +172,9 @@ pub struct Peer {
     seeking: seek::Seeking,
     suspects: mend::Suspects,
     careful: careful::Careful,
+    presence: presence::Presence,
+    /// Edits of texts that wait for what they build on.
+    held: Vec<held::Held>,
     texts: text_open::Texts,
     wake_at: Option<u64>,
     /// The day of the last look at quotas.
@@ -191,11 +211,14 @@ impl Peer {
             environment: serde_json::Value::Null,
             refused: BTreeMap::new(),
             preparing: BTreeMap::new(),
+            importing: Vec::new(),
             asked_about: Vec::new(),
             proofs: Vec::new(),
             seeking: seek::Seeking::default(),
             suspects: mend::Suspects::default(),
             careful: careful::Careful::default(),
+            presence: presence::Presence::default(),
+            held: Vec::new(),
             texts: text_open::Texts::default(),
             wake_at: None,
             day: 0,
@@ -210,9 +233,7 @@ impl Peer {
         match input {
             Input::Request(id, request) => self.request(id, request),
             Input::Pull(id) => self.pull(id),
-            Input::Unsubscribe(id) => {
-                self.subscriptions.remove(&id);
-            }
+            Input::Unsubscribe(id) => self.unsubscribe(id),
             Input::LinkUp { link, peer, path } => self.link_up(link, peer, path),
             Input::LinkDown { link } => self.link_down(link),
             Input::Frame { link, bytes } => self.frame(link, &bytes),
@@ -232,6 +253,7 @@ impl Peer {
         }
         self.tick();
         self.commit_next();
+        self.tell_presence();
     }
 
     /// What should happen next; call until there is nothing.
@@ -318,6 +340,7 @@ impl Peer {
             Job::Fill(space) => self.fill(*space, lens),
             Job::Renew(space) => self.renew(*space, lens),
             Job::Mend(space) => self.mend(*space, lens),
+            Job::Index(space) => self.index_history(*space, lens),
             Job::Fork(link, space, log) => self.search_fork(*link, *space, *log, lens),
             Job::Text(space, path) => self.merge_text(*space, path, lens),
         }
@@ -340,7 +363,11 @@ impl Peer {
             if space.has_to_collect() {
                 self.start_later(Job::Collect(number));
             }
+            let unindexed = !space.behind.is_empty();
             self.spaces.insert(number, space);
+            if unindexed {
+                self.start_later(Job::Index(number));
+            }
             if behind {
                 self.start_later(Job::Replay(number));
             }
@@ -376,7 +403,11 @@ impl Peer {
     /// A task cannot go on because storage failed.
     fn give_up(&mut self, job: Job, refusal: Refusal) {
         match job {
-            Job::Request(id, _) => self.reply(id, Reply::Refused(refusal)),
+            Job::Request(id, _) => {
+                self.importing.retain(|(waiting, _)| *waiting != id);
+                self.forget_held(id);
+                self.reply(id, Reply::Refused(refusal));
+            }
             Job::Boot => {
                 for (id, _) in std::mem::take(&mut self.waiting_for_boot) {
                     self.reply(id, Reply::Refused(refusal.clone()));
@@ -393,7 +424,8 @@ impl Peer {
             | Job::Seek(_)
             | Job::Whole(_)
             | Job::Text(..)
-            | Job::Fill(_) => {}
+            | Job::Fill(_)
+            | Job::Index(_) => {}
         }
     }
 

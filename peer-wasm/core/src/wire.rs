@@ -15,16 +15,22 @@
 //! heads   = 11 ‖ space[32] ‖ count ‖ (range ‖ count ‖ (log[32] ‖ len ‖ hash[32])*)*  all I have in ranges
 //! whole   = 12 ‖ space[32] ‖ log[32] ‖ count ‖ seq*              parts of these are missing here
 //! parts   = 13 ‖ space[32] ‖ count ‖ entry (bytes)*              the same entries with what the sender has of them
+//! keys    = 14 ‖ space[32] ‖ count ‖ wrap[112]*                  the space's keys, for a newcomer
+//! present = 15 ‖ space[32] ‖ stamp ‖ count ‖ (path (bytes) ‖ client (text) ‖ selections (text))*  all the sender's people
 //!
 //! range   = digits ‖ bytes[half of the digits, rounded up]       keys that begin with these digits of four bits
 //! ```
 //! `parts` has a bit for each part that holds something, the lowest for digit 0; their sums follow in that order.
+//! Of two frames of presence the one with the higher stamp holds; see `peer/presence`.
 //! Ranges come in order and do not overlap; so do logs in a range. Frames with tags up to [`LAST_TAG`] that are not
 //! known are passed over: a later version may send them.
 
+use crate::api::{MAX_CLIENT_BYTES, MAX_SELECTIONS_BYTES};
 use crate::codec::{CodecError, Reader, Writer};
 use crate::entry::{ForkProof, MAX_BODY, MAX_DEPS};
+use crate::epoch::{MAX_KEYS, Wrap};
 use crate::identity::PublicKey;
+use crate::path::{MAX_PATH_BYTES, Path};
 use crate::ranges::{Prefix, Salt, ShortSum};
 
 mod runs;
@@ -46,10 +52,13 @@ pub const MAX_CREDENTIALS: usize = 4;
 pub const MAX_ASKED: usize = 64;
 /// The most ranges in one frame.
 pub const MAX_RANGES: usize = 1024;
+/// The most people of one peer who can be seen in a space at once.
+pub const MAX_PRESENT: usize = 32;
 /// The last tag a later version may use for frames that this one passes over.
 pub const LAST_TAG: u8 = 63;
 
-const LAST_KNOWN_TAG: u8 = 13;
+/// The last tag this version knows.
+pub const LAST_KNOWN_TAG: u8 = 15;
 const MAX_HEADER: usize = 256 + MAX_DEPS * 74;
 const MAX_RAW: usize = MAX_HEADER + 64 + MAX_BODY;
 
@@ -77,6 +86,17 @@ pub struct RangeHeads {
     pub logs: Vec<LogHead>,
 }
 
+/// Where somebody is, as their peer says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Present {
+    /// The place.
+    pub path: Path,
+    /// Who, among the people of that peer and elsewhere.
+    pub client: String,
+    /// What they say of themselves: JSON text, not checked yet.
+    pub selections: String,
+}
+
 /// One thing said over a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
@@ -102,6 +122,10 @@ pub enum Frame {
     Whole(PublicKey, PublicKey, Vec<u64>),
     /// The answer.
     Parts(PublicKey, Vec<Vec<u8>>),
+    /// The space's keys, wrapped to the receiver's device.
+    Keys(PublicKey, Vec<Wrap>),
+    /// All the sender's people in a space just now, with a number that grows from frame to frame.
+    Presence(PublicKey, u64, Vec<Present>),
     /// The sum of everything the sender has.
     Sum(PublicKey, Salt, ShortSum),
     /// What the sender has of ranges, as sums of their parts.
@@ -129,7 +153,9 @@ impl Frame {
             | Frame::Tell(space, ..)
             | Frame::Refused(space, ..)
             | Frame::Whole(space, ..)
-            | Frame::Parts(space, _) => *space,
+            | Frame::Parts(space, _)
+            | Frame::Keys(space, _)
+            | Frame::Presence(space, ..) => *space,
             Frame::Sum(space, ..) | Frame::Sums(space, ..) | Frame::Heads(space, _) => *space,
         })
     }
@@ -178,6 +204,18 @@ impl Frame {
                 }
             }
             Frame::Parts(space, entries) => list(writer.u8(13).fixed(&space.0), entries),
+            Frame::Keys(space, wraps) => {
+                writer.u8(14).fixed(&space.0).number(wraps.len() as u64);
+                for wrap in wraps {
+                    wrap.encode(&mut writer);
+                }
+            }
+            Frame::Presence(space, stamp, people) => {
+                writer.u8(15).fixed(&space.0).number(*stamp).number(people.len() as u64);
+                for Present { path, client, selections } in people {
+                    writer.bytes(&path.to_key()).text(client).text(selections);
+                }
+            }
             Frame::Sum(space, salt, sum) => {
                 writer.u8(9).fixed(&space.0).fixed(salt).fixed(sum);
             }
@@ -225,6 +263,8 @@ impl Frame {
             8 => Frame::Refused(space, key(&mut reader)?, reader.number()?, reader.text(64)?.to_owned()),
             12 => Frame::Whole(space, key(&mut reader)?, many(&mut reader, MAX_ASKED, |reader| reader.number())?),
             13 => Frame::Parts(space, many(&mut reader, MAX_ASKED, raw)?),
+            14 => Frame::Keys(space, many(&mut reader, MAX_KEYS, Wrap::decode)?),
+            15 => Frame::Presence(space, reader.number()?, many(&mut reader, MAX_PRESENT, present)?),
             9 => Frame::Sum(space, reader.fixed()?, reader.fixed()?),
             10 => Frame::Sums(space, reader.fixed()?, sets::read_sums(&mut reader)?),
             11 => Frame::Heads(space, sets::read_ranges(&mut reader)?),
@@ -233,6 +273,14 @@ impl Frame {
         reader.end()?;
         Ok(frame)
     }
+}
+
+fn present(reader: &mut Reader<'_>) -> Result<Present, CodecError> {
+    Ok(Present {
+        path: Path::from_key(reader.bytes(MAX_PATH_BYTES)?).ok_or(CodecError::Tag)?,
+        client: reader.text(MAX_CLIENT_BYTES)?.to_owned(),
+        selections: reader.text(MAX_SELECTIONS_BYTES)?.to_owned(),
+    })
 }
 
 fn list(writer: &mut Writer, entries: &[Vec<u8>]) {
@@ -272,7 +320,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_decodes_encodes_to_the_same_bytes(tag in 0..15u8, bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn what_decodes_encodes_to_the_same_bytes(tag in 0..16u8, bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let bytes = [vec![tag], bytes].concat();
             if let Ok(frame) = Frame::decode(&bytes) {
                 prop_assert_eq!(frame.encode(), bytes);
@@ -295,6 +343,13 @@ mod tests {
             RangeHeads { range: part(&[1]), logs: vec![(log(0x10), 3, [4; 32]), (log(0x1f), 1, [5; 32])] },
             RangeHeads { range: part(&[2, 3]), logs: vec![] },
         ]
+    }
+
+    fn wraps() -> Vec<Wrap> {
+        let mut entropy = crate::entropy::Entropy::new(&[1; 32]);
+        let to = crate::epoch::WrapKey::from_seed(&[2; 32]).public();
+        let key = crate::epoch::EpochKey::generate(&mut entropy);
+        Wrap::new(&key, &PublicKey([1; 32]), to, &mut entropy).into_iter().collect()
     }
 
     #[test]
@@ -339,8 +394,8 @@ mod tests {
 
     #[test]
     fn frames_of_later_versions_are_known_as_such() {
-        assert!(Frame::is_of_later_version(&[14, 1, 2]) && Frame::is_of_later_version(&[LAST_TAG]));
-        for known in [&[][..], &[13], &[LAST_TAG + 1], &[255]] {
+        assert!(Frame::is_of_later_version(&[LAST_KNOWN_TAG + 1, 1, 2]) && Frame::is_of_later_version(&[LAST_TAG]));
+        for known in [&[][..], &[LAST_KNOWN_TAG], &[LAST_TAG + 1], &[255]] {
             assert!(!Frame::is_of_later_version(known));
         }
     }
@@ -359,6 +414,12 @@ mod tests {
             Frame::Refused(space, log, 7, "wrong-prev".into()),
             Frame::Whole(space, log, vec![1, 9]),
             Frame::Parts(space, vec![vec![5; 300]]),
+            Frame::Keys(space, wraps()),
+            Frame::Presence(
+                space,
+                1_800_000_000_000,
+                vec![Present { path: Path::new(["a", "b"]).unwrap(), client: "c".into(), selections: "[]".into() }],
+            ),
             Frame::Sum(space, [1; 8], [2; 8]),
             Frame::Sums(space, [1; 8], sums()),
             Frame::Heads(space, heads()),

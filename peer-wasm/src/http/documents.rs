@@ -2,9 +2,10 @@
 
 use super::accept::JSON;
 use super::media::{Media, UNKNOWN};
+use super::text::TEXT;
 use super::url::percent_encode;
 use super::versions;
-use kith_core::api::{Body, ChangeItem, Item};
+use kith_core::api::{Body, ChangeItem, Item, Merge};
 use kith_core::path::Path;
 use serde_json::{Value as Json, json};
 
@@ -16,6 +17,12 @@ pub(super) fn bytes_of(body: &Body) -> (String, Vec<u8>) {
         Body::Json(value) => (JSON.to_owned(), value.to_string().into_bytes()),
         Body::Bytes { media, bytes } => (media_of(media), bytes.clone()),
     }
+}
+
+/// The same of a value of this merge type: a text says how it is encoded.
+pub(super) fn bytes_of_kind(body: &Body, merge: Merge) -> (String, Vec<u8>) {
+    let (media, bytes) = bytes_of(body);
+    if merge == Merge::Text && matches!(body, Body::Bytes { .. }) { (TEXT.to_owned(), bytes) } else { (media, bytes) }
 }
 
 /// A value's media type as readers get it.

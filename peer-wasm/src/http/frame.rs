@@ -2,6 +2,8 @@
 
 use super::accept::{EVENT_STREAM, JSON};
 use super::braid;
+use super::cursors::{self, CURSORS};
+use super::digest;
 use super::documents;
 use super::limits::SSE_RETRY_MILLIS;
 use super::message::HttpResponse;
@@ -31,6 +33,7 @@ pub(super) enum Followed {
         resumed: bool,
     },
     Status,
+    Cursors,
 }
 
 /// Turns the updates of one subscription into the bytes of its response.
@@ -86,9 +89,11 @@ impl Framer {
                     _ => head,
                 }
             }
-            Update::Items { version, .. } | Update::Text { version, .. } => {
-                head.with("Current-Version", versions::write(version))
+            Update::Items { version, .. } => head.with("Current-Version", versions::write(version)),
+            Update::Text { version, .. } => {
+                head.with("Current-Version", versions::write(version)).with("Merge-Type", Merge::Text.name())
             }
+            Update::Cursors { .. } => head.with("Repr-Type", CURSORS),
             Update::Changes(_) | Update::Document(_) | Update::End(_) => head,
         }
     }
@@ -135,8 +140,12 @@ impl Framer {
                 };
                 match body {
                     Some(body) => {
-                        let (media, bytes) = documents::bytes_of(&body);
-                        frame.header("Content-Type", &media).body(&bytes)
+                        let (media, bytes) = documents::bytes_of_kind(&body, facts.merge);
+                        let frame = frame.header("Content-Type", &media);
+                        match facts.merge {
+                            Merge::Text => frame.header("Repr-Digest", &digest::of(&bytes)).body(&bytes),
+                            _ => frame.body(&bytes),
+                        }
                     }
                     None => frame.body(b""),
                 }
@@ -169,6 +178,11 @@ impl Framer {
                 }
                 frame.header("Content-Range", "json .items[-0:-0]").body(items.to_string().as_bytes())
             }
+            Update::Cursors { cursors, whole: true } => {
+                let document = cursors::document(&cursors).to_string();
+                braid::Frame::new(200).header("Content-Type", CURSORS).body(document.as_bytes())
+            }
+            Update::Cursors { cursors, .. } => braid::Frame::new(200).patches(&cursors::moves(&cursors)),
             Update::Document(document) => {
                 braid::Frame::new(200).header("Content-Type", JSON).body(document.to_string().as_bytes())
             }
@@ -204,6 +218,7 @@ impl Framer {
                     events.push(None, Some(&change.cursor), &documents::change(change).to_string());
                 }
             }
+            Update::Cursors { cursors, .. } => events.push(None, None, &cursors::document(&cursors).to_string()),
             // Events carry whole values; texts are followed by them with [`Update::Value`].
             Update::Text { .. } => {}
             Update::Document(document) => events.push(None, None, &document.to_string()),

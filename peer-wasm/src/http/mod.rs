@@ -12,8 +12,12 @@
 mod accept;
 mod braid;
 mod conditions;
+mod cursors;
+mod digest;
 mod documents;
+mod files;
 mod frame;
+mod history;
 mod json;
 pub mod limits;
 mod media;
@@ -25,6 +29,7 @@ mod read;
 mod render;
 mod route;
 mod sse;
+mod text;
 mod url;
 mod versions;
 mod write;
@@ -34,6 +39,7 @@ mod fuzz;
 #[cfg(test)]
 mod tests;
 
+pub use files::{Download, Upload};
 pub use frame::Framer;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use fuzz::fuzz_http;
@@ -100,11 +106,20 @@ fn parse_checked(request: HttpRequest) -> Checked<Parsed> {
         (_, Route::Invites(space)) => write::invite(space, &url.origin, &fields, &body)?,
         (method, Route::Policies(space)) => write::policy(method, space, Path::root(), &fields, &body)?,
         (method, Route::Policy(space, prefix)) => write::policy(method, space, prefix, &fields, &body)?,
+        ("PUT", Route::Value(space, path)) if cursors::are_meant(&fields) => {
+            let (request, render) = cursors::write(space, path, &url, &fields, &body)?;
+            return Ok(Parsed::Ask(request, render));
+        }
         (method, Route::Value(space, path)) => write::change(method, &url, space, path, &fields, body)?,
         (_, Route::Quota(space)) => {
             let request = write::allow(space, &fields, &body)?;
             return Ok(Parsed::Ask(request, Render::new(here, false, Shape::Document)));
         }
+        (_, Route::Import) => {
+            let detail = "Files of spaces are taken in as streams, which this way does not offer.";
+            return Err(Problem::new(Kind::NotOffered, detail));
+        }
+        (_, Route::Undo(space, redo)) => write::undo(space, redo, &fields, &body)?,
         (_, _) => {
             return Err(Problem::new(Kind::Internal, "This method was let through by mistake. Please report this."));
         }

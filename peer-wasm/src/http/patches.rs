@@ -12,15 +12,28 @@ use serde_json::Value as Json;
 /// The media type of a body with several patches.
 pub(super) const HTTP_PATCHES: &str = "application/http-patches";
 
-/// The range patches a request carries, if it carries any.
+/// A patch as it came: its range with the unit, and what replaces that.
+pub(super) type Raw<'a> = (String, &'a [u8]);
+
+/// The patches of a JSON value a request carries, if it carries any.
 pub(super) fn read(fields: &Fields, body: &[u8]) -> Checked<Option<Change>> {
+    let Some(raw) = raw(fields, body)? else { return Ok(None) };
+    if raw.is_empty() {
+        return Err(wrong_count());
+    }
+    let patches = raw.iter().map(|(range, content)| patch(range, content));
+    patches.collect::<Checked<_>>().map(|patches| Some(Change::Ranges(patches)))
+}
+
+/// The range patches a request carries, if it carries any.
+pub(super) fn raw<'a>(fields: &Fields, body: &'a [u8]) -> Checked<Option<Vec<Raw<'a>>>> {
     let count = count(fields)?;
     match (fields.text("content-range")?, count) {
         (Some(_), Some(_)) => {
             Err(malformed("Content-Range and Patches exclude each other: give each patch its own Content-Range"))
         }
-        (Some(range), None) => Ok(Some(Change::Ranges(vec![patch(range, body)?]))),
-        (None, Some(count)) => blocks(count, body).map(|patches| Some(Change::Ranges(patches))),
+        (Some(range), None) => Ok(Some(vec![(range.to_owned(), body)])),
+        (None, Some(count)) => blocks(count, body).map(Some),
         (None, None) => Ok(None),
     }
 }
@@ -37,9 +50,12 @@ fn count(fields: &Fields) -> Checked<Option<usize>> {
         (None, Some(None)) => return Err(malformed("Say how many patches there are: Patches: N")),
         (None, None) => return Ok(None),
     };
-    let count = text.parse::<usize>().ok().filter(|count| (1..=MAX_PATCHES).contains(count));
-    let wrong = || Problem::header("patches", &format!("must be a number from 1 to {MAX_PATCHES}"));
-    count.map(Some).ok_or_else(wrong)
+    let count = text.parse::<usize>().ok().filter(|count| *count <= MAX_PATCHES);
+    count.map(Some).ok_or_else(wrong_count)
+}
+
+fn wrong_count() -> Box<Problem> {
+    Problem::header("patches", &format!("must be a number from 1 to {MAX_PATCHES}"))
 }
 
 /// One patch from its `Content-Range` and its body. An empty body deletes.
@@ -61,7 +77,7 @@ fn patch(range: &str, body: &[u8]) -> Checked<(String, Option<Json>)> {
 }
 
 /// The patches of a body with `count` blocks: headers, a blank line and `Content-Length` bytes each.
-fn blocks(count: usize, body: &[u8]) -> Checked<Vec<(String, Option<Json>)>> {
+fn blocks(count: usize, body: &[u8]) -> Checked<Vec<Raw<'_>>> {
     let mut patches = Vec::new();
     let mut rest = body;
     for number in 1..=count {
@@ -94,7 +110,7 @@ fn blocks(count: usize, body: &[u8]) -> Checked<Vec<(String, Option<Json>)>> {
         let length = length.ok_or_else(|| unreadable("has no Content-Length"))?;
         let (content, after) =
             rest.split_at_checked(length).ok_or_else(|| unreadable("ends before its Content-Length"))?;
-        patches.push(patch(&range, content)?);
+        patches.push((range, content));
         rest = after;
     }
     if rest.iter().any(|byte| !byte.is_ascii_whitespace()) {

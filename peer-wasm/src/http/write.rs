@@ -1,6 +1,9 @@
 //! Requests that change something: `PUT`, `PATCH`, `DELETE` on values and `POST` where new things are made.
 
 use super::conditions;
+use super::cursors;
+use super::digest;
+use super::history;
 use super::json;
 use super::limits::{MAX_APP_BYTES, MAX_AUTHOR_BYTES, MAX_INVITE_BYTES, MAX_NAME_CHARS};
 use super::media::{Media, UNKNOWN};
@@ -8,9 +11,10 @@ use super::message::Fields;
 use super::patches::{self, HTTP_PATCHES};
 use super::problem::{Checked, Kind, Problem};
 use super::route::{COUNTER_PATCH, SET_PATCH, accept_patch};
+use super::text;
 use super::url::Url;
 use super::versions;
-use kith_core::api::{Body, Change, Manner, Merge, Request, Role, SpaceRef};
+use kith_core::api::{At, Body, Change, Manner, Merge, Preconditions, Request, Role, SpaceRef, TextChange, TextEdit};
 use kith_core::document::policy::{Policy, PolicyError};
 use kith_core::path::Path;
 use kith_core::peer::MAX_ALLOWED;
@@ -33,14 +37,29 @@ pub(super) fn change(
     let conditions = conditions::read(fields)?;
     let id = writer_id(fields)?;
     // What the writer had seen: it matters where every concurrent value is kept, and never makes a write fail.
-    let seen = match fields.text("parents")? {
-        Some(text) => Some(versions::readable(versions::read_strings("parents", text)?)),
-        None => None,
-    };
+    let parents = fields.text("parents")?.map(|text| versions::read_strings("parents", text)).transpose()?;
     let purge = url.flag("purge")?;
     if purge && method == "PATCH" {
         return Err(Problem::parameter("purge", "goes with PUT and DELETE, which replace everything at the path"));
     }
+    if let Some(from) = history::from(url)? {
+        let plain = merge.is_none() && !purge;
+        return restore(method, space, path, from, conditions, id, plain, fields, &body);
+    }
+    let edit = if method == "DELETE" { None } else { text::edit(merge, method == "PUT", fields, &body)? };
+    if let Some(edit) = edit {
+        if path.is_empty() {
+            return Err(top_is_an_object());
+        }
+        if let TextEdit::Whole(_) = edit {
+            digest::check(fields, &body)?;
+        }
+        // A text is written at a state its writer names in its own words.
+        let change = Change::Text(TextChange { parents, edit });
+        let manner = Manner { merge, seen: None, client: cursors::peer(fields)? };
+        return Ok(Request::Write { space, path, change, conditions, manner, id, purge });
+    }
+    let seen = parents.map(versions::readable);
     let change = match method {
         "PUT" => put(&path, fields, body)?,
         "PATCH" => patch(fields, &body)?,
@@ -50,10 +69,58 @@ pub(super) fn change(
     Ok(Request::Write { space, path, change, conditions, manner: Manner { merge, seen, client: None }, id, purge })
 }
 
+/// `PUT <path>?from=<version>`: the path becomes what it was. There is no body: what it was is known here.
+#[allow(clippy::too_many_arguments, reason = "the parts of one request")]
+fn restore(
+    method: &str,
+    space: SpaceRef,
+    path: Path,
+    from: At,
+    conditions: Preconditions,
+    id: Option<String>,
+    plain: bool,
+    fields: &Fields,
+    body: &[u8],
+) -> Checked<Request> {
+    if method != "PUT" {
+        return Err(Problem::parameter("from", "restores what was, and goes with PUT only"));
+    }
+    if !plain {
+        return Err(Problem::parameter("from", "makes the path what it was; leave out Merge-Type and purge"));
+    }
+    if !body.is_empty() || fields.raw("content-range").is_some() || fields.raw("patches").is_some() {
+        return Err(Problem::parameter("from", "says what to store, so the body must be empty"));
+    }
+    Ok(Request::Restore { space, path, from, conditions, id })
+}
+
+/// `POST /~/<space>/$undo` and `$redo`
+pub(super) fn undo(space: SpaceRef, redo: bool, fields: &Fields, body: &[u8]) -> Checked<Request> {
+    let scope = if body.is_empty() {
+        Path::root()
+    } else {
+        let document = document(fields, body)?;
+        match document.get("path") {
+            None | Some(Json::Null) => Path::root(),
+            Some(_) => scope(text(&document, "path", "a path as in a URL after the space, such as \"notes/1\"")?)?,
+        }
+    };
+    Ok(Request::Undo { space, scope, redo, id: writer_id(fields)? })
+}
+
+/// A path as it stands in a URL after the space; slashes at its ends change nothing.
+fn scope(text: &str) -> Checked<Path> {
+    let wrong = || Problem::member("path", "must be a path as in a URL after the space, such as \"notes/1\"");
+    let names: Option<Vec<String>> =
+        text.split('/').filter(|name| !name.is_empty()).map(super::url::percent_decode).collect();
+    Path::new(names.ok_or_else(wrong)?).map_err(|_| wrong())
+}
+
 fn put(path: &Path, fields: &Fields, body: Vec<u8>) -> Checked<Change> {
     if let Some(ranges) = patches::read(fields, &body)? {
         return Ok(ranges);
     }
+    digest::check(fields, &body)?;
     let media = Media::of(fields)?;
     if let Some(media) = &media {
         if [MERGE_PATCH, JSON_PATCH, COUNTER_PATCH, SET_PATCH].contains(&media.essence.as_str()) {
@@ -141,19 +208,28 @@ fn top_is_an_object() -> Box<Problem> {
     )
 }
 
-fn merge_type(fields: &Fields) -> Checked<Option<Merge>> {
+pub(super) fn merge_type(fields: &Fields) -> Checked<Option<Merge>> {
     let Some(text) = fields.text("merge-type")? else { return Ok(None) };
     let name = text.trim_matches('"');
+    if name == "dt" {
+        let detail = "This peer speaks simpleton for texts, not dt: no history is sent, and every client that has simpleton can take part. Send Merge-Type: simpleton.";
+        return Err(merge_type_not_supported(detail));
+    }
     Merge::from_name(name).map(Some).ok_or_else(|| {
         let names = Merge::ALL.map(Merge::name);
         let detail = format!(
             "This peer has no merge type of that name. Send one of {}, or leave out Merge-Type to keep what the value has.",
             names.join(", ")
         );
-        Problem::new(Kind::MergeTypeNotSupported, detail)
-            .with("supported", names.to_vec())
-            .with_header("Merge-Type", names.join(", "))
+        merge_type_not_supported(&detail)
     })
+}
+
+fn merge_type_not_supported(detail: &str) -> Box<Problem> {
+    let names = Merge::ALL.map(Merge::name);
+    Problem::new(Kind::MergeTypeNotSupported, detail)
+        .with("supported", names.to_vec())
+        .with_header("Merge-Type", names.join(", "))
 }
 
 fn check_encoding(fields: &Fields) -> Checked<()> {

@@ -32,13 +32,13 @@ const pause = (ms: number, signal: AbortSignal | null | undefined): Promise<void
     signal?.addEventListener('abort', stop, { once: true })
   })
 
-/** The answer of the peer, whatever its status. Repeats what can be repeated without harm. */
-export async function peerFetch(connection: Connection, url: string, init: RequestInit = {}): Promise<Response> {
+/** The answer of the peer, whatever its status. Repeats what can be repeated without harm, up to so many `tries`. */
+export async function peerFetch(connection: Connection, url: string, init: RequestInit = {}, tries = REQUEST_TRIES): Promise<Response> {
   const method = init.method ?? 'GET'
   const safe = repeatable(method, new Headers(init.headers))
   await connection.control()
   for (let attempt = 1; ; attempt++) {
-    const last = attempt >= REQUEST_TRIES
+    const last = attempt >= tries
     let wait = RETRY_MS * 2 ** (attempt - 1)
     try {
       const response = await fetch(url, init)

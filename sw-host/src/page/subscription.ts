@@ -14,7 +14,7 @@ const HEARTBEAT_S = 15
 /** Silence after which the stream counts as dead, in milliseconds: Firefox can lose one without a word. */
 const SILENCE_MS = 3 * HEARTBEAT_S * 1000
 /** Answers after which connecting again is worth it. */
-const PASSING = new Set([408, 425, 429, 502, 503, 504])
+export const PASSING: ReadonlySet<number> = new Set([408, 425, 429, 502, 503, 504])
 
 /** Where a subscription stands: the headers that ask for what comes after it. */
 export type Resume = () => Record<string, string>
@@ -25,6 +25,10 @@ export interface Subscription {
   url(): string
   /** Further headers, `Parents` among them. */
   resume: Resume
+  /** Waited for before each connection. */
+  before?(): Promise<void>
+  /** The peer answered: what follows is the stream. */
+  opened?(): void
   /** The peer no longer knows where the reader stands (410, 432): start over. */
   forget(): void
   /** The reader gives up. */
@@ -60,7 +64,7 @@ export async function* follow(connection: Connection, subscription: Subscription
 const ended = (frame: Frame): Promise<Problem> =>
   problemOf(new Response(frame.body, { status: frame.status >= 400 ? frame.status : 500, headers: frame.headers }))
 
-async function* connectOnce(connection: Connection, { url, resume, signal }: Subscription): AsyncGenerator<Frame, void, undefined> {
+async function* connectOnce(connection: Connection, { url, resume, before, opened, signal }: Subscription): AsyncGenerator<Frame, void, undefined> {
   const over = new AbortController()
   const stop = (): void => over.abort()
   signal?.addEventListener('abort', stop, { once: true })
@@ -70,6 +74,7 @@ async function* connectOnce(connection: Connection, { url, resume, signal }: Sub
     silence = setTimeout(stop, SILENCE_MS)
   }
   try {
+    await before?.()
     heard()
     const headers = { subscribe: 'true', heartbeats: `${HEARTBEAT_S}s`, ...resume() }
     const response = await peerFetch(connection, url(), { headers, signal: over.signal })
@@ -80,6 +85,7 @@ async function* connectOnce(connection: Connection, { url, resume, signal }: Sub
           : await problemOf(response),
       )
     }
+    opened?.()
     const frames = new FrameReader()
     const reader = response.body?.getReader()
     for (;;) {

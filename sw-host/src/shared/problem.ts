@@ -36,6 +36,7 @@ export const PROBLEMS = {
   'method-not-allowed': 'That method cannot be used here',
   'bad-reply': 'The peer gave an answer that is not HTTP',
   'relay-unreachable': 'The relay could not be reached',
+  'not-a-text': 'No text can be edited there',
   'invite-not-opened': 'The invite could not be opened',
 } as const
 

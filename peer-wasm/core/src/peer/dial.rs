@@ -80,6 +80,7 @@ impl Peer {
         self.resume();
         self.answer_joins();
         self.look_again();
+        self.release_held();
         if self.now >= self.dials.next {
             self.dials.next = self.now + LOOK;
             self.dial_members();
@@ -119,7 +120,8 @@ impl Peer {
 
     fn dial_members(&mut self) {
         let Some(own) = self.device() else { return };
-        let numbers: Vec<u32> = self.space_rows.keys().copied().filter(|number| *number != self.me).collect();
+        let alive = self.space_rows.iter().filter(|(number, row)| **number != self.me && !row.archive);
+        let numbers: Vec<u32> = alive.map(|(number, _)| *number).collect();
         for number in numbers {
             let Some(space) = self.spaces.get(&number) else {
                 // Members are known once the space is in memory.

@@ -9,7 +9,7 @@ use super::compare::Compared;
 use super::fork::Search;
 use super::quota::Useless;
 use super::space::read_entries;
-use super::{Done, Job, LinkId, LinkPath, MAX_LINKS, Output, Peer};
+use super::{Done, Job, LinkId, LinkPath, MAX_LINKS, Output, Peer, presence};
 use crate::entry::{Entry, EntryError, Kind};
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
@@ -38,6 +38,7 @@ pub(super) struct Link {
     tokens: BTreeSet<Token>,
     strikes: u32,
     pub(super) useless: Useless,
+    pub(super) presence_budget: presence::Budget,
     /// When it is said again what is here.
     pub(super) repeat_at: u64,
 }
@@ -73,6 +74,7 @@ pub(super) struct Session {
     /// Forked logs it has been told of because it had more than counts.
     pub(super) told_forks: BTreeSet<PublicKey>,
     pub(super) search: Option<Search>,
+    pub(super) telling: presence::Telling,
 }
 
 impl Link {
@@ -104,6 +106,7 @@ impl Peer {
             tokens: BTreeSet::new(),
             strikes: 0,
             useless: Useless::default(),
+            presence_budget: presence::Budget::default(),
             repeat_at: self.now + REPEAT,
         };
         self.links.insert(id, link);
@@ -118,6 +121,7 @@ impl Peer {
             for space in link.sessions.keys() {
                 self.leave_inbox(id, *space);
             }
+            self.presence_ends(&link);
             let still_linked = self.links.values().any(|other| other.peer == link.peer);
             if !still_linked {
                 self.dials.lost(link.peer, self.now);
@@ -225,8 +229,10 @@ impl Peer {
             for proof in proofs {
                 self.send(id, &Frame::Fork(key, Box::new(proof)));
             }
+            self.hand_keys(id, number);
             self.say_what_we_have(id, number);
             self.ask(id, number);
+            self.presence_begins(id, number);
             self.status_changed();
         }
     }
@@ -280,6 +286,8 @@ impl Peer {
             }
             Frame::Whole(_, log, places) => self.whole_asked(id, number, log, places),
             Frame::Parts(_, entries) => self.parts_came(id, number, &entries),
+            Frame::Keys(_, wraps) => self.keys_told(number, &wraps),
+            Frame::Presence(_, stamp, people) => self.presence_told(id, number, stamp, people),
             Frame::Open(_) => {}
         }
         if new {

@@ -5,7 +5,7 @@ use super::read::NOW;
 use super::text_follow::Followed;
 use super::{Done, Job, MAX_SUBSCRIPTIONS, Peer};
 use crate::api::Role;
-use crate::api::{Item, Refusal, Reply, RequestId, SpaceRef, SubscriptionId, Target, Update};
+use crate::api::{Item, Refusal, Reply, RequestId, Selections, SpaceRef, SubscriptionId, Target, Update};
 use crate::document;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
@@ -28,6 +28,8 @@ pub(super) enum Seen {
     Items(BTreeMap<String, Vec<Version>>, Vec<Version>),
     /// Everything up to a cursor.
     Cursor(Option<String>),
+    /// Who is where, by client.
+    Cursors(BTreeMap<String, Selections>),
     /// A document.
     Document(serde_json::Value, u64),
     /// A text.
@@ -59,7 +61,8 @@ impl Peer {
             Target::Value { space, .. }
             | Target::Text { space, .. }
             | Target::List { space, .. }
-            | Target::Changes { space, .. } => Some(space),
+            | Target::Changes { space, .. }
+            | Target::Cursors { space, .. } => Some(space),
         };
         let number = match space {
             None => 0,
@@ -101,6 +104,20 @@ impl Peer {
         self.reply(id, reply);
     }
 
+    pub(super) fn unsubscribe(&mut self, id: SubscriptionId) {
+        if let Some(subscription) = self.subscriptions.remove(&id) {
+            self.left(&subscription.target, subscription.space);
+        }
+    }
+
+    /// Whether a client follows the cursors at a place.
+    pub(super) fn is_followed_by(&self, number: u32, path: &Path, client: &str) -> bool {
+        self.subscriptions.values().any(|subscription| {
+            let follows = |target: &Target| matches!(target, Target::Cursors { path: at, client: Some(name), .. } if at == path && name == client);
+            subscription.space == number && follows(&subscription.target)
+        })
+    }
+
     pub(super) fn pull(&mut self, id: SubscriptionId) {
         if let Some(subscription) = self.subscriptions.get_mut(&id) {
             subscription.pulled = true;
@@ -140,7 +157,8 @@ impl Peer {
     }
 
     pub(super) fn end_subscription(&mut self, id: SubscriptionId, refusal: Refusal) {
-        if self.subscriptions.remove(&id).is_some() {
+        if let Some(subscription) = self.subscriptions.remove(&id) {
+            self.left(&subscription.target, subscription.space);
             self.outputs.push_back(super::Output::Update(id, Update::End(refusal)));
         }
     }
@@ -156,7 +174,7 @@ impl Peer {
                     paths.iter().any(|changed| path.contains(changed) || changed.contains(path))
                 }
                 Target::Changes { .. } => true,
-                Target::Status => false,
+                Target::Status | Target::Cursors { .. } => false,
             })
             .map(|(id, subscription)| {
                 subscription.dirty = true;
@@ -166,15 +184,29 @@ impl Peer {
         for id in touched {
             self.look(id);
         }
+        self.try_held(paths);
         self.status_changed();
     }
 
     /// The status has changed.
     pub(super) fn status_changed(&mut self) {
+        self.look_where(|subscription| subscription.target == Target::Status);
+    }
+
+    /// Somebody came, moved or left at these places.
+    pub(super) fn cursors_changed(&mut self, space: u32, paths: &[Path]) {
+        self.look_where(|subscription| {
+            subscription.space == space
+                && matches!(&subscription.target, Target::Cursors { path, .. } if paths.contains(path))
+        });
+    }
+
+    /// What some subscriptions follow has changed.
+    fn look_where(&mut self, follows: impl Fn(&Subscription) -> bool) {
         let watching: Vec<SubscriptionId> = self
             .subscriptions
             .iter_mut()
-            .filter(|(_, subscription)| subscription.target == Target::Status)
+            .filter(|(_, subscription)| follows(subscription))
             .map(|(id, subscription)| {
                 subscription.dirty = true;
                 *id
@@ -227,6 +259,7 @@ impl Peer {
                 let listing = document::list(lens, space, prefix, query, &self.rule(space))?;
                 items_update(listing.items, listing.version, &seen)
             }
+            Target::Cursors { path, client, .. } => self.cursors_update(space, path, client.as_deref(), &seen),
             Target::Changes { .. } => {
                 let since = if let Seen::Cursor(cursor) = &seen { cursor.clone() } else { None };
                 match self.read_changes(space, since.as_deref(), CHANGES_PER_UPDATE, lens)? {
@@ -332,7 +365,8 @@ impl Target {
             Target::Value { space, .. }
             | Target::Text { space, .. }
             | Target::List { space, .. }
-            | Target::Changes { space, .. } => Some(space),
+            | Target::Changes { space, .. }
+            | Target::Cursors { space, .. } => Some(space),
         }
     }
 }

@@ -4,7 +4,8 @@ use super::super::limits::MAX_PAGE;
 use super::super::{Parsed, parse};
 use super::{answer, ask, header, request, version, whole};
 use kith_core::api::{
-    Body, Change, ListQuery, Manner, Merge, Preconditions, Refusal, Reply, Request, Role, SpaceRef, Target,
+    At, Body, Change, ListQuery, Manner, Merge, Preconditions, Refusal, Reply, Request, Role, Selections, SpaceRef,
+    Target, TextChange, TextEdit,
 };
 use kith_core::path::Path;
 use serde_json::json;
@@ -43,6 +44,92 @@ fn places() {
     );
     let ping = answer("POST", "/~/peer/ping", &[], None);
     assert_eq!((ping.status, header(&ping, "Cache-Control")), (204, "no-store"));
+}
+
+#[test]
+fn texts() {
+    const SIMPLETON: (&str, &str) = ("Merge-Type", "simpleton");
+    let edit = |parents: Option<&[&str]>, edit| {
+        let parents = parents.map(|list| list.iter().map(|id| (*id).to_owned()).collect());
+        Change::Text(TextChange { parents, edit })
+    };
+    let whole = |text: &str| TextEdit::Whole(text.to_owned());
+    assert_eq!(change("PUT", &[SIMPLETON], "a😀"), edit(None, whole("a😀")));
+    assert_eq!(change("PUT", &[SIMPLETON, ("Parents", "")], ""), edit(Some(&[]), whole("")));
+    let splice = TextEdit::Splices(vec![(3, 5, "é".to_owned())]);
+    let range = ("Content-Range", "text [3:5]");
+    let parents = ("Parents", "\"writer-6\", \"k-1\"");
+    assert_eq!(change("PUT", &[SIMPLETON, range, parents], "é"), edit(Some(&["writer-6", "k-1"]), splice.clone()));
+    assert_eq!(change("PATCH", &[range], "é"), edit(None, splice));
+    let write = asked(
+        "PUT",
+        "/~/me/a",
+        &[SIMPLETON, ("Peer", "\"k3\""), ("Version", "\"k3-9\""), ("If-None-Match", "*")],
+        Some(""),
+    );
+    let Request::Write { manner, id, conditions, .. } = write else { panic!("{write:?}") };
+    assert_eq!(manner, Manner { merge: Some(Merge::Text), seen: None, client: Some("k3".to_owned()) });
+    assert_eq!((id.as_deref(), conditions.if_none_match), (Some("k3-9"), Some(vec![])));
+    // Without a word about texts it is a value like any other.
+    let plain = Body::Bytes { media: "text/plain".to_owned(), bytes: b"a".to_vec() };
+    assert_eq!(change("PUT", &[("Content-Type", "text/plain")], "a"), Change::Put(plain));
+    let follow = |headers: &[(&str, &str)]| {
+        asked("GET", "/~/me/a", &[&[("Subscribe", "true"), SIMPLETON], headers].concat(), None)
+    };
+    let target = |parents: Option<&[&str]>, client: Option<&str>| {
+        let parents = parents.map(|list| list.iter().map(|id| (*id).to_owned()).collect());
+        Request::Subscribe(Target::Text {
+            space: SpaceRef::Me,
+            path: path("a"),
+            parents,
+            client: client.map(str::to_owned),
+        })
+    };
+    assert_eq!(follow(&[]), target(None, None));
+    assert_eq!(follow(&[("Parents", ""), ("Peer", "k3")]), target(None, Some("k3")));
+    assert_eq!(follow(&[("Parents", "\"k3-9\"")]), target(Some(&["k3-9"]), None));
+    // Events carry the text as it is, whatever their reader says of merging.
+    let events = follow(&[("Accept", "text/event-stream")]);
+    assert!(matches!(events, Request::Subscribe(Target::Value { .. })), "{events:?}");
+}
+
+#[test]
+fn cursors() {
+    let accept = ("Accept", "application/text-cursors+json");
+    let (space, at) = (SpaceRef::Me, path("a"));
+    let read = Request::Cursors { space: space.clone(), path: at.clone() };
+    assert_eq!(asked("GET", "/~/me/a", &[accept], None), read);
+    assert_eq!(asked("HEAD", "/~/me/a", &[accept, ("Subscribe", "true")], None), read);
+    let target = |client: Option<&str>| {
+        let client = client.map(str::to_owned);
+        Request::Subscribe(Target::Cursors { space: space.clone(), path: at.clone(), client })
+    };
+    let subscribe = ("Subscribe", "?1");
+    assert_eq!(asked("GET", "/~/me/a", &[accept, subscribe, ("Peer", "k3")], None), target(Some("k3")));
+    assert_eq!(asked("GET", "/~/me/a", &[accept, subscribe, ("Peer", "\"k3\"")], None), target(Some("k3")));
+    assert_eq!(asked("GET", "/~/me/a", &[accept, subscribe], None), target(None));
+    let present = |text: &str| Request::Present {
+        space: space.clone(),
+        path: at.clone(),
+        client: "k3".to_owned(),
+        selections: Selections::parse(text).unwrap(),
+    };
+    let range = ("Content-Range", "json [\"k3\"]");
+    let typed = ("Content-Type", "application/text-cursors+json");
+    let cursor = r#"[{"from":1,"to":3,"name":"Ada"}]"#;
+    assert_eq!(asked("PUT", "/~/me/a", &[typed, range], Some(cursor)), present(cursor));
+    assert_eq!(asked("PUT", "/~/me/a", &[accept, range], Some(cursor)), present(cursor));
+    assert_eq!(asked("PUT", "/~/me/a", &[typed, range], Some("")), present("[]"));
+    let render = ask("GET", "/~/me/a", &[accept], None).1;
+    let response = whole(render, Reply::Document(json!({ "k3": [{ "from": 1, "to": 3 }] })));
+    assert_eq!((response.status, header(&response, "Content-Type")), (200, "application/text-cursors+json"));
+    assert_eq!(response.body, br#"{"k3":[{"from":1,"to":3}]}"#);
+    let head = whole(ask("HEAD", "/~/me/a", &[accept], None).1, Reply::Document(json!({})));
+    assert!(
+        head.status == 200 && header(&head, "Content-Type") == "application/text-cursors+json" && head.body.is_empty()
+    );
+    let put = ask("PUT", "/~/me/a", &[typed, range], Some("[]")).1;
+    assert_eq!(whole(put, Reply::Present).status, 200);
 }
 
 #[test]
@@ -259,15 +346,60 @@ fn subscriptions_and_where_they_resume() {
 }
 
 #[test]
-fn reads_at_a_version_ask_whether_it_is_known() {
-    let quoted = format!("\"{}\"", version(3));
-    let asked_parents = |headers: &[(&str, &str)], text: &str| match asked("GET", text, headers, None) {
-        Request::Get { parents, .. } => parents,
+fn reads_of_the_past() {
+    let id = version(3).to_string();
+    let quoted = format!("\"{id}\"");
+    let at = |headers: &[(&str, &str)], text: &str| match asked("GET", text, headers, None) {
+        Request::GetAt { at, hash: None, .. } | Request::ListAt { at, .. } => at,
         other => panic!("{other:?}"),
     };
-    assert_eq!(asked_parents(&[("Version", &quoted)], "/~/me/a"), [version(3)]);
-    assert_eq!(asked_parents(&[("Parents", &quoted)], "/~/me/a"), [version(3)]);
-    assert_eq!(asked_parents(&[], &format!("/~/me/a?version={},{}", version(3), version(4))), [version(3), version(4)]);
+    let third = || At::Versions(vec![version(3)]);
+    assert_eq!(at(&[("Version", &quoted)], "/~/me/a"), third());
+    assert_eq!(at(&[("Version", &quoted)], "/~/me/a/?limit=3"), third());
+    let both = format!("/~/me/a?version={},{}", version(3), version(4));
+    assert_eq!(at(&[], &both), At::Versions(vec![version(3), version(4)]));
+    assert_eq!(at(&[], "/~/me/?at=1764120600123"), At::Time(1_764_120_600_123));
+    assert_eq!(at(&[], "/~/me/a?at=2025-11-26T01:30:00Z"), At::Time(1_764_120_600_000));
+    match asked("GET", "/~/me/a", &[("Parents", &quoted)], None) {
+        Request::Get { parents, .. } => assert_eq!(parents, [version(3)]),
+        other => panic!("{other:?}"),
+    }
+    let history = |text: &str| match asked("GET", text, &[], None) {
+        Request::History { path, before, limit, .. } => (path, before, limit),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(history("/~/me/a/b?history=1"), (path("a/b"), None, MAX_PAGE));
+    assert_eq!(history(&format!("/~/me/?history&before={id}&limit=5")), (Path::root(), Some(version(3)), 5));
+    let link = |at| Request::Link { space: SpaceRef::Me, path: path("a"), at };
+    assert_eq!(asked("GET", "/~/me/a?link=1", &[], None), link(None));
+    assert_eq!(asked("GET", &format!("/~/me/a?link=1&version={id}"), &[], None), link(Some(third())));
+}
+
+#[test]
+fn restoring_and_undoing() {
+    let restore = |text: &str, headers: &[(&str, &str)]| match asked("PUT", text, headers, None) {
+        Request::Restore { path, from, conditions, id, .. } => (path, from, conditions, id),
+        other => panic!("{other:?}"),
+    };
+    let from = format!("/~/me/a/b?from={}", version(3));
+    let headers = [("If-Match", "\"x\""), ("Version", "\"w1\"")];
+    let conditions = Preconditions { if_match: Some(vec!["\"x\"".to_owned()]), if_none_match: None };
+    let expected = (path("a/b"), At::Versions(vec![version(3)]), conditions, Some("w1".to_owned()));
+    assert_eq!(restore(&from, &headers), expected);
+    assert_eq!(restore("/~/me?from=1764120600123", &[]).1, At::Time(1_764_120_600_123));
+    let undo = |place: &str, body: Option<&str>| match asked(
+        "POST",
+        place,
+        &[("Content-Type", "application/json"), ("Version", "\"u\"")],
+        body,
+    ) {
+        Request::Undo { scope, redo, id, .. } => (scope, redo, id),
+        other => panic!("{other:?}"),
+    };
+    let id = || Some("u".to_owned());
+    assert_eq!(undo("/~/me/$undo", None), (Path::root(), false, id()));
+    assert_eq!(undo("/~/me/$undo", Some("{}")), (Path::root(), false, id()));
+    assert_eq!(undo("/~/me/$redo", Some(r#"{"path":"/a/caf%C3%A9/"}"#)), (path("a/café"), true, id()));
 }
 
 #[test]
@@ -284,6 +416,10 @@ fn options_everywhere() {
         ("/~/me/$conflicts", "GET, HEAD, OPTIONS"),
         ("/~/me/$policy", "GET, HEAD, PUT, DELETE, OPTIONS"),
         ("/~/me/$policy/a/b", "GET, HEAD, PUT, DELETE, OPTIONS"),
+        ("/~/import", "POST, OPTIONS"),
+        ("/~/me/$export", "GET, HEAD, OPTIONS"),
+        ("/~/me/$undo", "POST, OPTIONS"),
+        ("/~/me/$redo", "POST, OPTIONS"),
         ("/~/me/a/", "GET, HEAD, OPTIONS"),
         ("/~/me", "GET, HEAD, PUT, PATCH, OPTIONS"),
         ("/~/me/a", "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"),

@@ -3,7 +3,7 @@
 use super::super::Framer;
 use super::{HttpResponse, Rendered, ask, document, header, version};
 use kith_core::api::{
-    Body, ChangeItem, Facts, Item, Merge, Refusal, Reply, Request, Rival, SubscriptionId, Target, Update,
+    Body, ChangeItem, Facts, Item, Merge, Refusal, Reply, Request, Rival, Selections, SubscriptionId, Target, Update,
 };
 use kith_core::path::Path;
 use serde_json::json;
@@ -213,6 +213,69 @@ fn the_peer_in_frames_and_as_events() {
     );
     let (_, mut events) = stream("/~/peer", &[EVENTS]);
     assert_eq!(sent(&mut events, status()), "data: {\"id\":\"x\"}\n\n");
+}
+
+#[test]
+fn a_text_in_frames() {
+    let (head, mut framer) = stream("/~/me/a", &[SUBSCRIBE, ("Merge-Type", "simpleton")]);
+    let text = |splices: &[(u32, u32, &str)], parents: &[&str]| Update::Text {
+        splices: splices.iter().map(|(start, end, text)| (*start, *end, (*text).to_owned())).collect(),
+        version: vec![version(2)],
+        parents: parents.iter().map(|id| (*id).to_owned()).collect(),
+    };
+    let announced = framer.announce(head, &text(&[], &[]));
+    assert_eq!(
+        (header(&announced, "Merge-Type"), header(&announced, "Current-Version")),
+        ("simpleton", format!("\"{}\"", version(2)).as_str())
+    );
+    let facts = Facts { merge: Merge::Text, conflicts: vec![] };
+    let whole = Update::Value {
+        body: bytes("text/plain", "a😀".as_bytes()),
+        version: vec![version(1)],
+        parents: vec![],
+        facts,
+    };
+    let frame = sent(&mut framer, whole);
+    let digest = super::super::digest::of("a😀".as_bytes());
+    assert_eq!(
+        frame,
+        format!(
+            "HTTP 200 OK\r\nVersion: \"{}\"\r\nParents: \r\nMerge-Type: simpleton\r\nContent-Type: text/plain; charset=utf-8\r\nRepr-Digest: {digest}\r\nContent-Length: 5\r\n\r\na😀\r\n\r\n",
+            version(1)
+        )
+    );
+    let head = format!("HTTP 200 OK\r\nVersion: \"{}\"\r\nParents: \"writer-6\"\r\n", version(2));
+    assert_eq!(
+        sent(&mut framer, text(&[(1, 2, "é")], &["writer-6"])),
+        format!("{head}Content-Range: text [1:2]\r\nContent-Length: 2\r\n\r\né\r\n\r\n")
+    );
+    assert_eq!(
+        sent(&mut framer, text(&[(0, 1, ""), (2, 2, "b")], &["writer-6"])),
+        format!(
+            "{head}Patches: 2\r\n\r\nContent-Length: 0\r\nContent-Range: text [0:1]\r\n\r\n\r\n\r\nContent-Length: 1\r\nContent-Range: text [2:2]\r\n\r\nb\r\n\r\n"
+        )
+    );
+    assert_eq!(sent(&mut framer, text(&[], &["writer-6"])), format!("{head}Patches: 0\r\n\r\n"));
+}
+
+#[test]
+fn cursors_in_frames() {
+    let (head, mut framer) = stream("/~/me/a", &[SUBSCRIBE, ("Accept", "application/text-cursors+json")]);
+    assert_eq!((head.status, header(&head, "Content-Type")), (209, "application/http-history"));
+    let at = |client: &str, text| (client.to_owned(), Selections::parse(text));
+    let text = "[{\"from\":1,\"to\":2}]";
+    assert_eq!(
+        sent(&mut framer, Update::Cursors { cursors: vec![at("k3", text)], whole: true }),
+        "HTTP 200 OK\r\nContent-Type: application/text-cursors+json\r\nContent-Length: 26\r\n\r\n{\"k3\":[{\"from\":1,\"to\":2}]}\r\n\r\n"
+    );
+    assert_eq!(
+        sent(&mut framer, Update::Cursors { cursors: vec![at("k3", text)], whole: false }),
+        "HTTP 200 OK\r\nContent-Range: json [\"k3\"]\r\nContent-Length: 19\r\n\r\n[{\"from\":1,\"to\":2}]\r\n\r\n"
+    );
+    assert_eq!(
+        sent(&mut framer, Update::Cursors { cursors: vec![at("k3", ""), at("b", text)], whole: false }),
+        "HTTP 200 OK\r\nPatches: 2\r\n\r\nContent-Length: 0\r\nContent-Range: json [\"k3\"]\r\n\r\n\r\n\r\nContent-Length: 19\r\nContent-Range: json [\"b\"]\r\n\r\n[{\"from\":1,\"to\":2}]\r\n\r\n"
+    );
 }
 
 #[test]

@@ -8,14 +8,9 @@ const ROLES = [
   ['writer', 'Read and write', 'They can change everything in the space.'],
   ['reader', 'Only read', 'They see everything and change nothing.'],
 ]
-const APPS = [
-  ['/board/', 'Board', 'Notes to move and edit.'],
-  ['/', 'Home', 'This page.'],
-  ['/explorer/', 'Explorer', 'The raw data.'],
-]
 
-/** The dialog stays in the page; `showModal()` opens it, so focus and Escape behave as the browser does them. */
-export function inviteDialog({ invite }, actions) {
+/** The dialog stays in the page; `showModal()` opens it, so focus and Escape behave as the browser does them. `apps`: what may open for the invited, as [path, name, detail]. */
+export function inviteDialog({ invite }, actions, apps) {
   const close = () => document.querySelector('#invite').close()
   return html`<dialog id="invite" aria-labelledby="invite-title" @close=${actions.closeInvite}>
     ${
@@ -23,20 +18,20 @@ export function inviteDialog({ invite }, actions) {
         ? html`<article>
           <header><h2 id="invite-title">Invite to ${spaceName(invite.space)}</h2>
             <button class="quiet" aria-label="Close" @click=${close}>${closeIcon}</button></header>
-          ${invite.url ? made(invite, actions) : form(invite, actions)}
+          ${invite.url ? made(invite, actions) : form(invite, actions, apps)}
         </article>`
         : nothing
     }
   </dialog>`
 }
 
-function form(invite, actions) {
+function form(invite, actions, apps) {
   const submit = (event) => {
     event.preventDefault()
     actions.makeInvite()
   }
   return html`<form @submit=${submit}>
-    ${choice('role', 'What may they do?', ROLES, invite.role, actions)} ${choice('app', 'What opens for them?', APPS, invite.app, actions)}
+    ${choice('role', 'What may they do?', ROLES, invite.role, actions)} ${apps.length > 1 ? choice('app', 'What opens for them?', apps, invite.app, actions) : nothing}
     ${invite.error ? html`<div class="notice bad" role="alert"><p>${invite.error}</p></div>` : nothing}
     <button aria-busy=${invite.busy} ?disabled=${invite.busy}>Make the link</button>
   </form>`
