@@ -24,9 +24,12 @@ pub mod redaction;
 mod row;
 mod steps;
 
+pub(crate) use apply::hidden;
 pub use apply::{Applied, apply};
 pub use kind::Merge;
 pub use lay::member_paths;
+pub(crate) use lay::{add_member, counter, deletion, restore};
+pub(crate) use listing::child_name;
 pub use listing::{Listing, list};
 pub use locate::{Located, locate, locate_members};
 pub use ops::{Item, Leaf, MAX_OPS, MAX_WRITE_ID, Op, Opened, Ops};

@@ -15,19 +15,26 @@ mod compare;
 mod dial;
 mod events;
 mod exchange;
+mod export;
+mod fold;
 mod fork;
 mod gone;
+mod history;
+mod import;
 mod inbox;
 mod ingest;
 mod join;
 mod links;
 mod mend;
+mod past;
 mod policy;
 mod prepare;
+mod put_back;
 mod quota;
 mod read;
 mod replay;
 mod request;
+mod restore;
 mod retention;
 mod rows;
 mod seek;
@@ -37,9 +44,12 @@ mod stable;
 mod status;
 mod subscribe;
 mod sweep;
+mod undo;
 mod write;
 
 pub use events::{Config, Fault, Input, LinkId, LinkPath, LoadId, Output, TransactionId};
+pub use export::ExportState;
+pub use past::{MAX_CHANGED, MAX_OPENED};
 pub use quota::{MAX_ALLOWED, Quota};
 
 use crate::api::{Refusal, Reply, Request, RequestId, SubscriptionId};
@@ -85,6 +95,7 @@ enum Job {
     Fill(u32),
     Renew(u32),
     Mend(u32),
+    Index(u32),
     Fork(LinkId, u32, PublicKey),
 }
 
@@ -139,6 +150,8 @@ pub struct Peer {
     environment: serde_json::Value,
     refused: BTreeMap<&'static str, u64>,
     preparing: BTreeMap<(LinkId, u32), prepare::Prepared>,
+    /// Parts of files that are verified and wait for rows.
+    importing: Vec<(RequestId, import::Importing)>,
     /// Questions about places in logs, each with a job of its own.
     asked_about: Vec<(LinkId, u32, PublicKey, Vec<u64>)>,
     /// Proofs that came in, each with a job of its own.
@@ -181,6 +194,7 @@ impl Peer {
             environment: serde_json::Value::Null,
             refused: BTreeMap::new(),
             preparing: BTreeMap::new(),
+            importing: Vec::new(),
             asked_about: Vec::new(),
             proofs: Vec::new(),
             seeking: seek::Seeking::default(),
@@ -307,6 +321,7 @@ impl Peer {
             Job::Fill(space) => self.fill(*space, lens),
             Job::Renew(space) => self.renew(*space, lens),
             Job::Mend(space) => self.mend(*space, lens),
+            Job::Index(space) => self.index_history(*space, lens),
             Job::Fork(link, space, log) => self.search_fork(*link, *space, *log, lens),
         }
     }
@@ -328,7 +343,11 @@ impl Peer {
             if space.has_to_collect() {
                 self.start_later(Job::Collect(number));
             }
+            let unindexed = !space.behind.is_empty();
             self.spaces.insert(number, space);
+            if unindexed {
+                self.start_later(Job::Index(number));
+            }
             if behind {
                 self.start_later(Job::Replay(number));
             }
@@ -364,7 +383,10 @@ impl Peer {
     /// A task cannot go on because storage failed.
     fn give_up(&mut self, job: Job, refusal: Refusal) {
         match job {
-            Job::Request(id, _) => self.reply(id, Reply::Refused(refusal)),
+            Job::Request(id, _) => {
+                self.importing.retain(|(waiting, _)| *waiting != id);
+                self.reply(id, Reply::Refused(refusal));
+            }
             Job::Boot => {
                 for (id, _) in std::mem::take(&mut self.waiting_for_boot) {
                     self.reply(id, Reply::Refused(refusal.clone()));
@@ -380,7 +402,8 @@ impl Peer {
             | Job::Collect(_)
             | Job::Seek(_)
             | Job::Whole(_)
-            | Job::Fill(_) => {}
+            | Job::Fill(_)
+            | Job::Index(_) => {}
         }
     }
 

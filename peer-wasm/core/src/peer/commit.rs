@@ -198,7 +198,12 @@ impl Peer {
                 Effect::Reply(id, reply) => {
                     let writes = matches!(
                         reply,
-                        Reply::Written { .. } | Reply::SpaceCreated { .. } | Reply::Invited(_) | Reply::Joined(_)
+                        Reply::Written { .. }
+                            | Reply::Undone { .. }
+                            | Reply::Imported { .. }
+                            | Reply::SpaceCreated { .. }
+                            | Reply::Invited(_)
+                            | Reply::Joined(_)
                     );
                     // A read waited only for what it saw to be stored; it can be asked again.
                     self.reply(id, Reply::Refused(if writes { refusal.clone() } else { try_again() }));
@@ -220,6 +225,7 @@ impl Peer {
         };
         self.spaces.clear();
         self.preparing.clear();
+        self.importing.clear();
         self.asked_about.clear();
         self.proofs.clear();
         self.seeking.clear();

@@ -41,6 +41,17 @@ impl Peer {
                 let write_id = write_id.as_deref();
                 return self.write_value(id, space, path, change, conditions, manner, write_id, *purge, lens);
             }
+            Request::Restore { space, path, from, conditions, id: write_id } => {
+                return self.restore(id, space, path, from, conditions, write_id.as_deref(), lens);
+            }
+            Request::Undo { space, scope, redo, id: write_id } => {
+                return self.undo(id, space, scope, *redo, write_id.as_deref(), lens);
+            }
+            Request::Export { space, keys, state } => match self.readable(space, lens)? {
+                Ok(number) => self.export(number, *keys, state.as_deref(), lens)?,
+                Err(refusal) => Reply::Refused(refusal),
+            },
+            Request::Import { space, part } => return self.import(id, space, part, lens),
             Request::Subscribe(target) => return self.subscribe(id, target, lens),
             Request::Invites { space } => match self.readable(space, lens)? {
                 Ok(number) => Reply::Document(self.invites(number)),
@@ -72,6 +83,22 @@ impl Peer {
             },
             Request::Get { space, path, parents } => match self.readable(space, lens)? {
                 Ok(number) => self.read_value(number, path, parents, lens)?,
+                Err(refusal) => Reply::Refused(refusal),
+            },
+            Request::GetAt { space, path, at, hash } => match self.readable(space, lens)? {
+                Ok(number) => self.read_value_at(number, path, at, hash.as_ref(), lens)?,
+                Err(refusal) => Reply::Refused(refusal),
+            },
+            Request::ListAt { space, prefix, query, at } => match self.readable(space, lens)? {
+                Ok(number) => self.read_list_at(number, prefix, query, at, lens)?,
+                Err(refusal) => Reply::Refused(refusal),
+            },
+            Request::History { space, path, before, limit } => match self.readable(space, lens)? {
+                Ok(number) => self.read_history(number, path, before.as_ref(), *limit, lens)?,
+                Err(refusal) => Reply::Refused(refusal),
+            },
+            Request::Link { space, path, at } => match self.readable(space, lens)? {
+                Ok(number) => self.read_link(number, path, at.as_ref(), lens)?,
                 Err(refusal) => Reply::Refused(refusal),
             },
             Request::List { space, prefix, query } => match self.readable(space, lens)? {
@@ -145,6 +172,10 @@ impl Peer {
                 role.name(),
                 least.name()
             ))),
+            None if space.row.archive && least == Role::Reader => Ok(()),
+            None if space.row.archive => Err(Refusal::Forbidden(
+                "This space came from a file and can only be read. Open an invite to it to write there.".to_owned(),
+            )),
             None => Err(Refusal::Forbidden("You are not a member of this space.".to_owned())),
         }
     }

@@ -3,7 +3,7 @@
 use super::boot::Draft;
 use super::gone::Gone;
 use super::quota::Used;
-use super::rows::{self, HeadKey, HeadRow, IssuedRow, SpaceRow};
+use super::rows::{self, Behind, HeadKey, HeadRow, IssuedRow, SpaceRow};
 use crate::api::Role;
 use crate::authority::{Authority, Record};
 use crate::codec::Reader;
@@ -79,6 +79,8 @@ pub(super) struct Space {
     pub(super) unknown: Vec<u8>,
     /// The checkpoints of owners: an op counts if all of them admit it.
     pub(super) checkpoints: Vec<Checkpoint>,
+    /// What is merged and not in the index of history yet.
+    pub(super) behind: Vec<Behind>,
 }
 
 impl Space {
@@ -102,6 +104,7 @@ impl Space {
             gone: Gone::default(),
             unknown: Vec::new(),
             checkpoints: Vec::new(),
+            behind: Vec::new(),
         }
     }
 
@@ -118,6 +121,7 @@ impl Space {
         space.arrivals =
             last.first().and_then(|(key, _)| Some(u64::from_be_bytes(key.get(4..)?.try_into().ok()?) + 1)).unwrap_or(0);
         space.gone = gone?;
+        let mut indexed = None;
         for (key, value) in heads? {
             match rows::read_head_key(&key) {
                 Some(HeadKey::Log(log)) => {
@@ -165,9 +169,14 @@ impl Space {
                         rows::decode_arrival(&value).into_iter().map(|run| (run.log, run.count)).collect();
                 }
                 Some(HeadKey::Unknown(tag)) => space.unknown.push(tag),
+                Some(HeadKey::Index) => indexed = rows::decode_behind(&value).ok(),
                 None => {}
             }
         }
+        space.behind = indexed.unwrap_or_else(|| {
+            let all = space.logs.iter().enumerate().map(|(log, state)| (log as u32, state.applied));
+            all.filter(|(_, upto)| *upto > 0).map(|(log, upto)| Behind { log, from: 0, upto }).collect()
+        });
         space.judge();
         Ok(space)
     }

@@ -9,6 +9,7 @@ use crate::api::{
 };
 use crate::document::{self, Held, Located, MAX_WRITE_ID, Op, Ops, Planned, Wish};
 use crate::entry::MAX_BODY;
+use crate::history;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{Batch, Durability, Table};
@@ -75,20 +76,21 @@ impl Peer {
 
         let Planned { ops, existed, deleted } = planned;
         let purged = purge.then(|| purged(path, &located).clone());
-        self.put_ops(id, number, ops, write_id, purged.as_ref(), lens, |peer, applied, version| {
+        self.put_ops(id, number, ops, None, write_id, purged.as_ref(), lens, |peer, applied, version| {
             let (after, merge) = after(path, &located, applied, version, number, &peer.rule(number));
             peer.written(number, !existed, deleted, after, merge)
         })
     }
 
-    /// Writes ops into this device's log and the tree, and answers once that is durable. What was written at and below
-    /// the place to purge before goes.
+    /// Writes ops into this device's log and the tree, and answers once that is durable. `mark` is the entry's id in place
+    /// of the writer's. What was written at and below the place to purge before goes.
     #[allow(clippy::too_many_arguments, reason = "one write")]
     pub(super) fn put_ops(
         &mut self,
         id: RequestId,
         number: u32,
         list: Vec<Op>,
+        mark: Option<String>,
         write_id: Option<&str>,
         purge: Option<&Path>,
         lens: &Lens<'_>,
@@ -104,7 +106,8 @@ impl Peer {
         let seq = log.tip.len;
         let version = Version { agent: Agent::of(&device.0), seq };
         let mut hlc = self.hlc.clone();
-        let ops = Ops { clock: hlc.now(self.now).0, id: write_id.unwrap_or_default().to_owned(), list };
+        let entry_id = mark.unwrap_or_else(|| write_id.unwrap_or_default().to_owned());
+        let ops = Ops { clock: hlc.now(self.now).0, id: entry_id, list };
         // The value fits, but its paths are part of the entry too.
         if ops.weight() > MAX_BODY {
             let what = "The change with the paths it touches".to_owned();
@@ -128,6 +131,7 @@ impl Peer {
             log.applied = log.tip.len;
         }
         let changed = space.merged(applied, &mut draft);
+        draft.batch.puts.extend(history::rows(number, own, &items));
         if let Some(write_id) = write_id {
             draft.batch.puts.push((Table::View, document::write_id_key(number, write_id), seq.to_be_bytes().to_vec()));
         }
@@ -259,7 +263,7 @@ pub(super) fn facts(path: &Path, located: &Located) -> Facts {
 }
 
 /// The versions at the path once the write is applied, and how it is merged then.
-fn after(
+pub(super) fn after(
     path: &Path,
     located: &Located,
     applied: &document::Applied,
@@ -282,7 +286,7 @@ fn after(
     (tree.version(), merge)
 }
 
-fn check(conditions: &Preconditions, exists: bool, versions: &[Version]) -> Result<(), Refusal> {
+pub(super) fn check(conditions: &Preconditions, exists: bool, versions: &[Version]) -> Result<(), Refusal> {
     let tag = exists.then(|| etag(versions));
     let holds = |tags: &[String]| match &tag {
         None => false,
