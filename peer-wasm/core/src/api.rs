@@ -3,11 +3,13 @@
 mod presence;
 mod refusal;
 mod reply;
+mod text;
 
 pub use crate::document::Merge;
 pub use presence::{MAX_CLIENT_BYTES, MAX_SELECTIONS, MAX_SELECTIONS_BYTES, Selections, is_client};
 pub use refusal::Refusal;
 pub use reply::Reply;
+pub use text::{TextChange, TextEdit, TextSplice};
 
 use crate::archive::Part;
 use crate::identity::PublicKey;
@@ -99,30 +101,6 @@ pub enum Change {
     /// Edit a text, or make one.
     Text(TextChange),
 }
-
-/// An edit of a text.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TextChange {
-    /// `Parents` as the client wrote them: the state the edit was made at. Each is a version of a peer or the id of an
-    /// earlier write (`Version`), the client's own. Empty is the empty text before anything was written; `None` is what
-    /// this peer shows now.
-    pub parents: Option<Vec<String>>,
-    /// The edit.
-    pub edit: TextEdit,
-}
-
-/// What an edit of a text does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TextEdit {
-    /// The text becomes this.
-    Whole(String),
-    /// Replacements `(start, end, text)`: the code points from `start` up to `end` become `text`. All positions count
-    /// code points of the text at `parents`; they rise and do not overlap.
-    Splices(Vec<TextSplice>),
-}
-
-/// One replacement in a text: first code point, first code point behind it, what is put there.
-pub type TextSplice = (u32, u32, String);
 
 /// What a writer says of a write besides the change itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

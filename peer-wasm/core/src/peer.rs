@@ -49,7 +49,10 @@ mod status;
 mod subscribe;
 mod sweep;
 mod text;
+mod text_careful;
+mod text_edits;
 mod text_follow;
+mod text_open;
 mod text_write;
 mod undo;
 mod write;
@@ -172,7 +175,7 @@ pub struct Peer {
     presence: presence::Presence,
     /// Edits of texts that wait for what they build on.
     held: Vec<held::Held>,
-    texts: text::Texts,
+    texts: text_open::Texts,
     wake_at: Option<u64>,
     /// The day of the last look at quotas.
     day: u64,
@@ -216,7 +219,7 @@ impl Peer {
             careful: careful::Careful::default(),
             presence: presence::Presence::default(),
             held: Vec::new(),
-            texts: text::Texts::default(),
+            texts: text_open::Texts::default(),
             wake_at: None,
             day: 0,
         };
@@ -427,6 +430,7 @@ impl Peer {
     }
 
     fn reply(&mut self, id: RequestId, reply: Reply) {
+        self.texts.moves.answered(id);
         self.open_requests = self.open_requests.saturating_sub(1);
         self.outputs.push_back(Output::Reply(id, reply));
     }
@@ -445,12 +449,13 @@ impl Peer {
                 self.reply(id, reply);
             }
             Effect::Subscribed(id, reply, subscription) => self.opened(id, reply, *subscription),
-            Effect::Moved(which, client, held) => self.moved(&which, &client, &held),
+            Effect::Moved(which, client, held) => self.moved(which, client, held),
             Effect::Update(id, told) => self.hand_out(id, told.0, told.1),
             Effect::Changed(space, paths) => self.changed(space, &paths),
             Effect::Authority(space) => self.authority_changed(space),
             Effect::Start(job) => self.start(job),
             Effect::Marked(job) => self.is_marked(job),
+            Effect::TextMarked(which) => self.text_is_marked(which),
             Effect::Booted => self.booted(),
             Effect::Frame(link, frame) => self.send(link, &frame),
         }

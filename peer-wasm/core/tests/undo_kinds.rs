@@ -18,7 +18,7 @@ fn ask(story: &mut Story, node: usize, request: Request) -> Reply {
 
 fn write(story: &mut Story, node: usize, place: &str, change: Change, merge: Option<Merge>) -> Version {
     let (space, path, conditions) = (story.space_ref(), path(place), Default::default());
-    let manner = Manner { merge, seen: None };
+    let manner = Manner { merge, ..Manner::default() };
     let request = Request::Write { space, path, change, conditions, manner, id: None, purge: false };
     match ask(story, node, request) {
         Reply::Written { version, .. } => {

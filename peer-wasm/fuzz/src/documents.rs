@@ -50,6 +50,7 @@ fn kinds() -> Vec<(&'static str, Leaf)> {
         ("1", leaf(tag::MEMBER, member::Act::Remove(covers()).encode())),
         ("l", leaf(tag::LIST, edits.encode())),
         ("aaaaaaaaaaaaaaaa-0-1", Leaf::kind(tag::ELEMENT)),
+        ("t", leaf(tag::TEXT, vec![1, 0, 1, 2, 0, b'x'])),
         ("u", leaf(200, vec![1, 2, 3])),
     ]
 }

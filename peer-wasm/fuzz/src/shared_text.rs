@@ -1,6 +1,7 @@
 //! Collaborative text: operations, stored rows, and whole documents.
 
 use crate::laws::{magnitude, mark, same};
+use kith_core::document::text::{ClientState, pack_inbox, unpack_inbox};
 use kith_text::{Agent, Algorithm, Outcome, RowKey, Settled, Splice, StoredHead, TextDoc, TextOp, fuzzing};
 
 fn agent(number: u8) -> Agent {
@@ -72,6 +73,51 @@ pub(crate) fn chunk_seeds() -> Vec<Vec<u8>> {
     }
     let rows = doc.take_rows().into_iter().find(|row| row.key == RowKey::Chunk(0));
     rows.into_iter().filter_map(|row| fuzzing::unseal(row.key, &row.bytes?)).collect()
+}
+
+/// What arrived of a text, as its inbox keeps it.
+pub(crate) fn inbox(data: &[u8]) -> u64 {
+    let arrived = match unpack_inbox(data) {
+        Err(error) => return mark(&error),
+        Ok(arrived) => arrived,
+    };
+    let rows = pack_inbox(&arrived);
+    let back: Vec<_> = rows.iter().filter_map(|(_, row)| unpack_inbox(row).ok()).flatten().collect();
+    same("what arrived comes back", &back, &arrived);
+    magnitude(arrived.len()) << 8 | magnitude(rows.len())
+}
+
+pub(crate) fn inbox_seeds() -> Vec<Vec<u8>> {
+    let arrived = written().1.into_iter().enumerate().map(|(seq, (_, op))| (seq as u64, op)).collect();
+    pack_inbox(&arrived).into_iter().map(|(_, row)| row).collect()
+}
+
+/// What a client held, as the row under its write's id says it.
+pub(crate) fn client(data: &[u8]) -> u64 {
+    let own = kith_core::version::Agent([1; 10]);
+    let state = match ClientState::decode(data, own) {
+        Err(error) => return mark(&error),
+        Ok(state) => state,
+    };
+    let (one, other) = (state.bridge.clone(), kith_text::Delta::of_splices(&[splice(1, 2, "é")]));
+    one.then(&other).after(&other).ahead_of(&one);
+    match ClientState::decode(&state.encode(Some(7)), own) {
+        Ok(again) => same("what a client held comes back", &again, &state),
+        // It has grown too long to be kept.
+        Err(error) => return mark(&error),
+    }
+    magnitude(state.at.len()) << 8 | magnitude(state.bridge.splices().len())
+}
+
+fn splice(pos: u32, len: u32, text: &str) -> Splice {
+    Splice { pos, len, text: text.into() }
+}
+
+pub(crate) fn client_seeds() -> Vec<Vec<u8>> {
+    let at = vec![kith_core::version::Version { agent: kith_core::version::Agent([2; 10]), seq: 300 }];
+    let bridge = kith_text::Delta::of_splices(&[splice(0, 0, "x"), splice(4, 2, "é"), splice(9, 1, "")]);
+    let state = ClientState { at, bridge };
+    vec![state.encode(Some(3)), ClientState::default().encode(None), 7u64.to_be_bytes().to_vec()]
 }
 
 /// Entries as writer, length and bytes; three peers get them, one of them writer by writer.

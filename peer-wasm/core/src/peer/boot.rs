@@ -102,7 +102,8 @@ impl Peer {
         if let (Some(device), Some(identity), Some(me)) = (seed(rows::DEVICE), seed(rows::IDENTITY), me) {
             self.set_keys(SecretKey::from_seed(&device), SecretKey::from_seed(&identity));
             self.me = me;
-            let batch = self.recall_deaths(&meta);
+            let mut batch = self.recall_deaths(&meta);
+            self.recall_texts(&meta, &mut batch);
             return Ok(Done::Write(Unit { batch, effects: vec![Effect::Booted] }));
         }
         let device = SecretKey::generate(&mut self.entropy);

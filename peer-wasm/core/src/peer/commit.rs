@@ -30,11 +30,13 @@ pub(super) enum Effect {
     Update(SubscriptionId, Box<(Update, super::subscribe::Seen)>),
     Changed(u32, Vec<Path>),
     /// A client's own write to a text was taken: who follows the text under its name holds this.
-    Moved(super::text::Which, String, super::text_follow::Followed),
+    Moved(super::text_open::Which, String, super::text_follow::Followed),
     Authority(u32),
     Start(Job),
     /// An entry is marked as being in work; the job that works on it goes on.
     Marked(Job),
+    /// A text is marked as being in work.
+    TextMarked(super::text_open::Which),
     Booted,
     Frame(LinkId, Frame),
 }
@@ -228,7 +230,8 @@ impl Peer {
             ..Commits::default()
         };
         self.spaces.clear();
-        self.texts = super::text::Texts::default();
+        self.texts.care.forget_marks();
+        self.texts.forget_all();
         self.preparing.clear();
         self.importing.clear();
         self.asked_about.clear();

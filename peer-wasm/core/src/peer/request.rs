@@ -2,7 +2,7 @@
 
 use super::commit::Unit;
 use super::{Done, Job, MAX_REQUESTS, MAX_SPACES, Peer};
-use crate::api::{Refusal, Reply, Request, RequestId, Role, SpaceRef};
+use crate::api::{Refusal, Reply, Request, RequestId, Role, SpaceRef, Target};
 use crate::authority::Record;
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
@@ -15,6 +15,9 @@ impl Peer {
         if self.open_requests > MAX_REQUESTS {
             self.reply(id, Reply::Refused(Refusal::TooMany("Too many requests are open. Wait for some.".to_owned())));
             return;
+        }
+        if let Request::Subscribe(Target::Text { .. }) = &request {
+            self.note_following(id);
         }
         if self.booted {
             self.start(Job::Request(id, request));

@@ -96,7 +96,8 @@ impl Peer {
         Ok(Done::Write(Unit { effects: vec![effect], ..Unit::default() }))
     }
 
-    pub(super) fn opened(&mut self, id: RequestId, reply: Reply, subscription: Subscription) {
+    pub(super) fn opened(&mut self, id: RequestId, reply: Reply, mut subscription: Subscription) {
+        self.following(id, &mut subscription);
         if let Reply::Subscribed(open) = &reply {
             self.subscriptions.insert(*open, subscription);
         }
@@ -125,7 +126,7 @@ impl Peer {
     }
 
     /// Starts a look if the reader waits and something may have changed.
-    fn look(&mut self, id: SubscriptionId) {
+    pub(super) fn look(&mut self, id: SubscriptionId) {
         let Some(subscription) = self.subscriptions.get_mut(&id) else { return };
         if subscription.pulled && subscription.dirty && !subscription.looking && self.booted {
             if let (Target::Status, Seen::Document(_, at)) = (&subscription.target, &subscription.seen)

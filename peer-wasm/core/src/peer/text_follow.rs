@@ -1,9 +1,9 @@
 //! Following a text: what a subscriber is told fits what it holds, by the names it knows.
 
 use super::Peer;
-use super::subscribe::Seen;
-use super::text::Which;
-use crate::api::{Facts, Merge, Refusal, Target, Update};
+use super::subscribe::{Seen, Subscription};
+use super::text_open::Which;
+use crate::api::{Facts, Merge, Refusal, RequestId, Target, Update};
 use crate::document::kind::State;
 use crate::document::text::ClientState;
 use crate::document::{self, ViewRow, view_key};
@@ -11,7 +11,9 @@ use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::Table;
 use crate::version::{Agent, Version};
+use kith_map::BTreeMap;
 use kith_text::ReadError;
+use std::collections::VecDeque;
 
 /// What a subscriber to a text holds.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +46,27 @@ impl Followed {
     fn told(names: &[Version], at: Vec<Version>, gone: bool, turn: u64) -> Seen {
         let names = names.iter().map(Version::to_string).collect();
         Seen::Text(Followed { names, state: ClientState { at, ..ClientState::default() }, gone, turn })
+    }
+}
+
+/// The most writes that are remembered while requests to follow texts are under way.
+const MAX_MOVES: usize = 256;
+
+/// A client's write: where, by whom, when, and what it holds then.
+type Move = (Which, String, u64, Followed);
+
+/// Writes of clients that were taken while requests to follow texts were under way.
+#[derive(Default)]
+pub(super) struct Moves {
+    /// When each request came in.
+    asked: BTreeMap<RequestId, u64>,
+    last: VecDeque<Move>,
+}
+
+impl Moves {
+    /// A request is answered.
+    pub(super) fn answered(&mut self, id: RequestId) {
+        self.asked.remove(&id);
     }
 }
 
@@ -117,16 +140,47 @@ impl Peer {
         Ok(Ok(Some((update, Followed::told(&version, at, false, turn)))))
     }
 
+    /// A request to follow a text came in: writes of the same client that are taken before it is answered count.
+    pub(super) fn note_following(&mut self, id: RequestId) {
+        let now = self.number();
+        self.texts.moves.asked.insert(id, now);
+    }
+
+    /// A subscription to a text is open.
+    pub(super) fn following(&mut self, id: RequestId, subscription: &mut Subscription) {
+        let Some(asked) = self.texts.moves.asked.remove(&id) else { return };
+        let Target::Text { path, client: Some(client), .. } = &subscription.target else { return };
+        let of = |(which, name, at, _): &&Move| {
+            which.0 == subscription.space && which.1 == *path && name == client && *at > asked
+        };
+        if let (Seen::Text(_), Some((.., held))) = (&subscription.seen, self.texts.moves.last.iter().rfind(of)) {
+            subscription.seen = Seen::Text(held.clone());
+        }
+    }
+
     /// A client's own write was taken: whoever follows the text under its name holds what it says now.
-    pub(super) fn moved(&mut self, (number, path): &Which, name: &str, held: &Followed) {
-        for subscription in self.subscriptions.values_mut().filter(|one| one.space == *number) {
+    pub(super) fn moved(&mut self, which: Which, name: String, held: Followed) {
+        let (number, path) = &which;
+        let mut touched = Vec::new();
+        for (id, subscription) in self.subscriptions.iter_mut().filter(|(_, one)| one.space == *number) {
             if let Target::Text { path: of, client: Some(client), .. } = &subscription.target
                 && of == path
-                && client == name
+                && *client == name
                 && let Seen::Text(seen) = &subscription.seen
             {
                 subscription.seen = Seen::Text(Followed { turn: seen.turn + 1, ..held.clone() });
                 subscription.dirty = true;
+                touched.push(*id);
+            }
+        }
+        touched.into_iter().for_each(|id| self.look(id));
+        if self.texts.moves.asked.is_empty() {
+            self.texts.moves.last.clear();
+        } else {
+            let now = self.number();
+            self.texts.moves.last.push_back((which, name, now, held));
+            if self.texts.moves.last.len() > MAX_MOVES {
+                self.texts.moves.last.pop_front();
             }
         }
     }

@@ -2,20 +2,18 @@
 //! stored.
 
 use super::commit::{Effect, Unit};
+use super::text_edits::TextEdits;
 use super::text_follow::Followed;
 use super::{Done, Peer, write};
 use crate::api::{Change, Manner, Merge, Preconditions, Refusal, Reply, RequestId, TextChange, TextEdit};
-use crate::document::kind::{State, tag};
+use crate::document::kind::tag;
 use crate::document::text::{self, ClientState, inner, outer};
-use crate::document::{self, Applied, Held, Leaf, Located, MAX_VALUE, Op, Ops, ViewRow, view_key};
+use crate::document::{self, Held, Leaf, Located, MAX_VALUE, Op, ViewRow, view_key};
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{Batch, Durability, Table};
 use crate::version::{Agent, Version};
-use kith_text::{Delta, MAX_OP_BYTES, MAX_TEXT_CHARS, Outcome, ReadError, Splice, Status, TextOp};
-
-/// Texts that a write changes, and how.
-pub(super) type TextEdits = Vec<(Path, Delta)>;
+use kith_text::{Delta, MAX_TEXT_CHARS, ReadError, Splice, Status};
 
 /// A write to a text.
 pub(super) struct TextWrite<'a> {
@@ -100,6 +98,9 @@ impl Peer {
         }
         let Some(own) = self.device().map(|device| Agent::of(&device.0)) else { return refuse(Refusal::NoSuchSpace) };
         let which = (number, path.clone());
+        if self.texts.care.is_quarantined(&which) {
+            return refuse(let_alone());
+        }
         if self.texts.is_due(&which) {
             // What this device wrote before may be among what is still to be put together.
             let range = text::inbox_of(number, path, own, 0);
@@ -311,112 +312,6 @@ impl Peer {
         Ok(Ok(ClientState { at: kept, bridge: state.bridge }))
     }
 
-    /// Ops on texts as they come from a plan, which says what each text is to become, as edits of the texts.
-    pub(super) fn planned_texts(
-        &mut self,
-        number: u32,
-        ops: &mut Vec<Op>,
-        lens: &Lens<'_>,
-    ) -> Result<Result<TextEdits, Refusal>, Miss> {
-        let mut texts = TextEdits::new();
-        let mut same = Vec::new();
-        for op in ops.iter_mut() {
-            let Leaf::Kind { tag: tag::TEXT, body } = &mut op.leaf else { continue };
-            let wanted = String::from_utf8(std::mem::take(body)).unwrap_or_default();
-            let row = lens.get(Table::View, &view_key(number, &op.path))?.and_then(ViewRow::decode);
-            let is_shown = row.is_some_and(|row| row.shown_tag() == Some(tag::TEXT));
-            let open = match self.texts.open(lens, number, &op.path)? {
-                Ok(open) => open,
-                Err(_) => return Ok(Err(in_work())),
-            };
-            let change = Delta::of_splices(&kith_text::diff(&open.doc.text(), &wanted));
-            if let Err(refusal) = fits(open.doc.len_chars(), &change) {
-                return Ok(Err(refusal));
-            }
-            match change.is_empty() {
-                false => texts.push((op.path.clone(), change)),
-                true if is_shown => same.push(op.path.clone()),
-                true => {}
-            }
-        }
-        ops.retain(|op| op.leaf.tag() != Some(tag::TEXT) || !same.contains(&op.path));
-        Ok(Ok(texts))
-    }
-
-    /// Puts operations into the ops of a write. Nothing is changed yet.
-    pub(super) fn fill_texts(
-        &mut self,
-        number: u32,
-        ops: &mut Ops,
-        texts: &TextEdits,
-        lens: &Lens<'_>,
-    ) -> Result<Result<(), Refusal>, Miss> {
-        for (path, change) in texts {
-            let mut opened = self.texts.open(lens, number, path)?;
-            if opened.as_ref().is_ok_and(|open| !open.doc.is_settled()) {
-                opened = self.texts.open_whole(lens, number, path)?;
-            }
-            let Ok(open) = opened else { return Ok(Err(in_work())) };
-            let op = TextOp {
-                algorithm: open.doc.algorithm(),
-                parents: open.doc.frontier().to_vec(),
-                edits: change.edits(),
-            };
-            let bytes = op.encode();
-            if op.check().is_err() || bytes.len() > MAX_OP_BYTES {
-                let what = "The change of the text".to_owned();
-                return Ok(Err(Refusal::TooLarge { what, limit: MAX_OP_BYTES as u64, listing: None }));
-            }
-            if let Some(op) = ops.list.iter_mut().find(|op| op.path == *path) {
-                op.leaf = Leaf::Kind { tag: tag::TEXT, body: bytes };
-            }
-        }
-        Ok(Ok(()))
-    }
-
-    /// Makes the edits of a write in the texts. Nothing can be missing any more.
-    pub(super) fn edit_texts(
-        &mut self,
-        number: u32,
-        version: Version,
-        ops: &Ops,
-        texts: &TextEdits,
-        applied: &mut Applied,
-    ) -> Result<Batch, Refusal> {
-        let mut batch = Batch::default();
-        let mut failed = false;
-        for (path, _) in texts {
-            let which = (number, path.clone());
-            let body = ops.list.iter().find(|op| op.path == *path).map(|op| &op.leaf);
-            let (Some(open), Some(Leaf::Kind { body, .. })) = (self.texts.get_mut(&which), body) else {
-                failed = true;
-                break;
-            };
-            let before = open.frontier();
-            let outcome = open.doc.apply_bytes(kith_text::Agent(version.agent.0), version.seq, body);
-            if outcome != Outcome::Accepted {
-                failed = true;
-                break;
-            }
-            open.store(&which, before, &mut batch);
-            let shown = State::Text(open.shown());
-            let unfinished = !open.doc.is_settled() || open.doc.is_waiting();
-            let row = applied.rows.get_mut(&view_key(number, path));
-            if let Some(state) = row.and_then(|row| row.states.of(tag::TEXT)) {
-                *state = shown;
-            }
-            if unfinished {
-                self.texts.note_work(which);
-            }
-        }
-        if failed {
-            // Some may be ahead of their rows now.
-            texts.iter().for_each(|(path, _)| self.texts.drop(&(number, path.clone())));
-            return Err(in_work());
-        }
-        Ok(batch)
-    }
-
     /// Makes the tree anew, since rows of it are damaged, and says so.
     fn rebuild_for(&mut self, number: u32, id: RequestId) -> Done {
         match self.rebuild(number) {
@@ -450,7 +345,7 @@ fn splices(edit: &TextEdit, len: u32, then: impl FnOnce() -> String) -> Result<D
 }
 
 /// A refusal if a text of this length would get too long.
-fn fits(len: u32, change: &Delta) -> Result<(), Refusal> {
+pub(super) fn fits(len: u32, change: &Delta) -> Result<(), Refusal> {
     let growth = change.growth();
     if growth > 0 && i64::from(len) + growth > i64::from(MAX_TEXT_CHARS) {
         let what = "The text (in code points)".to_owned();
@@ -459,10 +354,19 @@ fn fits(len: u32, change: &Delta) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn in_work() -> Refusal {
+pub(super) fn in_work() -> Refusal {
     Refusal::Unavailable {
         detail: "This text is still being put together from what was written. Try again in a moment.".to_owned(),
         retry_after: 1,
+    }
+}
+
+pub(super) fn let_alone() -> Refusal {
+    Refusal::Unavailable {
+        detail: "Putting this text together has brought the peer down twice, so this release only shows it as it was. \
+                 Update the app."
+            .to_owned(),
+        retry_after: 3600,
     }
 }
 

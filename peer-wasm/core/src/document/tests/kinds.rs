@@ -3,12 +3,12 @@ use crate::document::kind::tag;
 use serde_json::Value as Json;
 
 fn as_kind(merge: Merge) -> Manner {
-    Manner { merge: Some(merge), seen: None }
+    Manner { merge: Some(merge), ..Manner::default() }
 }
 
 fn as_seen(seen: &[(u8, u64)]) -> Manner {
     let version = |(agent, seq): &(u8, u64)| crate::version::Version { agent: Agent([*agent; 10]), seq: *seq };
-    Manner { merge: None, seen: Some(seen.iter().map(version).collect()) }
+    Manner { seen: Some(seen.iter().map(version).collect()), ..Manner::default() }
 }
 
 /// Two peers that write by themselves and then hear of each other.
@@ -329,6 +329,11 @@ fn the_bytes_of_ops_never_change() {
         Action::Move(Ref::Here(0), Hook::Right(Ref::There(id))),
         Action::Replace(Ref::Here(2), json()),
     ];
+    let parent = kith_text::Version { agent: kith_text::Agent([1; 10]), seq: 300 };
+    let edits_of_text =
+        vec![kith_text::Edit::Insert { pos: 2, text: "hi".to_owned() }, kith_text::Edit::Delete { pos: 5, len: 1 }];
+    let algorithm = kith_text::Algorithm::DiamondTypes1;
+    let typed = kith_text::TextOp { algorithm, parents: vec![parent], edits: edits_of_text };
     let there = "01030303030303030303030507";
     let acts = [
         (tag::MV, Act::Mv(mv::Act::Put(covers(), mv::Content::Json(json()))), format!("00{seen}020131")),
@@ -353,6 +358,8 @@ fn the_bytes_of_ops_never_change() {
             format!("0500000201310131000100010101310 1{there}02020000 02{there}0300020131").replace(' ', ""),
         ),
         (tag::ELEMENT, Act::Element, String::new()),
+        (tag::TEXT, Act::Text(Vec::new()), String::new()),
+        (tag::TEXT, Act::Text(typed.encode()), "010101010101010101010101ac020204026869030 5".replace(' ', "")),
     ];
     for (tag, act, bytes) in acts {
         assert_eq!(data_encoding::HEXLOWER.encode(&act.encode()), bytes, "{act:?}");

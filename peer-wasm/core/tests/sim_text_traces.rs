@@ -1,0 +1,178 @@
+//! The public editing traces through whole peers: signed and sealed entries, stores, and sync to a second peer that ends
+//! with the recorded text. They are found in `KITH_TRACES` or beside the repository; without them these tests say so and
+//! check nothing. A part of each in ordinary runs, all of it with `KITH_LONG=1`.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
+
+#[path = "common/texts.rs"]
+#[allow(dead_code, reason = "each test program uses its part")]
+mod texts;
+
+use kith_core::api::TextEdit;
+use kith_core::clock::Clock;
+use kith_core::document::{Leaf, Op, Ops};
+use kith_core::sim::{Hostile, Story};
+use kith_core::wire::Frame;
+use kith_text::{Agent, Algorithm, Edit, TextDoc, TextOp, Version};
+use std::path::PathBuf;
+use texts::{at, edit, edited, put, spliced, text};
+
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Trace {
+    end_content: String,
+    txns: Vec<Txn>,
+}
+
+#[derive(serde::Deserialize)]
+struct Txn {
+    #[serde(default)]
+    agent: usize,
+    #[serde(default)]
+    parents: Vec<usize>,
+    patches: Vec<(u32, u32, String)>,
+}
+
+fn trace(name: &str) -> Option<Trace> {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let beside = ["../../../shared/data/traces", "../../../../shared/data/traces"].map(|folder| here.join(folder));
+    let folders = std::env::var_os("KITH_TRACES").map(PathBuf::from).into_iter().chain(beside);
+    let Some(file) = folders.map(|folder| folder.join(name)).find(|file| file.exists()) else {
+        eprintln!("skipped: {name} is not here; set KITH_TRACES to the folder of the editing traces");
+        return None;
+    };
+    let unpacked = flate2::read::GzDecoder::new(std::fs::File::open(file).unwrap());
+    Some(serde_json::from_reader(std::io::BufReader::new(unpacked)).unwrap())
+}
+
+/// How many transactions of a trace are played.
+fn part(all: usize) -> usize {
+    if std::env::var_os("KITH_LONG").is_some() { all } else { all.min(600) }
+}
+
+/// One writer types at one peer; another follows.
+fn sequential(name: &str) {
+    let Some(trace) = trace(name) else { return };
+    let count = part(trace.txns.len());
+    let mut story = Story::joined(1, 2).unwrap();
+    put(&mut story, 0, "t", "").unwrap();
+    let mut expected = String::new();
+    for (number, txn) in trace.txns.iter().take(count).enumerate() {
+        for (pos, taken, put) in &txn.patches {
+            let splices = vec![(*pos, *pos + *taken, put.clone())];
+            let request = edit(&story, "t", None, TextEdit::Splices(splices.clone()), None, None);
+            edited(&mut story, 0, request).unwrap();
+            if count < trace.txns.len() {
+                expected = spliced(&expected, &splices);
+            }
+        }
+        if number % 5_000 == 4_999 {
+            // Both start anew now and then.
+            story.settle(600_000).unwrap();
+            (0..2).for_each(|node| story.world.crash(node));
+            (0..2).for_each(|node| story.world.start(node));
+            story.world.run(5_000);
+        }
+    }
+    if count == trace.txns.len() {
+        expected = trace.end_content;
+    }
+    story.settle(600_000).unwrap();
+    for node in 0..2 {
+        assert!(text(&mut story, node, "t").unwrap().0 == expected, "peer {node} ends with another text");
+    }
+    eprintln!("{name}: {count} transactions, {} bytes of text on both peers", expected.len());
+}
+
+#[test]
+fn sveltecomponent() {
+    sequential("sveltecomponent.json.gz");
+}
+
+#[test]
+fn rustcode() {
+    sequential("rustcode.json.gz");
+}
+
+#[test]
+fn seph_blog1() {
+    sequential("seph-blog1.json.gz");
+}
+
+#[test]
+fn automerge_paper() {
+    sequential("automerge-paper.json.gz");
+}
+
+/// Every recorded writer is an author whose entries say exactly what was recorded. One peer gets the logs, out of step;
+/// another gets all from that one.
+fn concurrent(name: &str) {
+    let Some(trace) = trace(name) else { return };
+    let count = part(trace.txns.len());
+    let mut story = Story::joined(1, 3).unwrap();
+    let member = Hostile::possess(&mut story, 2).unwrap();
+    story.members.retain(|(node, _)| *node != 2);
+    let writers = 1 + trace.txns.iter().map(|txn| txn.agent).max().unwrap_or(0);
+    let mut authors: Vec<Hostile> = (0..writers).map(|_| Hostile::absent(&mut story, &member).unwrap()).collect();
+    // Concurrent insertions at one place stand by the names of their authors.
+    authors.sort_by_key(|author| author.key.public().0);
+    let agents: Vec<Agent> = authors
+        .iter()
+        .map(|author| {
+            let mut short = [0; 10];
+            short.copy_from_slice(&author.key.public().0[..10]);
+            Agent(short)
+        })
+        .collect();
+    let mut versions: Vec<Version> = Vec::new();
+    let mut oracle = TextDoc::new(Algorithm::DiamondTypes1);
+    let now = story.world.now();
+    for txn in trace.txns.iter().take(count) {
+        let edit = |(pos, taken, text): &(u32, u32, String)| {
+            let out = (*taken > 0).then_some(Edit::Delete { pos: *pos, len: *taken });
+            let put = (!text.is_empty()).then(|| Edit::Insert { pos: *pos, text: text.clone() });
+            out.into_iter().chain(put).collect::<Vec<_>>()
+        };
+        let mut parents: Vec<Version> = txn.parents.iter().map(|parent| versions[*parent]).collect();
+        parents.sort_unstable();
+        let op =
+            TextOp { algorithm: Algorithm::DiamondTypes1, parents, edits: txn.patches.iter().flat_map(edit).collect() };
+        let author = &mut authors[txn.agent];
+        let tip = author.tip();
+        let version = Version { agent: agents[txn.agent], seq: tip.len };
+        let leaf = Leaf::Kind { tag: 10, body: op.encode() };
+        let clock = Clock::new(now - 60_000 + tip.len / 60_000, (tip.len % 60_000) as u16).0;
+        let ops = Ops { clock, id: String::new(), list: vec![Op { path: at("t"), leaf }] };
+        let entry = author.ops(tip, &ops, &[]);
+        author.log.push(entry);
+        versions.push(version);
+        oracle.apply(version.agent, version.seq, op);
+    }
+    oracle.settle(u64::MAX);
+    assert!(count < trace.txns.len() || oracle.text() == trace.end_content);
+    member.greet(&mut story.world, 0);
+    // The last writer's log comes first: most of it has to wait.
+    for author in authors.iter().rev() {
+        for part in author.log.chunks(100) {
+            let entries = part.iter().map(|entry| entry.raw().to_vec());
+            let frame = Frame::entries(member.space, entries);
+            member.say(&mut story.world, 0, &frame);
+            story.world.run(200);
+        }
+    }
+    story.settle(900_000).unwrap();
+    for node in 0..2 {
+        assert!(text(&mut story, node, "t").unwrap().0 == oracle.text(), "peer {node} ends with another text");
+    }
+    eprintln!("{name}: {count} entries of {writers} writers, {} bytes of text on both peers", oracle.text().len());
+}
+
+#[test]
+fn friendsforever() {
+    concurrent("friendsforever.json.gz");
+}
+
+#[test]
+fn clownschool() {
+    concurrent("clownschool.json.gz");
+}
