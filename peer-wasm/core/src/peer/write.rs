@@ -135,6 +135,7 @@ impl Peer {
             return refuse(Refusal::TooLarge { what, limit: MAX_BODY as u64, listing: None });
         }
         let mut items = ops.clone().into_items(version.agent, seq);
+        let indexed = history::rows(number, own, &items);
         // What is written here goes into texts at once and not by their inboxes.
         items.iter_mut().for_each(|item| item.register.leaf = without_text(&item.register.leaf));
         let mut applied = document::apply(lens, number, &items)?;
@@ -161,7 +162,7 @@ impl Peer {
             log.applied = log.tip.len;
         }
         let changed = space.merged(applied, &mut draft);
-        draft.batch.puts.extend(history::rows(number, own, &items));
+        draft.batch.puts.extend(indexed);
         if let Some(write_id) = write_id {
             draft.batch.puts.push((Table::View, document::write_id_key(number, write_id), seq.to_be_bytes().to_vec()));
         }
