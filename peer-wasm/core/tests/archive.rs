@@ -1,6 +1,6 @@
 //! A space as a file: written by one peer, taken in by others, whole, in parts, twice, damaged and forged.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, clippy::result_large_err)]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
 
