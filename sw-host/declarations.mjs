@@ -15,9 +15,11 @@ export async function declarations(src) {
   const api = await readFile(join(src, 'page', 'api.ts'), 'utf8')
   const problem = await readFile(join(src, 'shared', 'problem.ts'), 'utf8')
   const kinds = await readFile(join(src, 'page', 'api-kinds.ts'), 'utf8')
+  const types = api.slice(api.indexOf('/** Anything JSON can say. */'))
+  const past = await readFile(join(src, 'page', 'api-history.ts'), 'utf8')
+  const pastTypes = past.slice(past.indexOf('/** A point in the past'))
   const text = await readFile(join(src, 'page', 'api-text.ts'), 'utf8')
-  const types = `${api.slice(api.indexOf('/** Anything JSON can say. */'))}
-${text.slice(text.indexOf('/** Replaces the range'))}`
+  const textTypes = text.slice(text.indexOf('/** Replaces the range'))
   // The class without its constructor's body: programs catch these errors, they do not make them.
   const error = declaration(problem, 'export class KithError').replace(/\n  constructor\([\s\S]*?\n  }\n/, '\n  private constructor()\n').replace('export class', 'export declare class')
   return `// Types of Kith's page script, /kith.js.
@@ -26,6 +28,8 @@ ${declaration(problem, 'export interface Problem')}
 ${error}
 ${types}
 ${kinds.slice(kinds.indexOf('/** How writes made at the same time'))}
+${pastTypes}
+${textTypes}
 /**
  * Connects this page to the peer in this browser. There is one connection per page: later calls return the first one.
  * @example const kith = connect({ relay: 'https://relay.example.org' })

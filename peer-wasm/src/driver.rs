@@ -5,7 +5,9 @@
 
 mod environment;
 mod streams;
+mod uploads;
 
+use crate::http::Upload;
 use environment::Environment;
 use futures::StreamExt;
 use futures::channel::{mpsc, oneshot};
@@ -34,6 +36,7 @@ pub(crate) struct Driver<S> {
     replies: RefCell<HashMap<RequestId, oneshot::Sender<Reply>>>,
     updates: RefCell<HashMap<SubscriptionId, oneshot::Sender<Update>>>,
     streams: RefCell<HashMap<u32, Rc<Stream>>>,
+    uploads: RefCell<HashMap<u32, Upload>>,
     environment: RefCell<Environment>,
     relays: RefCell<Vec<Multiaddr>>,
     carrier: RefCell<Option<web_sys::MessagePort>>,
@@ -59,6 +62,7 @@ impl<S: Store + 'static> Driver<S> {
             replies: RefCell::default(),
             updates: RefCell::default(),
             streams: RefCell::default(),
+            uploads: RefCell::default(),
             environment: RefCell::default(),
             relays: RefCell::default(),
             carrier: RefCell::default(),
@@ -291,6 +295,7 @@ impl<S: Store + 'static> Driver<S> {
         self.replies.borrow_mut().clear();
         self.updates.borrow_mut().clear();
         self.streams.borrow_mut().clear();
+        self.uploads.borrow_mut().clear();
         self.store.close().await;
         self.commands.borrow_mut().take();
         self.net.borrow_mut().take();

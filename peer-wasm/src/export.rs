@@ -1,7 +1,7 @@
 //! What the worker sees: thin wrappers around the driver. Errors carry a stable `name` and a plain sentence.
 
 use crate::driver::{Driver, Host};
-use crate::http::HttpRequest;
+use crate::http::{HttpRequest, HttpResponse};
 use js_sys::{Array, Error, Object, Reflect, Uint8Array};
 use kith_core::peer::Input;
 use kith_store::{IndexedDb, Paged, StoreError};
@@ -59,6 +59,38 @@ fn texts(list: &JsValue) -> Vec<String> {
     Array::from(list).iter().filter_map(|text| text.as_string()).collect()
 }
 
+fn closed() -> JsValue {
+    error("PeerClosedError", "The peer was closed. Try again.")
+}
+
+/// Header lines from an array of `[name, value]`.
+fn pairs(headers: &Array) -> Vec<(String, String)> {
+    let pair = |pair: JsValue| {
+        let pair = Array::from(&pair);
+        Some((pair.get(0).as_string()?, pair.get(1).as_string()?))
+    };
+    headers.iter().filter_map(pair).collect()
+}
+
+/// `{ status, statusText, headers, body?, stream? }`
+fn reply(response: &HttpResponse, stream: Option<u32>) -> Result<JsValue, JsValue> {
+    let reply = Object::new();
+    let set = |name: &str, value: &JsValue| Reflect::set(&reply, &name.into(), value).map(|_| ());
+    set("status", &response.status.into())?;
+    set("statusText", &response.status_text().into())?;
+    let pairs = Array::new();
+    for (name, value) in &response.headers {
+        pairs.push(&Array::of2(&name.into(), &value.into()));
+    }
+    set("headers", &pairs)?;
+    match stream {
+        Some(stream) => set("stream", &stream.into())?,
+        None if response.body.is_empty() => {}
+        None => set("body", &Uint8Array::from(response.body.as_slice()))?,
+    }
+    Ok(reply.into())
+}
+
 #[wasm_bindgen]
 impl Peer {
     /// Opens the store `name`, finds or makes the keys, and starts the network with these relays.
@@ -90,32 +122,42 @@ impl Peer {
         headers: Array,
         body: Option<Uint8Array>,
     ) -> Result<JsValue, JsValue> {
-        let headers = headers
-            .iter()
-            .filter_map(|pair| {
-                let pair = Array::from(&pair);
-                Some((pair.get(0).as_string()?, pair.get(1).as_string()?))
-            })
-            .collect();
-        let request = HttpRequest { method, url, headers, body: body.map(|body| body.to_vec()) };
+        let body = body.map(|body| body.to_vec());
+        let request = HttpRequest { method, url, headers: pairs(&headers), body };
         let driver = self.driver.clone();
-        let answer =
-            driver.http(request).await.ok_or_else(|| error("PeerClosedError", "The peer was closed. Try again."))?;
-        let reply = Object::new();
-        let set = |name: &str, value: &JsValue| Reflect::set(&reply, &name.into(), value).map(|_| ());
-        set("status", &answer.response.status.into())?;
-        set("statusText", &answer.response.status_text().into())?;
-        let pairs = Array::new();
-        for (name, value) in &answer.response.headers {
-            pairs.push(&Array::of2(&name.into(), &value.into()));
+        let answer = driver.http(request).await.ok_or_else(closed)?;
+        reply(&answer.response, answer.stream)
+    }
+
+    /// Opens the way for a body that comes piece by piece (`POST /~/import`): its number, or the whole reply if it is
+    /// not welcome.
+    #[wasm_bindgen(js_name = openUpload)]
+    pub fn open_upload(&self, method: String, url: String, headers: Array) -> Result<JsValue, JsValue> {
+        match self.driver.open_upload(HttpRequest { method, url, headers: pairs(&headers), body: None }) {
+            Ok(upload) => Ok(upload.into()),
+            Err(response) => reply(&response, None),
         }
-        set("headers", &pairs)?;
-        match answer.stream {
-            Some(stream) => set("stream", &stream.into())?,
-            None if answer.response.body.is_empty() => {}
-            None => set("body", &Uint8Array::from(answer.response.body.as_slice()))?,
-        }
-        Ok(reply.into())
+    }
+
+    /// The next piece of a body, at most 1 MiB; what it holds is stored when this resolves. False: send no more.
+    /// One piece at a time.
+    pub async fn upload(&self, upload: u32, bytes: Uint8Array) -> bool {
+        let driver = self.driver.clone();
+        driver.upload(upload, &bytes.to_vec()).await
+    }
+
+    /// The reply to a body that came piece by piece.
+    ///
+    /// Throws an `Error` named `PeerClosedError` if the peer was closed meanwhile.
+    #[wasm_bindgen(js_name = finishUpload)]
+    pub fn finish_upload(&self, upload: u32) -> Result<JsValue, JsValue> {
+        reply(&self.driver.finish_upload(upload).ok_or_else(closed)?, None)
+    }
+
+    /// The sender of a body went away.
+    #[wasm_bindgen(js_name = cancelUpload)]
+    pub fn cancel_upload(&self, upload: u32) {
+        self.driver.cancel_upload(upload);
     }
 
     /// The next chunk of a stream; `undefined` at its end.

@@ -40,6 +40,43 @@ test('a body above the limit is refused before it is all read', async () => {
   assert.equal(await requestBody(new Request('https://a.example/', { method: 'GET' })), undefined)
 })
 
+test('a file is handed on in small pieces, whatever pieces it comes in, and no further than it is wanted', async () => {
+  const { comesInPieces, pieces, takeIn, PIECE } = await load('worker/upload-body.ts')
+  const post = (body) => new Request('https://a.example/~/import', { method: 'POST', body, duplex: 'half' })
+  assert.ok(comesInPieces(post('x')))
+  assert.ok(!comesInPieces(new Request('https://a.example/~/me/import', { method: 'POST', body: 'x' })))
+  const sizes = []
+  for await (const piece of pieces(post(new Uint8Array(2 * PIECE + 5)))) sizes.push(piece.byteLength)
+  assert.equal(sizes.reduce((sum, size) => sum + size, 0), 2 * PIECE + 5)
+  assert.ok(Math.max(...sizes) <= PIECE)
+  let given = 0
+  let cancelled = false
+  const endless = new ReadableStream({
+    pull(controller) {
+      given += 1
+      controller.enqueue(new Uint8Array(3 * PIECE))
+    },
+    cancel() {
+      cancelled = true
+    },
+  })
+  const handed = []
+  const peer = {
+    openUpload: () => 7,
+    upload: async (upload, bytes) => handed.push([upload, bytes.byteLength]) < 4,
+    finishUpload: () => ({ status: 200, statusText: 'OK', headers: [], body: new TextEncoder().encode('done') }),
+    cancelUpload: () => assert.fail('nothing went wrong'),
+  }
+  const host = { openSoon: async () => ({ peer, dead: false, unlessDead: (promise) => promise }) }
+  const answer = await takeIn(post(endless), host)
+  assert.deepEqual([answer.status, await answer.text(), cancelled], [200, 'done', true])
+  assert.deepEqual(handed, Array.from({ length: 4 }, () => [7, PIECE]))
+  assert.ok(given < 6, `${given} chunks were read`)
+  const refusing = { ...peer, openUpload: () => ({ status: 403, statusText: 'no', headers: [] }) }
+  const refused = await takeIn(post('x'), { openSoon: async () => ({ peer: refusing, dead: false, unlessDead: (promise) => promise }) })
+  assert.equal(refused.status, 403)
+})
+
 test('a shell list names files of this origin, and nothing of ours', async () => {
   const { parseShellList, SHELL_FILES } = await load('worker/page-shell.ts')
   const parse = (value) => parseShellList(value, 'https://a.example/app/shell.json')

@@ -2,14 +2,19 @@
 
 mod presence;
 mod refusal;
+mod reply;
 mod text;
 
 pub use crate::document::Merge;
 pub use presence::{MAX_CLIENT_BYTES, MAX_SELECTIONS, MAX_SELECTIONS_BYTES, Selections, is_client};
 pub use refusal::Refusal;
+pub use reply::Reply;
 pub use text::{TextChange, TextEdit, TextSplice};
 
+use crate::archive::Part;
+use crate::identity::PublicKey;
 use crate::path::Path;
+use crate::peer::ExportState;
 use crate::version::Version;
 use serde_json::Value as Json;
 
@@ -131,6 +136,15 @@ pub struct ListQuery {
     pub reverse: bool,
     /// Whether items carry their values.
     pub values: bool,
+}
+
+/// A point in a space's history, as programs name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum At {
+    /// Just after the latest of these versions.
+    Versions(Vec<Version>),
+    /// The end of this millisecond since 1970, by the clocks of the writers.
+    Time(u64),
 }
 
 /// What a subscription follows.
@@ -285,6 +299,48 @@ pub enum Request {
         /// Which children.
         query: ListQuery,
     },
+    /// The value at a path as it was.
+    GetAt {
+        /// The space.
+        space: SpaceRef,
+        /// The path; empty for the whole space.
+        path: Path,
+        /// When.
+        at: At,
+        /// What the hash of the version's entry must be, if the asker knows it; only with one version.
+        hash: Option<[u8; 32]>,
+    },
+    /// The children of a place as they were.
+    ListAt {
+        /// The space.
+        space: SpaceRef,
+        /// The place; empty for the top.
+        prefix: Path,
+        /// Which children.
+        query: ListQuery,
+        /// When.
+        at: At,
+    },
+    /// The versions of a path and everything below it, newest first.
+    History {
+        /// The space.
+        space: SpaceRef,
+        /// The path; empty for the whole space.
+        path: Path,
+        /// Only those before this one.
+        before: Option<Version>,
+        /// At most this many items (1..=1000).
+        limit: usize,
+    },
+    /// What pins the state of a path so that a rewritten log is noticed.
+    Link {
+        /// The space.
+        space: SpaceRef,
+        /// The path; empty for the whole space.
+        path: Path,
+        /// When; now if not given.
+        at: Option<At>,
+    },
     /// Change the value at a path.
     Write {
         /// The space.
@@ -301,6 +357,46 @@ pub enum Request {
         id: Option<String>,
         /// Whether what was written at the path and below before is to be redacted, on every peer.
         purge: bool,
+    },
+    /// Make a path what it was, by a new write.
+    Restore {
+        /// The space.
+        space: SpaceRef,
+        /// The path.
+        path: Path,
+        /// When it was so.
+        from: At,
+        /// Under which conditions.
+        conditions: Preconditions,
+        /// The writer's own id for this write.
+        id: Option<String>,
+    },
+    /// Undo, or redo, the last write of this device in a scope.
+    Undo {
+        /// The space.
+        space: SpaceRef,
+        /// Only writes at or below this path.
+        scope: Path,
+        /// Redo what was undone last.
+        redo: bool,
+        /// The writer's own id for this write.
+        id: Option<String>,
+    },
+    /// The space as a file, block by block (see [`crate::archive`]).
+    Export {
+        /// The space.
+        space: SpaceRef,
+        /// Whether to put in the keys that open what it holds.
+        keys: bool,
+        /// The state that came with the block before; `None` begins.
+        state: Option<Box<ExportState>>,
+    },
+    /// Take in one part of a space's file. Parts are given one by one, in order.
+    Import {
+        /// The space, as the file's head names it.
+        space: PublicKey,
+        /// The part.
+        part: Part,
     },
     /// Who is where in the value at a path: `{"<client>":[{"from","to",…}]}`.
     Cursors {
@@ -392,68 +488,23 @@ pub struct ChangeItem {
     pub time: u64,
 }
 
-/// What the peer answers.
-#[derive(Clone, Debug, PartialEq)]
-pub enum Reply {
-    /// A document made by the peer: info, status, spaces, members, invites.
-    Document(Json),
-    /// A value.
-    Value {
-        /// What is there.
-        body: Body,
-        /// Its versions.
-        version: Vec<Version>,
-        /// How far they travelled.
-        sync: SyncStatus,
-        /// What else is known of it.
-        facts: Facts,
-    },
-    /// A listing.
-    List {
-        /// The children.
-        items: Vec<Item>,
-        /// Where the next page starts (`start`, or `end` when reversed); `None` at the end.
-        next: Option<String>,
-        /// The versions of everything listed.
-        version: Vec<Version>,
-    },
-    /// A page of a feed.
-    Changes {
-        /// The changes.
-        items: Vec<ChangeItem>,
-        /// The cursor to go on from.
-        next: String,
-    },
-    /// A write, durable on this device.
-    Written {
-        /// Whether nothing was there before.
-        created: bool,
-        /// Whether the value is gone now.
-        deleted: bool,
-        /// The versions now at the path.
-        version: Vec<Version>,
-        /// How far they travelled.
-        sync: SyncStatus,
-        /// How concurrent writes to it are merged.
-        merge: Merge,
-    },
-    /// A new space: `{"id","name","role"}`.
-    SpaceCreated {
-        /// The space's id.
-        id: String,
-        /// The document.
-        document: Json,
-    },
-    /// A new invite: `{"id","url"}`.
-    Invited(Json),
-    /// Joined: `{"space","role","app"}`.
-    Joined(Json),
-    /// Others see where the client is.
-    Present,
-    /// A subscription is open.
-    Subscribed(SubscriptionId),
-    /// The peer will not or cannot do it.
-    Refused(Refusal),
+/// One version of a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryItem {
+    /// The version.
+    pub version: Version,
+    /// Who made it, as did:key text.
+    pub author: String,
+    /// When, by the author's clock, in milliseconds since 1970.
+    pub time: u64,
+    /// Bytes of content it wrote at and below the path.
+    pub size: u64,
+    /// `delete` if it only took things away, else `put`.
+    pub kind: &'static str,
+    /// Which places it touched, if others than the path itself; not more than a few.
+    pub paths: Vec<Path>,
+    /// How many further places it touched.
+    pub more: usize,
 }
 
 /// One step of a subscription.

@@ -25,9 +25,12 @@ mod row;
 mod steps;
 pub mod text;
 
+pub(crate) use apply::hidden;
 pub use apply::{Applied, apply};
 pub use kind::Merge;
+pub(crate) use lay::{add_member, counter, deletion, restore};
 pub use lay::{member_paths, text_of};
+pub(crate) use listing::child_name;
 pub use listing::{Listing, list};
 pub use locate::{Located, locate, locate_members};
 pub use ops::{Item, Leaf, MAX_OPS, MAX_WRITE_ID, Op, Opened, Ops};

@@ -14,6 +14,8 @@ type Kdf = hpke::kdf::HkdfSha256;
 type Suite = hpke::aead::ChaCha20Poly1305;
 
 const INFO: &[u8] = b"kith/epoch/v1";
+/// The most keys given to a newcomer over a link.
+pub const MAX_KEYS: usize = 16;
 /// The most wraps one epoch entry carries.
 pub const MAX_WRAPS: usize = 1024;
 

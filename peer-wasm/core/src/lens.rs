@@ -93,13 +93,20 @@ impl Overlay {
 pub struct Lens<'a> {
     answers: &'a Answers,
     overlay: &'a Overlay,
+    /// What the overlay does not hold is not there at all.
+    alone: bool,
     missing: RefCell<(Vec<Read>, HashSet<Read>)>,
 }
 
 impl<'a> Lens<'a> {
     /// A lens over what was loaded.
     pub fn new(answers: &'a Answers, overlay: &'a Overlay) -> Lens<'a> {
-        Lens { answers, overlay, missing: RefCell::default() }
+        Lens { answers, overlay, alone: false, missing: RefCell::default() }
+    }
+
+    /// A lens over rows that are in no store: those in the overlay and no others. Nothing is ever missing.
+    pub fn over(overlay: &'a Overlay, answers: &'a Answers) -> Lens<'a> {
+        Lens { alone: true, ..Lens::new(answers, overlay) }
     }
 
     /// What steps found missing.
@@ -112,7 +119,7 @@ impl<'a> Lens<'a> {
         if let Some((_, value)) = self.overlay.rows.get(&table).and_then(|rows| rows.get(key)) {
             return Ok(value.as_deref());
         }
-        if self.overlay.hides(table, key) {
+        if self.alone || self.overlay.hides(table, key) {
             return Ok(None);
         }
         let Some(rows) = self.answers.rows.get(&table).and_then(|rows| rows.get(key)) else {
@@ -155,7 +162,12 @@ impl<'a> Lens<'a> {
             .any(|(_, ranged, gone)| *ranged == table && gone.start < range.end && range.start < gone.end);
         let padded = if cleared { usize::MAX / 2 } else { limit.saturating_add(deleted.next_multiple_of(64)) };
         let read = Read::Scan { table, range: range.clone(), limit: padded, reverse };
-        let Some(below) = self.answers.scans.get(&read) else { return Err(self.miss(read)) };
+        let nothing = Rows::new();
+        let below = match self.answers.scans.get(&read) {
+            Some(below) => below,
+            None if self.alone => &nothing,
+            None => return Err(self.miss(read)),
+        };
         let complete = below.len() < padded;
         let edge = below.last().map(|(key, _)| key.as_slice());
         let mut merged: BTreeMap<&[u8], &[u8]> = below

@@ -6,6 +6,7 @@
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
 
 pub mod api;
+pub mod archive;
 pub mod authority;
 pub mod clock;
 pub mod codec;
@@ -13,6 +14,7 @@ pub mod document;
 pub mod entropy;
 pub mod entry;
 pub mod epoch;
+pub mod history;
 pub mod identity;
 pub mod invite;
 pub mod lens;

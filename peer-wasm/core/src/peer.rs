@@ -13,23 +13,32 @@ mod collect;
 mod commit;
 mod compare;
 mod dial;
+mod early;
 mod events;
 mod exchange;
+mod export;
+mod fold;
 mod fork;
 mod gone;
 mod held;
+mod history;
+mod import;
 mod inbox;
 mod ingest;
 mod join;
 mod links;
 mod mend;
+mod past;
+mod past_text;
 mod policy;
 mod prepare;
 mod presence;
+mod put_back;
 mod quota;
 mod read;
 mod replay;
 mod request;
+mod restore;
 mod retention;
 mod rows;
 mod seek;
@@ -45,9 +54,12 @@ mod text_edits;
 mod text_follow;
 mod text_open;
 mod text_write;
+mod undo;
 mod write;
 
 pub use events::{Config, Fault, Input, LinkId, LinkPath, LoadId, Output, TransactionId};
+pub use export::ExportState;
+pub use past::{MAX_CHANGED, MAX_OPENED};
 pub use quota::{MAX_ALLOWED, Quota};
 
 use crate::api::{Refusal, Reply, Request, RequestId, SubscriptionId};
@@ -95,6 +107,7 @@ enum Job {
     Fill(u32),
     Renew(u32),
     Mend(u32),
+    Index(u32),
     Fork(LinkId, u32, PublicKey),
     Text(u32, Path),
 }
@@ -150,6 +163,8 @@ pub struct Peer {
     environment: serde_json::Value,
     refused: BTreeMap<&'static str, u64>,
     preparing: BTreeMap<(LinkId, u32), prepare::Prepared>,
+    /// Parts of files that are verified and wait for rows.
+    importing: Vec<(RequestId, import::Importing)>,
     /// Questions about places in logs, each with a job of its own.
     asked_about: Vec<(LinkId, u32, PublicKey, Vec<u64>)>,
     /// Proofs that came in, each with a job of its own.
@@ -196,6 +211,7 @@ impl Peer {
             environment: serde_json::Value::Null,
             refused: BTreeMap::new(),
             preparing: BTreeMap::new(),
+            importing: Vec::new(),
             asked_about: Vec::new(),
             proofs: Vec::new(),
             seeking: seek::Seeking::default(),
@@ -324,6 +340,7 @@ impl Peer {
             Job::Fill(space) => self.fill(*space, lens),
             Job::Renew(space) => self.renew(*space, lens),
             Job::Mend(space) => self.mend(*space, lens),
+            Job::Index(space) => self.index_history(*space, lens),
             Job::Fork(link, space, log) => self.search_fork(*link, *space, *log, lens),
             Job::Text(space, path) => self.merge_text(*space, path, lens),
         }
@@ -346,7 +363,11 @@ impl Peer {
             if space.has_to_collect() {
                 self.start_later(Job::Collect(number));
             }
+            let unindexed = !space.behind.is_empty();
             self.spaces.insert(number, space);
+            if unindexed {
+                self.start_later(Job::Index(number));
+            }
             if behind {
                 self.start_later(Job::Replay(number));
             }
@@ -383,6 +404,7 @@ impl Peer {
     fn give_up(&mut self, job: Job, refusal: Refusal) {
         match job {
             Job::Request(id, _) => {
+                self.importing.retain(|(waiting, _)| *waiting != id);
                 self.forget_held(id);
                 self.reply(id, Reply::Refused(refusal));
             }
@@ -402,7 +424,8 @@ impl Peer {
             | Job::Seek(_)
             | Job::Whole(_)
             | Job::Text(..)
-            | Job::Fill(_) => {}
+            | Job::Fill(_)
+            | Job::Index(_) => {}
         }
     }
 

@@ -19,7 +19,7 @@ pub use dice::Dice;
 pub use disk::{Disk, Shadow};
 pub use hostile::Hostile;
 pub use ledger::{Ledger, Outcome, Promise};
-pub use story::Story;
+pub use story::{Remembered, Story};
 pub use tally::{Arrivals, Tally};
 pub use weather::Weather;
 pub use world::{Meddler, Node, NodeId, World};

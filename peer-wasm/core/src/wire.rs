@@ -15,7 +15,8 @@
 //! heads   = 11 ‖ space[32] ‖ count ‖ (range ‖ count ‖ (log[32] ‖ len ‖ hash[32])*)*  all I have in ranges
 //! whole   = 12 ‖ space[32] ‖ log[32] ‖ count ‖ seq*              parts of these are missing here
 //! parts   = 13 ‖ space[32] ‖ count ‖ entry (bytes)*              the same entries with what the sender has of them
-//! present = 14 ‖ space[32] ‖ stamp ‖ count ‖ (path (bytes) ‖ client (text) ‖ selections (text))*  all the sender's people
+//! keys    = 14 ‖ space[32] ‖ count ‖ wrap[112]*                  the space's keys, for a newcomer
+//! present = 15 ‖ space[32] ‖ stamp ‖ count ‖ (path (bytes) ‖ client (text) ‖ selections (text))*  all the sender's people
 //!
 //! range   = digits ‖ bytes[half of the digits, rounded up]       keys that begin with these digits of four bits
 //! ```
@@ -27,6 +28,7 @@
 use crate::api::{MAX_CLIENT_BYTES, MAX_SELECTIONS_BYTES};
 use crate::codec::{CodecError, Reader, Writer};
 use crate::entry::{ForkProof, MAX_BODY, MAX_DEPS};
+use crate::epoch::{MAX_KEYS, Wrap};
 use crate::identity::PublicKey;
 use crate::path::{MAX_PATH_BYTES, Path};
 use crate::ranges::{Prefix, Salt, ShortSum};
@@ -55,7 +57,8 @@ pub const MAX_PRESENT: usize = 32;
 /// The last tag a later version may use for frames that this one passes over.
 pub const LAST_TAG: u8 = 63;
 
-const LAST_KNOWN_TAG: u8 = 14;
+/// The last tag this version knows.
+pub const LAST_KNOWN_TAG: u8 = 15;
 const MAX_HEADER: usize = 256 + MAX_DEPS * 74;
 const MAX_RAW: usize = MAX_HEADER + 64 + MAX_BODY;
 
@@ -119,6 +122,8 @@ pub enum Frame {
     Whole(PublicKey, PublicKey, Vec<u64>),
     /// The answer.
     Parts(PublicKey, Vec<Vec<u8>>),
+    /// The space's keys, wrapped to the receiver's device.
+    Keys(PublicKey, Vec<Wrap>),
     /// All the sender's people in a space just now, with a number that grows from frame to frame.
     Presence(PublicKey, u64, Vec<Present>),
     /// The sum of everything the sender has.
@@ -149,6 +154,7 @@ impl Frame {
             | Frame::Refused(space, ..)
             | Frame::Whole(space, ..)
             | Frame::Parts(space, _)
+            | Frame::Keys(space, _)
             | Frame::Presence(space, ..) => *space,
             Frame::Sum(space, ..) | Frame::Sums(space, ..) | Frame::Heads(space, _) => *space,
         })
@@ -198,8 +204,14 @@ impl Frame {
                 }
             }
             Frame::Parts(space, entries) => list(writer.u8(13).fixed(&space.0), entries),
+            Frame::Keys(space, wraps) => {
+                writer.u8(14).fixed(&space.0).number(wraps.len() as u64);
+                for wrap in wraps {
+                    wrap.encode(&mut writer);
+                }
+            }
             Frame::Presence(space, stamp, people) => {
-                writer.u8(14).fixed(&space.0).number(*stamp).number(people.len() as u64);
+                writer.u8(15).fixed(&space.0).number(*stamp).number(people.len() as u64);
                 for Present { path, client, selections } in people {
                     writer.bytes(&path.to_key()).text(client).text(selections);
                 }
@@ -251,7 +263,8 @@ impl Frame {
             8 => Frame::Refused(space, key(&mut reader)?, reader.number()?, reader.text(64)?.to_owned()),
             12 => Frame::Whole(space, key(&mut reader)?, many(&mut reader, MAX_ASKED, |reader| reader.number())?),
             13 => Frame::Parts(space, many(&mut reader, MAX_ASKED, raw)?),
-            14 => Frame::Presence(space, reader.number()?, many(&mut reader, MAX_PRESENT, present)?),
+            14 => Frame::Keys(space, many(&mut reader, MAX_KEYS, Wrap::decode)?),
+            15 => Frame::Presence(space, reader.number()?, many(&mut reader, MAX_PRESENT, present)?),
             9 => Frame::Sum(space, reader.fixed()?, reader.fixed()?),
             10 => Frame::Sums(space, reader.fixed()?, sets::read_sums(&mut reader)?),
             11 => Frame::Heads(space, sets::read_ranges(&mut reader)?),
@@ -332,6 +345,13 @@ mod tests {
         ]
     }
 
+    fn wraps() -> Vec<Wrap> {
+        let mut entropy = crate::entropy::Entropy::new(&[1; 32]);
+        let to = crate::epoch::WrapKey::from_seed(&[2; 32]).public();
+        let key = crate::epoch::EpochKey::generate(&mut entropy);
+        Wrap::new(&key, &PublicKey([1; 32]), to, &mut entropy).into_iter().collect()
+    }
+
     #[test]
     fn ranges_out_of_order_or_overlapping_are_refused() {
         let space = PublicKey([1; 32]);
@@ -374,8 +394,8 @@ mod tests {
 
     #[test]
     fn frames_of_later_versions_are_known_as_such() {
-        assert!(Frame::is_of_later_version(&[15, 1, 2]) && Frame::is_of_later_version(&[LAST_TAG]));
-        for known in [&[][..], &[14], &[LAST_TAG + 1], &[255]] {
+        assert!(Frame::is_of_later_version(&[LAST_KNOWN_TAG + 1, 1, 2]) && Frame::is_of_later_version(&[LAST_TAG]));
+        for known in [&[][..], &[LAST_KNOWN_TAG], &[LAST_TAG + 1], &[255]] {
             assert!(!Frame::is_of_later_version(known));
         }
     }
@@ -394,6 +414,7 @@ mod tests {
             Frame::Refused(space, log, 7, "wrong-prev".into()),
             Frame::Whole(space, log, vec![1, 9]),
             Frame::Parts(space, vec![vec![5; 300]]),
+            Frame::Keys(space, wraps()),
             Frame::Presence(
                 space,
                 1_800_000_000_000,

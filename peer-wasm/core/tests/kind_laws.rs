@@ -52,7 +52,7 @@ impl Store {
     fn apply(&mut self, items: &[Item]) {
         let applied = self.run(|lens| apply(lens, SPACE, items).ok());
         let mut batch = Batch::default();
-        applied.store(&mut batch);
+        applied.store(1, &mut batch);
         for (_, key) in batch.deletes {
             self.0.remove(&key);
         }

@@ -5,7 +5,7 @@
 mod common;
 
 use common::for_each_seed;
-use kith_core::api::{Change, Preconditions, Reply, Request, Role};
+use kith_core::api::{At, Body, Change, ListQuery, Preconditions, Reply, Request, Role};
 use kith_core::document::ViewRow;
 use kith_core::document::policy::Policy;
 use kith_core::path::Path;
@@ -227,5 +227,51 @@ fn what_was_deleted_and_forgotten_can_still_be_purged() {
         story.ask_to_join(late, Role::Writer);
         story.settle(SETTLE)?;
         story.check().or_else(|why| if why.contains("list/secret") { Ok(()) } else { Err(why) })
+    });
+}
+
+#[test]
+fn what_was_deleted_and_forgotten_can_still_be_read_as_it_was_and_restored() {
+    for_each_seed(2, 100, |seed| {
+        let mut story = Story::joined(seed, 3)?;
+        story.write(1, "list/a/deep", json!("said and taken back"), false);
+        story.settle(SETTLE)?;
+        let then = story.world.now();
+        story.world.run(1_000);
+        delete(&mut story, 0, "list")?;
+        story.settle(SETTLE)?;
+        sleep(&mut story, 9);
+        go_on(&mut story, 3)?;
+        if empty_rows(&story, 2) > 0 {
+            return Err("not forgotten".to_owned());
+        }
+        let space = story.space_ref();
+        let place = |text: &str| Path::new(text.split('/')).unwrap();
+        for (text, value) in [
+            ("list", json!({ "a": { "deep": "said and taken back" } })),
+            ("list/a", json!({ "deep": "said and taken back" })),
+            ("list/a/deep", json!("said and taken back")),
+        ] {
+            let read = Request::GetAt { space: space.clone(), path: place(text), at: At::Time(then), hash: None };
+            match story.world.ask_for(2, read, 60_000) {
+                Some(Reply::Past { body: Body::Json(json), .. }) if json == value => {}
+                other => return Err(format!("{text}: {other:?}")),
+            }
+        }
+        let query = ListQuery { start: None, end: None, limit: 10, reverse: false, values: false };
+        let list = Request::ListAt { space: space.clone(), prefix: place("list"), query, at: At::Time(then) };
+        match story.world.ask_for(2, list, 60_000) {
+            Some(Reply::List { items, .. }) if items.len() == 1 && items[0].key == "a" => {}
+            other => return Err(format!("{other:?}")),
+        }
+        let conditions = Preconditions::default();
+        let restore = Request::Restore { space, path: place("list"), from: At::Time(then), conditions, id: None };
+        match story.world.ask_for(2, restore, 60_000) {
+            Some(Reply::Written { created: true, .. }) => {}
+            other => return Err(format!("{other:?}")),
+        }
+        story.settle(SETTLE)?;
+        let (tree, _) = story.tree(0)?;
+        if tree["list"]["a"]["deep"] == "said and taken back" { Ok(()) } else { Err(format!("{tree}")) }
     });
 }

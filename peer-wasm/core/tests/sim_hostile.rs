@@ -8,14 +8,15 @@ mod common;
 use common::for_each_seed;
 use kith_core::api::{Reply, Request, Role};
 use kith_core::clock::MAX_AHEAD;
+use kith_core::entropy::Entropy;
 use kith_core::entry::{Dep, Entry, Kind, MAX_BODY, Tip, Verified};
-use kith_core::epoch::EpochKey;
+use kith_core::epoch::{EpochKey, Wrap, WrapKey};
 use kith_core::identity::{PublicKey, SecretKey};
 use kith_core::invite::Ticket;
 use kith_core::ranges::Prefix;
 use kith_core::records::{Device, Epoch, Genesis, Grant};
 use kith_core::sim::{Hostile, Outcome, Story};
-use kith_core::wire::{Frame, LAST_TAG, MAX_FRAME, MAX_ITEMS, RangeHeads, RangeSums, token};
+use kith_core::wire::{Frame, LAST_KNOWN_TAG, LAST_TAG, MAX_FRAME, MAX_ITEMS, RangeHeads, RangeSums, token};
 
 const SETTLE: u64 = 300_000;
 const VICTIM: usize = 1;
@@ -674,10 +675,31 @@ fn a_stranger_that_compares_learns_nothing() {
 }
 
 #[test]
+fn keys_that_no_entry_names_are_never_used() {
+    for_each_seed(2, 50, |seed| {
+        let (mut story, hostile) = with_hostile_member(seed, Role::Writer)?;
+        let mut entropy = Entropy::new(&[7; 32]);
+        let mut wrap = |to| Wrap::new(&EpochKey::new([9; 32]), &story.space, to, &mut entropy);
+        let wraps: Vec<Wrap> = (0..16).filter_map(|n| wrap(WrapKey::from_seed(&[n; 32]).public())).collect();
+        // To a member, and to one that is only about to join.
+        let late = story.world.add();
+        story.ask_to_join(late, Role::Writer);
+        for victim in [VICTIM, late] {
+            story.world.connect(hostile.node, victim);
+            for _ in 0..20 {
+                hostile.say(&mut story.world, victim, &Frame::Keys(story.space, wraps.clone()));
+            }
+        }
+        story.world.run(1_000);
+        unharmed(&mut story)
+    });
+}
+
+#[test]
 fn frames_of_later_versions_are_passed_over() {
     for_each_seed(2, 50, |seed| {
         let (mut story, hostile) = with_hostile_member(seed, Role::Writer)?;
-        for tag in 15..=LAST_TAG {
+        for tag in LAST_KNOWN_TAG + 1..=LAST_TAG {
             hostile.shout(&mut story.world, VICTIM, vec![tag, 1, 2, 3]);
         }
         story.world.run(1_000);

@@ -100,7 +100,7 @@ fn merged(ops: Ops) -> u64 {
         for row in applied.rows.values() {
             same("a row comes back", &ViewRow::decode(&row.encode()).as_ref(), &Some(row));
         }
-        applied.store(&mut batch);
+        applied.store(1, &mut batch);
         overlay.push(round, &batch);
         rows = applied.rows;
     }

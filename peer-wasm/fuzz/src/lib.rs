@@ -40,6 +40,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "sealed", run: records::sealed, seeds: records::sealed_seeds, words: &[] },
     Target { name: "op", run: documents::op, seeds: documents::op_seeds, words: documents::OPS_WORDS },
     Target { name: "redaction", run: documents::redaction, seeds: documents::redaction_seeds, words: &["$redact\0"] },
+    Target { name: "archive", run: records::archive, seeds: records::archive_seeds, words: &[] },
     Target { name: "view-row", run: documents::view_row, seeds: documents::view_row_seeds, words: &[] },
     Target { name: "frame", run: frames::frame, seeds: frames::frame_seeds, words: &[] },
     Target { name: "ticket", run: frames::ticket, seeds: frames::ticket_seeds, words: &["#", "kith=", "&"] },

@@ -2,6 +2,7 @@
 
 use crate::laws::{magnitude, mark, same};
 use kith_core::api::Role;
+use kith_core::archive::{ArchiveReader, Part};
 use kith_core::authority::{Authority, Record};
 use kith_core::codec::{Reader, Writer};
 use kith_core::document::Opened;
@@ -202,4 +203,30 @@ pub(crate) fn sealed_seeds() -> Vec<Vec<u8>> {
     let hollow =
         |gone: &[usize]| sealed::Body::decode(&body).map(|body| body.without(gone).encode()).unwrap_or_default();
     vec![hollow(&[1]), hollow(&[0, 1, 2]), body.clone(), vec![0; 40]]
+}
+
+/// The first byte is a part's tag, the rest its payload; the whole is also read as a file.
+pub(crate) fn archive(data: &[u8]) -> u64 {
+    let mut reader = ArchiveReader::new();
+    reader.push(data);
+    let file = reader.next_part().err().map(|error| error.name());
+    let Some((tag, payload)) = data.split_first() else { return mark(&file) };
+    let part = Part::decode(*tag, payload);
+    if let Ok(part) = &part {
+        assert_eq!(part.tag(), *tag);
+        same("a part encodes to its bytes", &part.payload(), &payload.to_vec());
+    }
+    mark(&(file, tag.min(&6), part.map_err(|error| error.name()).is_ok(), magnitude(payload.len())))
+}
+
+pub(crate) fn archive_seeds() -> Vec<Vec<u8>> {
+    let key = EpochKey::generate(&mut Entropy::new(&[4; 32]));
+    let parts = [
+        Part::Head { space: space(), written: 1_800_000_000_000 },
+        Part::Keys(vec![key]),
+        Part::Fork(vec![1, 2, 3]),
+        Part::Run(vec![vec![7; 200], Vec::new()]),
+        Part::End(2),
+    ];
+    parts.iter().map(|part| [vec![part.tag()], part.payload()].concat()).collect()
 }

@@ -1,7 +1,7 @@
 //! Streamed responses: a subscription's updates as bytes, pulled chunk by chunk.
 
 use super::Driver;
-use crate::http::{Framer, HttpRequest, HttpResponse, Parsed, Rendered, parse};
+use crate::http::{Download, Framer, HttpRequest, HttpResponse, Parsed, Rendered, parse};
 use futures::channel::oneshot;
 use futures::future::{Either, select};
 use futures_timer::Delay;
@@ -16,7 +16,15 @@ use std::time::Duration;
 const FIRST_STATE: Duration = Duration::from_millis(25);
 
 /// An open streamed response.
-pub(super) struct Stream {
+pub(super) enum Stream {
+    /// What follows a subscription.
+    Updates(Updates),
+    /// A file: bytes to hand out, and what they are followed by.
+    File(RefCell<(Vec<u8>, Download)>),
+}
+
+/// A subscription's updates as bytes.
+pub(super) struct Updates {
     subscription: SubscriptionId,
     framer: RefCell<Framer>,
     /// Bytes to hand out before anything else.
@@ -47,6 +55,12 @@ impl<S: Store + 'static> Driver<S> {
                 Rendered::Stream(head, subscription, framer) => {
                     return Some(self.open_stream(head, subscription, framer).await);
                 }
+                Rendered::Download(head, bytes, download) => {
+                    let id = self.number() as u32;
+                    let file = Stream::File(RefCell::new((bytes, download)));
+                    self.streams.borrow_mut().insert(id, Rc::new(file));
+                    return Some(Answer { response: head, stream: Some(id) });
+                }
                 Rendered::Again(next, with) => (ask, render) = (next, with),
             }
         }
@@ -72,14 +86,14 @@ impl<S: Store + 'static> Driver<S> {
             Either::Right(((), pending)) => Some(pending),
         };
         let id = self.number() as u32;
-        let stream = Stream {
+        let stream = Updates {
             subscription,
             framer: RefCell::new(framer),
             ready: RefCell::new(ready),
             pending: RefCell::new(pending),
             ended: Cell::new(ended),
         };
-        self.streams.borrow_mut().insert(id, Rc::new(stream));
+        self.streams.borrow_mut().insert(id, Rc::new(Stream::Updates(stream)));
         Answer { response: head, stream: Some(id) }
     }
 
@@ -93,6 +107,34 @@ impl<S: Store + 'static> Driver<S> {
     /// The next bytes of a stream; `None` at its end.
     pub(crate) async fn pull(self: &Rc<Self>, id: u32) -> Option<Vec<u8>> {
         let stream = self.streams.borrow().get(&id).cloned()?;
+        match &*stream {
+            Stream::Updates(updates) => self.pull_update(id, updates).await,
+            Stream::File(file) => self.pull_file(id, file).await,
+        }
+    }
+
+    async fn pull_file(self: &Rc<Self>, id: u32, file: &RefCell<(Vec<u8>, Download)>) -> Option<Vec<u8>> {
+        let (ready, next) = {
+            let (bytes, download) = &mut *file.borrow_mut();
+            let ready = std::mem::take(bytes);
+            let next = if ready.is_empty() { download.request() } else { None };
+            (ready, next)
+        };
+        if !ready.is_empty() {
+            return Some(ready);
+        }
+        let reply = match next {
+            Some(next) => self.ask(next).await,
+            None => None,
+        };
+        let bytes = reply.and_then(|reply| file.borrow_mut().1.reply(reply));
+        if bytes.is_none() {
+            self.cancel(id);
+        }
+        bytes
+    }
+
+    async fn pull_update(self: &Rc<Self>, id: u32, stream: &Updates) -> Option<Vec<u8>> {
         let ready = stream.ready.take();
         if !ready.is_empty() {
             return Some(ready);
@@ -121,7 +163,8 @@ impl<S: Store + 'static> Driver<S> {
 
     /// The reader went away.
     pub(crate) fn cancel(self: &Rc<Self>, id: u32) {
-        if let Some(stream) = self.streams.borrow_mut().remove(&id) {
+        let stream = self.streams.borrow_mut().remove(&id);
+        if let Some(Stream::Updates(stream)) = stream.as_deref() {
             self.updates.borrow_mut().remove(&stream.subscription);
             self.feed(Input::Unsubscribe(stream.subscription));
         }

@@ -2,8 +2,8 @@
 
 use super::{Framer, HttpRequest, HttpResponse, Parsed, Render, Rendered, parse};
 use kith_core::api::{
-    Body, ChangeItem, Facts, Item, Merge, Refusal, Reply, Request, Rival, Selections, SubscriptionId, SyncStatus,
-    Update,
+    Body, ChangeItem, Facts, HistoryItem, Item, Merge, Refusal, Reply, Request, Rival, Selections, SubscriptionId,
+    SyncStatus, Update,
 };
 use kith_core::path::Path;
 use kith_core::version::{Agent, Version};
@@ -59,6 +59,7 @@ fn rendered(render: Render, reply: Reply) {
     match render.reply(reply) {
         Rendered::Whole(response) => sendable(&response),
         Rendered::Stream(head, _, framer) => stream(&head, framer),
+        Rendered::Download(head, ..) => sendable(&head),
         Rendered::Again(_, render) => match render.reply(Reply::Subscribed(SubscriptionId(1))) {
             Rendered::Stream(head, _, framer) => stream(&head, framer),
             other => assert!(matches!(other, Rendered::Stream(..)), "a second try must not need a third: {other:?}"),
@@ -115,8 +116,21 @@ fn items() -> Vec<Item> {
     vec![value(None), value(Some(Body::Json(json!({"a": [1]})))), value(Some(hostile_bytes()))]
 }
 
+fn hostile_path() -> Path {
+    Path::new(["a/b", "é\n"]).unwrap_or_default()
+}
+
+fn history() -> Vec<HistoryItem> {
+    let (author, paths) = ("did:key:z".to_owned(), vec![hostile_path()]);
+    vec![HistoryItem { version: version(2), author, time: 1, size: 2, kind: "put", paths, more: 3 }]
+}
+
+fn undone(target: Option<Version>) -> Reply {
+    Reply::Undone { target, redo: false, version: target, restored: vec![hostile_path()], skipped: vec![] }
+}
+
 fn changes() -> Vec<ChangeItem> {
-    let path = Path::new(["a/b", "é\n"]).unwrap_or_default();
+    let path = hostile_path();
     let author = "did:key:z".to_owned();
     vec![ChangeItem {
         cursor: "c\n1".to_owned(),
@@ -140,6 +154,20 @@ fn replies() -> Vec<Reply> {
             sync: SyncStatus::Local,
             facts: Facts::default(),
         },
+        Reply::Past {
+            body: hostile_bytes(),
+            version: vec![version(1)],
+            current: vec![version(2)],
+            sync,
+            facts: facts(),
+        },
+        Reply::History { items: history(), next: Some(version(1)) },
+        Reply::History { items: vec![], next: None },
+        Reply::Link { space: "a b\n".to_owned(), path: hostile_path(), version: version(1), hash: [7; 32] },
+        undone(Some(version(1))),
+        undone(None),
+        Reply::Exported { bytes: vec![1], next: None },
+        Reply::Imported { new: 1, known: 2, refused: [("gap", 3)].into() },
         Reply::List { items: items(), next, version: vec![version(1)] },
         Reply::List { items: vec![], next: None, version: vec![] },
         Reply::Changes { items: changes(), next: "c\r\n".to_owned() },
@@ -164,6 +192,8 @@ pub(super) fn refusals() -> Vec<Refusal> {
         Refusal::NotFound,
         Refusal::NoSuchSpace,
         Refusal::Conflict(words()),
+        Refusal::Rewritten { version: version(3) },
+        Refusal::HistoryDropped,
         Refusal::PreconditionFailed { current: Some("\"tag\"".to_owned()) },
         Refusal::PreconditionFailed { current: None },
         Refusal::TooLarge { what: "The value".to_owned(), limit: 5, listing: Some("notes\n/".to_owned()) },

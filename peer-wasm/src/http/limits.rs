@@ -36,6 +36,12 @@ pub(super) const MAX_CLIENT_BYTES: usize = kith_core::api::MAX_CLIENT_BYTES;
 pub const MAX_CURSOR_BYTES: usize = 128;
 /// The most items of a listing or feed in one answer, and how many there are when none is asked for.
 pub const MAX_PAGE: usize = 1000;
+/// The most bytes of a file that are taken in at a time.
+pub const MAX_UPLOAD_PIECE: usize = 1024 * 1024;
+/// The most files that are taken in at once.
+pub const MAX_UPLOADS: usize = 4;
+/// The most characters a moment in time may have.
+pub const MAX_TIME_CHARS: usize = 64;
 /// The longest pause between heartbeats that may be asked for, in seconds.
 pub const MAX_HEARTBEAT_SECONDS: u32 = 3600;
 /// The pause between heartbeats of a Server-Sent Events stream, in seconds: such a reader cannot ask for one.

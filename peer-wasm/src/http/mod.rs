@@ -15,7 +15,9 @@ mod conditions;
 mod cursors;
 mod digest;
 mod documents;
+mod files;
 mod frame;
+mod history;
 mod json;
 pub mod limits;
 mod media;
@@ -37,6 +39,7 @@ mod fuzz;
 #[cfg(test)]
 mod tests;
 
+pub use files::{Download, Upload};
 pub use frame::Framer;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use fuzz::fuzz_http;
@@ -112,6 +115,11 @@ fn parse_checked(request: HttpRequest) -> Checked<Parsed> {
             let request = write::allow(space, &fields, &body)?;
             return Ok(Parsed::Ask(request, Render::new(here, false, Shape::Document)));
         }
+        (_, Route::Import) => {
+            let detail = "Files of spaces are taken in as streams, which this way does not offer.";
+            return Err(Problem::new(Kind::NotOffered, detail));
+        }
+        (_, Route::Undo(space, redo)) => write::undo(space, redo, &fields, &body)?,
         (_, _) => {
             return Err(Problem::new(Kind::Internal, "This method was let through by mistake. Please report this."));
         }

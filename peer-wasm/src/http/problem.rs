@@ -1,5 +1,6 @@
 //! Errors as RFC 9457 problem documents. `docs/problems.md` lists them for authors.
 
+use super::limits::MAX_UPLOADS;
 use super::message::HttpResponse;
 use super::route::accept_patch;
 use super::versions;
@@ -49,6 +50,8 @@ kinds! {
     MergeTypeNotSupported = 400 "merge-type-not-supported" "That merge type is not supported";
     /// The patch cannot be read.
     MalformedPatch = 400 "malformed-patch" "The patch cannot be read";
+    /// The file of a space is damaged or none. Members `why`, `entries`, `new`.
+    MalformedFile = 400 "malformed-file" "The file cannot be taken in";
     /// The peer cannot make sense of the request.
     Malformed = 400 "malformed" "The request cannot be understood";
     /// No grant for this.
@@ -65,7 +68,9 @@ kinds! {
     NotSubscribable = 406 "not-subscribable" "This place cannot be subscribed to";
     /// It exists already, or something in its way does.
     Conflict = 409 "conflict" "It does not go with what is there";
-    /// That version can no longer be read. Member `current`.
+    /// The history a link points into is not the one it was made for. Member `version`.
+    HistoryRewritten = 409 "history-rewritten" "The history was rewritten";
+    /// That version can no longer be read.
     HistoryDropped = 410 "history-dropped" "That version can no longer be read";
     /// The precondition does not hold. Member `current`.
     PreconditionFailed = 412 "precondition-failed" "The value is not the one you named";
@@ -147,6 +152,18 @@ impl Problem {
         self
     }
 
+    /// The same for a read of the past: the listing it leads to is of the same past.
+    pub(super) fn of_the_past(mut self: Box<Self>, query: Option<&str>) -> Box<Problem> {
+        let Some(query) = query else { return self };
+        if let Some(Json::String(listing)) = self.members.get_mut("listing") {
+            listing.push_str(&format!("?{query}"));
+            let link = format!("<{listing}>; rel=\"collection\"");
+            self.headers.retain(|(name, _)| *name != "Link");
+            self.headers.push(("Link", link));
+        }
+        self
+    }
+
     /// The status code.
     pub fn status(&self) -> u16 {
         self.kind.status()
@@ -184,6 +201,10 @@ impl Problem {
             Refusal::NotFound => Problem::new(Kind::NotFound, detail),
             Refusal::NoSuchSpace => Problem::new(Kind::NoSuchSpace, detail),
             Refusal::Conflict(_) => Problem::new(Kind::Conflict, detail),
+            Refusal::Rewritten { version } => {
+                Problem::new(Kind::HistoryRewritten, detail).with("version", version.to_string())
+            }
+            Refusal::HistoryDropped => Problem::new(Kind::HistoryDropped, detail),
             Refusal::PreconditionFailed { current } => precondition_failed(current.clone()),
             Refusal::TooLarge { limit, listing, .. } => {
                 let problem = Problem::new(Kind::TooLarge, detail).with("limit", *limit);
@@ -228,6 +249,12 @@ pub(super) fn precondition_failed(current: Option<String>) -> Box<Problem> {
         Some(tag) => problem.with_header("ETag", tag),
         None => problem,
     }
+}
+
+/// The answer when too many files are being taken in.
+pub fn too_many_uploads() -> HttpResponse {
+    let detail = format!("At most {MAX_UPLOADS} files are taken in at once. Wait for one of them.");
+    Problem::new(Kind::TooMany, detail).with_header("Retry-After", "1").response()
 }
 
 /// 432, naming the versions that are missing.

@@ -4,6 +4,7 @@ use super::accept::{EVENT_STREAM, asks_for, asks_for_lines};
 use super::conditions;
 use super::cursors;
 use super::frame::{Followed, Form, Framer};
+use super::history;
 use super::limits::{MAX_CURSOR_BYTES, MAX_HEARTBEAT_SECONDS, MAX_PAGE, SSE_HEARTBEAT_SECONDS};
 use super::message::Fields;
 use super::problem::{Checked, Kind, Problem};
@@ -12,7 +13,7 @@ use super::route::Route;
 use super::url::Url;
 use super::versions;
 use super::write::merge_type;
-use kith_core::api::{ListQuery, Request, Target};
+use kith_core::api::{At, ListQuery, Request, Target};
 use kith_core::path::Path;
 use kith_core::version::Version;
 
@@ -41,23 +42,45 @@ pub(super) fn read(route: Route, head: bool, url: &Url, fields: &Fields) -> Chec
         Route::Policies(space) => (Request::Policies { space }, Shape::Document),
         Route::Policy(space, prefix) => (Request::Policy { space, prefix }, Shape::Document),
         Route::Quota(space) => (Request::Quotas { space }, Shape::Document),
+        Route::Value(space, path) | Route::List(space, path) if url.flag("history")? => {
+            let (before, limit) = (history::before(url)?, limit(url)?);
+            let shape = Shape::History { lines: asks_for_lines(fields.raw("accept")), limit };
+            (Request::History { space, path, before, limit }, shape)
+        }
+        Route::Value(space, path) if url.flag("link")? => {
+            (Request::Link { space, path, at: history::at(url, fields)? }, Shape::Document)
+        }
         Route::Value(space, path) => {
-            check_history(url)?;
-            let wanted = wanted(url, fields)?;
-            let mut parents = parents(fields)?;
-            parents.extend(wanted.iter().flatten());
+            let (at, hash, parents) = (history::at(url, fields)?, history::hash(url)?, parents(fields)?);
             let range = match fields.text("range")? {
                 Some(range) if !head => Some((range.to_owned(), fields.text("if-range")?.map(str::to_owned))),
                 _ => None,
             };
-            let shape = Shape::Value { conditions: conditions::read(fields)?, range, wanted };
-            (Request::Get { space, path, parents }, shape)
+            let shape = Shape::Value { conditions: conditions::read(fields)?, range };
+            match at {
+                None if hash.is_some() => return Err(Problem::parameter("hash", "goes with version")),
+                None => (Request::Get { space, path, parents }, shape),
+                Some(at) => return Ok(past(url, head, &at.clone(), Request::GetAt { space, path, at, hash }, shape)),
+            }
         }
         Route::List(space, prefix) => {
             let query = list_query(url)?;
             let lines = asks_for_lines(fields.raw("accept"));
-            let shape = Shape::List { conditions: conditions::read(fields)?, lines, query: query.clone() };
-            (Request::List { space, prefix, query }, shape)
+            let at = history::at(url, fields)?;
+            let past_query = at.as_ref().map(history::query);
+            let conditions = conditions::read(fields)?;
+            let shape = Shape::List { conditions, lines, query: query.clone(), at: past_query };
+            match at {
+                None => (Request::List { space, prefix, query }, shape),
+                Some(at) => {
+                    return Ok(past(url, head, &at.clone(), Request::ListAt { space, prefix, query, at }, shape));
+                }
+            }
+        }
+        Route::Export(space) => {
+            let keys = url.flag("keys")?;
+            let shape = Shape::Export { space: space.clone(), keys };
+            (Request::Export { space, keys, state: None }, shape)
         }
         Route::Changes(space) => {
             let limit = limit(url)?;
@@ -65,17 +88,15 @@ pub(super) fn read(route: Route, head: bool, url: &Url, fields: &Fields) -> Chec
             let shape = Shape::Changes { lines: asks_for_lines(fields.raw("accept")), limit };
             (Request::Changes { space, since, limit }, shape)
         }
-        Route::Ping | Route::Join => return Err(Problem::new(Kind::Internal, "This place is not for reading.")),
+        Route::Ping | Route::Join | Route::Import | Route::Undo(..) => {
+            return Err(Problem::new(Kind::Internal, "This place is not for reading."));
+        }
     };
     Ok((request, Render::new(url.here(), head, shape)))
 }
 
 fn subscribe(route: Route, form: Form, url: &Url, fields: &Fields) -> Checked<(Request, Render)> {
-    if fields.raw("version").is_some() || url.parameter("version")?.is_some() {
-        let detail = "Subscribe follows what is current, so Version cannot be given with it. Send Parents to resume.";
-        return Err(Problem::new(Kind::MalformedHeader, detail).with("header", "version"));
-    }
-    check_history(url)?;
+    check_present(url, fields)?;
     let (target, fresh, followed) = match route {
         Route::Value(space, path) if form == Form::Braid && text_is_meant(fields)? => {
             let parents = versions::read_strings("parents", fields.text("parents")?.unwrap_or_default())?;
@@ -181,26 +202,21 @@ fn cursor(parameter: &str, text: &str) -> Checked<String> {
     Ok(text.to_owned())
 }
 
-/// The one past state a read names.
-fn wanted(url: &Url, fields: &Fields) -> Checked<Option<Vec<Version>>> {
-    let header = versions::read_strings("version", fields.text("version")?.unwrap_or_default())?;
-    let parameter = versions::split(url.parameter("version")?.unwrap_or_default());
-    let ids = match (header.is_empty(), parameter.is_empty()) {
-        (true, true) => return Ok(None),
-        (false, true) => header,
-        (true, false) => parameter,
-        (false, false) => return Err(Problem::parameter("version", "and the header Version exclude each other")),
-    };
-    versions::known(ids).map(Some)
+/// A read of the past: listings it leads to are of the same past.
+fn past(url: &Url, head: bool, at: &At, request: Request, shape: Shape) -> (Request, Render) {
+    (request, Render::new(url.here(), head, shape).of_the_past(history::query(at)))
 }
 
-fn check_history(url: &Url) -> Checked<()> {
-    if !url.flag("history")? {
-        return Ok(());
+fn check_present(url: &Url, fields: &Fields) -> Checked<()> {
+    if fields.raw("version").is_some() || url.parameter("version")?.is_some() || url.parameter("at")?.is_some() {
+        let detail = "Subscribe follows what is current, so Version cannot be given with it. Send Parents to resume.";
+        return Err(Problem::new(Kind::MalformedHeader, detail).with("header", "version"));
     }
-    let detail =
-        "This peer does not list the history of a value yet. Leave out ?history; $changes tells what changed when.";
-    Err(Problem::new(Kind::NotOffered, detail))
+    if url.flag("history")? || url.flag("link")? {
+        let detail = "A list of versions cannot be subscribed to. Leave out ?history; $changes can be subscribed to.";
+        return Err(Problem::new(Kind::NotOffered, detail));
+    }
+    Ok(())
 }
 
 fn limit(url: &Url) -> Checked<usize> {

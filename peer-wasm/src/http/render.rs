@@ -5,7 +5,9 @@ use super::conditions::{self, Outcome};
 use super::cursors;
 use super::digest;
 use super::documents;
+use super::files::{self, Download};
 use super::frame::Framer;
+use super::history;
 use super::message::HttpResponse;
 use super::problem::{Kind, Problem, precondition_failed};
 use super::range::ByteRange;
@@ -13,8 +15,9 @@ use super::route::Route;
 use super::url::percent_encode;
 use super::versions;
 use kith_core::api::{
-    Body, Facts, ListQuery, Merge, Preconditions, Refusal, Reply, Request, SubscriptionId, SyncStatus, Target,
+    Body, Facts, ListQuery, Merge, Preconditions, Refusal, Reply, Request, SpaceRef, SubscriptionId, SyncStatus, Target,
 };
+use kith_core::path::Path;
 use kith_core::version::{Version, etag};
 use serde_json::{Value as Json, json};
 
@@ -30,6 +33,8 @@ pub struct Render {
     here: String,
     head: bool,
     shape: Shape,
+    /// What further reads of the same past have in their query.
+    past: Option<String>,
 }
 
 /// What became of a reply.
@@ -40,6 +45,8 @@ pub enum Rendered {
     Whole(HttpResponse),
     /// The head of a streamed response, the subscription that feeds it, and how its updates become bytes.
     Stream(HttpResponse, SubscriptionId, Framer),
+    /// The head of a file, its first bytes, and how the rest is asked for.
+    Download(HttpResponse, Vec<u8>, Download),
     /// Ask the peer this instead, and render its reply with this: the reader's memory no longer fits and starts afresh.
     Again(Request, Render),
 }
@@ -54,17 +61,25 @@ pub(super) enum Shape {
         conditions: Preconditions,
         /// `Range` and `If-Range`.
         range: Option<(String, Option<String>)>,
-        /// The one state the reader wants.
-        wanted: Option<Vec<Version>>,
     },
     /// What can be done at this place.
     Options(Route),
     /// Who is where at this place.
     Cursors,
     /// A page of a listing.
-    List { conditions: Preconditions, lines: bool, query: ListQuery },
+    List {
+        conditions: Preconditions,
+        lines: bool,
+        query: ListQuery,
+        /// Of when, as a query; now if not given.
+        at: Option<String>,
+    },
+    /// A page of versions.
+    History { lines: bool, limit: usize },
     /// A page of a feed.
     Changes { lines: bool, limit: usize },
+    /// A space as a file.
+    Export { space: SpaceRef, keys: bool },
     /// A write, or something made.
     Write,
     /// A subscription; with what to ask if the peer does not know the reader's versions.
@@ -73,7 +88,12 @@ pub(super) enum Shape {
 
 impl Render {
     pub(super) fn new(here: String, head: bool, shape: Shape) -> Render {
-        Render { here, head, shape }
+        Render { here, head, shape, past: None }
+    }
+
+    /// The same for a read of the past, named by this query.
+    pub(super) fn of_the_past(self, query: String) -> Render {
+        Render { past: Some(query), ..self }
     }
 
     /// The response for this reply.
@@ -86,11 +106,24 @@ impl Render {
             (Shape::Stream { framer, afresh: Some(target) }, Reply::Refused(Refusal::VersionUnknown { .. })) => {
                 let framer = framer.afresh();
                 let shape = Shape::Stream { framer, afresh: None };
-                return Rendered::Again(Request::Subscribe(target), Render { here: self.here, head, shape });
+                return Rendered::Again(
+                    Request::Subscribe(target),
+                    Render { here: self.here, head, shape, past: None },
+                );
             }
             (Shape::Options(route), Reply::Value { facts, .. }) => route.options(Some(facts.merge)),
             (Shape::Options(route), _) => route.options(None),
-            (_, Reply::Refused(refusal)) => Problem::refused(&refusal, &self.here).response(),
+            (_, Reply::Refused(refusal)) => {
+                Problem::refused(&refusal, &self.here).of_the_past(self.past.as_deref()).response()
+            }
+            (Shape::Export { space, keys }, reply @ Reply::Exported { .. }) => {
+                let response = files::head(&space);
+                let mut download = Download::new(space, keys);
+                match download.reply(reply) {
+                    Some(bytes) if !head => return Rendered::Download(response, bytes, download),
+                    _ => response,
+                }
+            }
             (Shape::Cursors, Reply::Document(cursors)) => cursors::response(&cursors),
             (Shape::Cursors, Reply::Present) => {
                 HttpResponse::new(200).with("Cache-Control", "no-store").with("Content-Length", "0")
@@ -98,18 +131,43 @@ impl Render {
             (Shape::Document, Reply::Document(document)) => {
                 json_response(200, &documents::with_url_paths(document)).with("Cache-Control", "no-store")
             }
-            (Shape::Value { conditions, range, wanted }, Reply::Value { body, version, sync, facts }) => {
-                match (rival(wanted.as_deref(), &facts), differs(wanted, &version)) {
-                    (Some((body, version)), _) => {
-                        value(&body, &[version], sync, &Facts { conflicts: Vec::new(), ..facts }, &conditions, range)
-                    }
-                    (None, Some(problem)) => problem.response(),
-                    (None, None) => value(&body, &version, sync, &facts, &conditions, range),
+            (Shape::Value { conditions, range }, Reply::Value { body, version, sync, facts }) => {
+                value(&body, &version, &version, sync, &facts, &conditions, range)
+            }
+            (Shape::Value { conditions, range }, Reply::Past { body, version, current, sync, facts }) => {
+                value(&body, &version, &current, sync, &facts, &conditions, range)
+            }
+            (Shape::Document, Reply::Link { space, path, version, hash }) => {
+                let document = history::link(&space, &path, &version, &hash);
+                json_response(200, &document)
+                    .with("Version", versions::write(&[version]))
+                    .with("Cache-Control", "no-store")
+            }
+            (Shape::History { lines, limit }, Reply::History { items, next }) => {
+                let items: Vec<Json> = items.iter().map(history::item).collect();
+                let next = next.map(|next| next.to_string());
+                let link = next
+                    .as_ref()
+                    .map(|next| format!("<{}?history=1&before={next}&limit={limit}>; rel=\"next\"", self.here));
+                Page { items, next, link, lines }.response().with("Cache-Control", "no-store")
+            }
+            (Shape::Write, Reply::Undone { target, redo, version, restored, skipped }) => {
+                let paths = |paths: &[Path]| paths.iter().map(documents::url_path).collect::<Vec<_>>();
+                let mut document = json!({"restored": paths(&restored), "skipped": paths(&skipped)});
+                if let Some(members) = document.as_object_mut() {
+                    let name = if redo { "redone" } else { "undone" };
+                    members.insert(name.to_owned(), target.map(|target| target.to_string()).into());
+                    members.insert("version".to_owned(), version.map(|version| version.to_string()).into());
+                }
+                let response = made(200, &document);
+                match version {
+                    Some(version) => response.with("Version", versions::write(&[version])),
+                    None => response,
                 }
             }
-            (Shape::List { conditions, lines, query }, Reply::List { items, next, version }) => {
+            (Shape::List { conditions, lines, query, at }, Reply::List { items, next, version }) => {
                 let items: Vec<Json> = items.iter().map(documents::item).collect();
-                let link = next.as_ref().map(|next| next_page(&self.here, &query, next));
+                let link = next.as_ref().map(|next| next_page(&self.here, &query, at.as_deref(), next));
                 let page = Page { items, next, link, lines };
                 listing(page, &version, &conditions)
             }
@@ -145,36 +203,10 @@ impl Render {
     }
 }
 
-/// 410, unless the state that is there is the one wanted.
-fn differs(wanted: Option<Vec<Version>>, current: &[Version]) -> Option<Box<Problem>> {
-    let sorted = |mut versions: Vec<Version>| {
-        versions.sort_unstable();
-        versions.dedup();
-        versions
-    };
-    let wanted = sorted(wanted?);
-    if wanted == sorted(current.to_vec()) {
-        return None;
-    }
-    let detail =
-        "The value has changed since that version, and this peer gives out current values only. Leave out the version.";
-    Some(
-        Problem::new(Kind::HistoryDropped, detail)
-            .with("current", versions::joined(current))
-            .with_header("Current-Version", versions::write(current)),
-    )
-}
-
-/// One of the values that stand beside each other, if just that is wanted.
-fn rival(wanted: Option<&[Version]>, facts: &Facts) -> Option<(Body, Version)> {
-    let [wanted] = wanted? else { return None };
-    let found = facts.conflicts.iter().find(|rival| rival.version == *wanted)?;
-    Some((found.body.clone(), found.version))
-}
-
 fn value(
     body: &Body,
     version: &[Version],
+    current: &[Version],
     sync: SyncStatus,
     facts: &Facts,
     conditions: &Preconditions,
@@ -184,7 +216,7 @@ fn value(
     let described = |status| {
         let response = described(HttpResponse::new(status), version, &tag, sync, facts.merge);
         with_conflicts(response, facts)
-            .with("Current-Version", versions::write(version))
+            .with("Current-Version", versions::write(current))
             .with("Cache-Control", "no-cache")
             .with("Vary", VARY)
             .with("Accept-Subscribe", "true")
@@ -296,7 +328,7 @@ fn listing(page: Page, version: &[Version], conditions: &Preconditions) -> HttpR
 }
 
 /// The link to the page after this one.
-fn next_page(here: &str, query: &ListQuery, next: &str) -> String {
+fn next_page(here: &str, query: &ListQuery, at: Option<&str>, next: &str) -> String {
     let (start, end) =
         if query.reverse { (query.start.as_deref(), Some(next)) } else { (Some(next), query.end.as_deref()) };
     let mut parameters = Vec::new();
@@ -306,6 +338,7 @@ fn next_page(here: &str, query: &ListQuery, next: &str) -> String {
     parameters.push(format!("limit={}", query.limit));
     parameters.extend(query.reverse.then(|| "reverse=1".to_owned()));
     parameters.extend(query.values.then(|| "values=1".to_owned()));
+    parameters.extend(at.map(str::to_owned));
     format!("<{}/?{}>; rel=\"next\"", here.trim_end_matches('/'), parameters.join("&"))
 }
 
@@ -313,7 +346,7 @@ fn made(status: u16, document: &Json) -> HttpResponse {
     json_response(status, document).with("Cache-Control", "no-store")
 }
 
-fn json_response(status: u16, document: &Json) -> HttpResponse {
+pub(super) fn json_response(status: u16, document: &Json) -> HttpResponse {
     HttpResponse::new(status)
         .with("X-Content-Type-Options", "nosniff")
         .with_body(JSON, document.to_string().into_bytes())

@@ -1,5 +1,6 @@
 //! Which place of the surface a URL names, and what can be done there.
 
+use super::files::SPACE_FILE;
 use super::limits::MAX_SPACE_ID_CHARS;
 use super::message::HttpResponse;
 use super::patches::HTTP_PATCHES;
@@ -72,6 +73,12 @@ pub(super) enum Route {
     Policies(SpaceRef),
     /// `/~/<space>/$policy/<prefix>`
     Policy(SpaceRef, Path),
+    /// `/~/import`
+    Import,
+    /// `/~/<space>/$export`
+    Export(SpaceRef),
+    /// `/~/<space>/$undo`, or `$redo` if true
+    Undo(SpaceRef, bool),
     /// `/~/<space>/<path>`
     Value(SpaceRef, Path),
     /// `/~/<space>/<prefix>/`
@@ -88,7 +95,10 @@ impl Route {
             (["peer", "ping"], false) => Ok(Route::Ping),
             (["spaces"], false) => Ok(Route::Spaces),
             (["join"], false) => Ok(Route::Join),
-            (["peer" | "spaces" | "join", ..], _) => Err(no_such_place(url, "Look at /~/ for what there is.")),
+            (["import"], false) => Ok(Route::Import),
+            (["peer" | "spaces" | "join" | "import", ..], _) => {
+                Err(no_such_place(url, "Look at /~/ for what there is."))
+            }
             ([first, ..], _) if first.starts_with('$') => {
                 Err(no_such_place(url, "Names that begin with $ stand after a space, as in /~/me/$changes."))
             }
@@ -105,9 +115,12 @@ impl Route {
                         let prefix = Path::new(prefix.iter().copied()).map_err(|error| wrong_path(&error))?;
                         Ok(Route::Policy(space, prefix))
                     }
+                    ("$export", [], false) => Ok(Route::Export(space)),
+                    ("$undo", [], false) => Ok(Route::Undo(space, false)),
+                    ("$redo", [], false) => Ok(Route::Undo(space, true)),
                     _ => Err(no_such_place(
                         url,
-                        "Of the names that begin with $, this peer has $invites, $members, $changes, $conflicts, $policy and $quota, without a slash at the end.",
+                        "Of the names that begin with $, this peer has $changes, $conflicts, $export, $invites, $members, $policy, $quota, $redo and $undo, without a slash at the end.",
                     )),
                 }
             }
@@ -126,10 +139,11 @@ impl Route {
             | Route::Peer
             | Route::Members(_)
             | Route::Changes(_)
+            | Route::Export(_)
             | Route::Conflicts(_)
             | Route::List(..) => "GET, HEAD, OPTIONS",
             Route::Policies(_) | Route::Policy(..) => "GET, HEAD, PUT, DELETE, OPTIONS",
-            Route::Ping | Route::Join => "POST, OPTIONS",
+            Route::Ping | Route::Join | Route::Import | Route::Undo(..) => "POST, OPTIONS",
             Route::Spaces | Route::Invites(_) | Route::Quota(_) => "GET, HEAD, POST, OPTIONS",
             Route::Value(_, path) if path.is_empty() => "GET, HEAD, PUT, PATCH, OPTIONS",
             Route::Value(..) => "GET, HEAD, PUT, PATCH, DELETE, OPTIONS",
@@ -169,8 +183,11 @@ impl Route {
                 .with("Range-Request-Allow-Methods", "PATCH, PUT")
                 .with("Range-Request-Allow-Units", range_units(merge));
         }
-        if let Route::Spaces | Route::Join | Route::Invites(_) | Route::Quota(_) = self {
+        if let Route::Spaces | Route::Join | Route::Invites(_) | Route::Quota(_) | Route::Undo(..) = self {
             response = response.with("Accept-Post", "application/json");
+        }
+        if *self == Route::Import {
+            response = response.with("Accept-Post", SPACE_FILE);
         }
         if self.is_subscribable() {
             response = response.with("Accept-Subscribe", "true");

@@ -3,6 +3,7 @@
 use super::conditions;
 use super::cursors;
 use super::digest;
+use super::history;
 use super::json;
 use super::limits::{MAX_APP_BYTES, MAX_AUTHOR_BYTES, MAX_INVITE_BYTES, MAX_NAME_CHARS};
 use super::media::{Media, UNKNOWN};
@@ -13,7 +14,7 @@ use super::route::{COUNTER_PATCH, SET_PATCH, accept_patch};
 use super::text;
 use super::url::Url;
 use super::versions;
-use kith_core::api::{Body, Change, Manner, Merge, Request, Role, SpaceRef, TextChange, TextEdit};
+use kith_core::api::{At, Body, Change, Manner, Merge, Preconditions, Request, Role, SpaceRef, TextChange, TextEdit};
 use kith_core::document::policy::{Policy, PolicyError};
 use kith_core::path::Path;
 use kith_core::peer::MAX_ALLOWED;
@@ -41,6 +42,10 @@ pub(super) fn change(
     if purge && method == "PATCH" {
         return Err(Problem::parameter("purge", "goes with PUT and DELETE, which replace everything at the path"));
     }
+    if let Some(from) = history::from(url)? {
+        let plain = merge.is_none() && !purge;
+        return restore(method, space, path, from, conditions, id, plain, fields, &body);
+    }
     let edit = if method == "DELETE" { None } else { text::edit(merge, method == "PUT", fields, &body)? };
     if let Some(edit) = edit {
         if path.is_empty() {
@@ -62,6 +67,53 @@ pub(super) fn change(
     };
     let merge = if method == "DELETE" { None } else { merge };
     Ok(Request::Write { space, path, change, conditions, manner: Manner { merge, seen, client: None }, id, purge })
+}
+
+/// `PUT <path>?from=<version>`: the path becomes what it was. There is no body: what it was is known here.
+#[allow(clippy::too_many_arguments, reason = "the parts of one request")]
+fn restore(
+    method: &str,
+    space: SpaceRef,
+    path: Path,
+    from: At,
+    conditions: Preconditions,
+    id: Option<String>,
+    plain: bool,
+    fields: &Fields,
+    body: &[u8],
+) -> Checked<Request> {
+    if method != "PUT" {
+        return Err(Problem::parameter("from", "restores what was, and goes with PUT only"));
+    }
+    if !plain {
+        return Err(Problem::parameter("from", "makes the path what it was; leave out Merge-Type and purge"));
+    }
+    if !body.is_empty() || fields.raw("content-range").is_some() || fields.raw("patches").is_some() {
+        return Err(Problem::parameter("from", "says what to store, so the body must be empty"));
+    }
+    Ok(Request::Restore { space, path, from, conditions, id })
+}
+
+/// `POST /~/<space>/$undo` and `$redo`
+pub(super) fn undo(space: SpaceRef, redo: bool, fields: &Fields, body: &[u8]) -> Checked<Request> {
+    let scope = if body.is_empty() {
+        Path::root()
+    } else {
+        let document = document(fields, body)?;
+        match document.get("path") {
+            None | Some(Json::Null) => Path::root(),
+            Some(_) => scope(text(&document, "path", "a path as in a URL after the space, such as \"notes/1\"")?)?,
+        }
+    };
+    Ok(Request::Undo { space, scope, redo, id: writer_id(fields)? })
+}
+
+/// A path as it stands in a URL after the space; slashes at its ends change nothing.
+fn scope(text: &str) -> Checked<Path> {
+    let wrong = || Problem::member("path", "must be a path as in a URL after the space, such as \"notes/1\"");
+    let names: Option<Vec<String>> =
+        text.split('/').filter(|name| !name.is_empty()).map(super::url::percent_decode).collect();
+    Path::new(names.ok_or_else(wrong)?).map_err(|_| wrong())
 }
 
 fn put(path: &Path, fields: &Fields, body: Vec<u8>) -> Checked<Change> {

@@ -122,6 +122,7 @@ pub fn layout_cases<F: Layouts>() -> Vec<Case<F>> {
         layouts::the_first_layout_is_upgraded_and_keeps_its_rows,
         layouts::single_rows_are_packed_into_pages,
         layouts::rows_are_rewritten_by_a_step,
+        layouts::the_layout_before_is_upgraded_and_is_closed_to_who_left_it,
         layouts::a_newer_layout_is_refused_in_plain_words,
     ]
 }

@@ -45,8 +45,12 @@ pub const SECOND: Step = Step { to: 2, creates: &["arrival", STATE], rewrites: &
 /// Layout 3 keeps the rows of the tree in pages: see [`crate::paged`].
 pub const THIRD: Step = Step { to: 3, creates: &["page"], rewrites: &[], packs: &[("view", "page")], recount: false };
 
+/// Layout 4 has the index of history among the rows of the tree. Nothing changes here (the peer fills it from the entries
+/// it has), but a release that does not keep it up must not write any more: what it wrote would be missing there.
+pub const FOURTH: Step = Step { to: 4, creates: &[], rewrites: &[], packs: &[], recount: false };
+
 /// Every step so far, in order.
-pub const STEPS: &[Step] = &[FIRST, SECOND, THIRD];
+pub const STEPS: &[Step] = &[FIRST, SECOND, THIRD, FOURTH];
 
 /// The table that holds the store's own rows. Not one of [`kith_core::rows::Table`]: nobody else reads or writes it.
 pub const STATE: &str = "_store";

@@ -201,6 +201,7 @@ suite! {
         the_first_layout_is_upgraded_and_keeps_its_rows
         single_rows_are_packed_into_pages
         rows_are_rewritten_by_a_step
+        the_layout_before_is_upgraded_and_is_closed_to_who_left_it
         a_newer_layout_is_refused_in_plain_words
 }
 

@@ -1,5 +1,6 @@
 /** The SDK's public types: shipped as `kith.d.ts`. */
 import type { KithError } from '../shared/problem.ts'
+import type { Imports, PastOptions, ReadOptions, SpacePast } from './api-history.ts'
 import type { KindCalls, MergeType } from './api-kinds.ts'
 import type { TextDocument, TextOptions } from './api-text.ts'
 
@@ -99,7 +100,7 @@ export interface Listing<T = Json> {
 }
 
 /** Which part of a listing. */
-export interface ListOptions {
+export interface ListOptions extends PastOptions {
   /** First key, inclusive. */
   start?: string
   /** Last key, exclusive. */
@@ -158,7 +159,7 @@ export interface Status {
 }
 
 /** A shared tree of values. */
-export interface Space extends KindCalls {
+export interface Space extends KindCalls, SpacePast {
   /** `me`, or the space's id. */
   readonly id: string
   /** The URL of a place, for `fetch`, `<img>`, `EventSource`. */
@@ -166,10 +167,11 @@ export interface Space extends KindCalls {
   /**
    * The value at a path; undefined when there is none.
    * @example const title = await space.get<string>('notes/1/title')
+   * @example const before = await space.get('notes/1', { at: Date.now() - 3_600_000 })
    */
-  get<T = Json>(path: Path, options?: { signal?: AbortSignal }): Promise<T | undefined>
+  get<T = Json>(path: Path, options?: ReadOptions): Promise<T | undefined>
   /** The value with its version and ETag. */
-  read<T = Json>(path: Path, options?: { signal?: AbortSignal }): Promise<Value<T>>
+  read<T = Json>(path: Path, options?: ReadOptions): Promise<Value<T>>
   /**
    * Replaces the value at a path. JSON as it is; a `Blob` or bytes with a media type.
    * @example await space.put('notes/1', { title: 'Tea' })
@@ -222,7 +224,7 @@ export interface KithEventMap {
 }
 
 /** A page's connection to the peer in this browser. */
-export interface Kith extends EventTarget {
+export interface Kith extends EventTarget, Imports {
   /** Resolves once `fetch('/~/…')` from this page reaches the peer; rejects with a {@link KithError} in plain words if it never will. */
   readonly ready: Promise<void>
   /** What is wrong now, in plain words; undefined when all is well. */

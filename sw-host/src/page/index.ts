@@ -16,6 +16,7 @@ import { killSwitch, uninstall } from './uninstall.ts'
 
 export { KithError } from '../shared/problem.ts'
 export type * from './api.ts'
+export type * from './api-history.ts'
 export type * from './api-kinds.ts'
 export type * from './api-text.ts'
 

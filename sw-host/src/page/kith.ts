@@ -2,6 +2,7 @@
 import { KithError, asKithError, problem } from '../shared/problem.ts'
 import { wire } from '../shared/messages.ts'
 import type { ConnectOptions, Joined, Kith, Space, SpaceInfo, Status } from './api.ts'
+import type { Imported, Imports } from './api-history.ts'
 import { CarrierTab } from './carrier-tab.ts'
 import { followWorker } from './follow-worker.ts'
 import { startHeartbeat } from './heartbeat.ts'
@@ -11,6 +12,7 @@ import type { Connection } from './peer-fetch.ts'
 import { serviceWorkers, takeControl } from './register.ts'
 import { tellRelays } from './relays.ts'
 import { openSpace } from './space.ts'
+import { importSpace } from './space-past.ts'
 import { follow } from './subscription.ts'
 import { uninstall } from './uninstall.ts'
 
@@ -54,6 +56,10 @@ export class PageKith extends EventTarget implements Kith {
 
   join(invite: string): Promise<Joined> {
     return askJson(this.#connection, '/~/join', jsonBody('POST', { invite }))
+  }
+
+  importSpace(...args: Parameters<Imports['importSpace']>): Promise<Imported> {
+    return importSpace(this.#connection, ...args)
   }
 
   status(): Promise<Status> {

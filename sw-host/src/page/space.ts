@@ -6,6 +6,8 @@ import type { Conflict } from './api-kinds.ts'
 import { askJson, askPeer, jsonBody, peerFetch } from './peer-fetch.ts'
 import type { Connection } from './peer-fetch.ts'
 import { KithError, problemOf } from '../shared/problem.ts'
+import type { ReadOptions } from './api-history.ts'
+import { pastQuery, spacePast, withQuery } from './space-past.ts'
 import { followChanges, followList, followValue } from './follow-place.ts'
 import { PageText } from './text/document.ts'
 
@@ -69,8 +71,8 @@ export function openSpace(id: string, connection: Connection): Space {
     return askPeer(connection, where, { ...init, method, headers, ...withSignal(options.signal) })
   }
 
-  const read = async <T>(path: Path, options: { signal?: AbortSignal } = {}): Promise<Value<T>> => {
-    const response = await peerFetch(connection, url(path), withSignal(options.signal))
+  const read = async <T>(path: Path, options: ReadOptions = {}): Promise<Value<T>> => {
+    const response = await peerFetch(connection, withQuery(url(path), pastQuery(options)), withSignal(options.signal))
     if (!response.ok && response.status !== 404) throw new KithError(await problemOf(response))
     const gone = response.status === 404
     if (gone) {
@@ -96,7 +98,7 @@ export function openSpace(id: string, connection: Connection): Space {
     id,
     url,
     read,
-    get: async <T = Json>(path: Path, options: { signal?: AbortSignal } = {}) => (await read<T>(path, options)).value,
+    get: async <T = Json>(path: Path, options: ReadOptions = {}) => (await read<T>(path, options)).value,
     put: async (path, value, options = {}) => {
       const { body, type } = putBody(value, options.contentType)
       return written(await write('PUT', path, { body, headers: { 'content-type': type } }, options))
@@ -112,14 +114,15 @@ export function openSpace(id: string, connection: Connection): Space {
       await write('DELETE', path, {}, options)
     },
     list: async <T = Json>(prefix: Path, options: ListOptions = {}) => {
-      const query = new URLSearchParams()
+      const query = pastQuery(options)
       for (const name of ['start', 'end', 'limit', 'reverse', 'values'] as const) {
         const value = options[name]
         if (value !== undefined && value !== false) query.set(name, value === true ? '1' : String(value))
       }
-      const where = `${root}${asFolder(prefix)}${query.size > 0 ? `?${query}` : ''}`
+      const where = withQuery(`${root}${asFolder(prefix)}`, query)
       return askJson<Listing<T> & { items: Item<T>[] }>(connection, where, withSignal(options.signal))
     },
+    ...spacePast({ connection, root, url, encode: encodePath, written, writeName }),
     subscribe,
     text: (path, options) => new PageText(connection, url(path), options),
     changes: (options) => followChanges(connection, `${root}$changes`, options),

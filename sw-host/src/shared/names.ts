@@ -9,6 +9,11 @@ export const PREFIX = '/~/'
 /** The keep-alive request (`POST`), answered by the worker itself. */
 export const PING_PATH = '/~/peer/ping'
 
+/** Where a space's file is taken in (`POST`): the one request whose body may be of any size. */
+export const IMPORT_PATH = '/~/import'
+/** The media type of a space's file. */
+export const SPACE_FILE = 'application/vnd.kith.space'
+
 /** Below a worker's scope: the script of the keep-alive timer. Inside the scope, or it would not count as a client. */
 export const HEARTBEAT_SCRIPT = '~/heartbeat.js'
 

@@ -5,6 +5,7 @@ import type { PeerHost } from './peer-host.ts'
 import { endedStream, responseOf, subscribes } from './peer-response.ts'
 import { requestBody } from './request-body.ts'
 import { PeerDied } from './running-peer.ts'
+import { comesInPieces, takeIn } from './upload-body.ts'
 
 /** Times a request is handed to a peer: the first, and one more after a crash. */
 const TRIES = 2
@@ -19,6 +20,11 @@ export async function askPeer(request: Request, host: PeerHost): Promise<Respons
   if (host.draining && subscribes(request.headers)) return endedStream(request.headers)
   return host.whileBusy(
     (async () => {
+      if (comesInPieces(request)) {
+        return takeIn(request, host).catch((error: unknown) => {
+          throw error instanceof PeerDied || isClosed(error) ? stopped(error) : error
+        })
+      }
       const headers: Header[] = [...request.headers]
       const body = await requestBody(request)
       for (let attempt = 1; ; attempt++) {

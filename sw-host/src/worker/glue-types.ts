@@ -46,6 +46,14 @@ export interface Peer {
   pull(stream: number): Promise<Uint8Array<ArrayBuffer> | undefined>
   /** The stream's reader went away. */
   cancel(stream: number): void
+  /** Opens the way for a body that comes piece by piece: its number, or the reply if it is not welcome. */
+  openUpload(method: string, url: string, headers: Header[]): number | Reply
+  /** The next piece, stored when this resolves; false: send no more. One piece at a time. */
+  upload(upload: number, bytes: Uint8Array): Promise<boolean>
+  /** The reply to a body that came piece by piece. */
+  finishUpload(upload: number): Reply
+  /** The sender of a body went away. */
+  cancelUpload(upload: number): void
   setRelays(relays: string[]): void
   attachCarrier(port: MessagePort): void
   detachCarrier(): void

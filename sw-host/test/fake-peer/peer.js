@@ -137,6 +137,34 @@ export class Peer {
     this.streams.delete(stream)
   }
 
+  openUpload(_method, url) {
+    wasm.enter()
+    const id = Math.floor(Math.random() * 1e9)
+    this.uploads ??= new Map()
+    if (new URL(url).searchParams.has('refuse')) return json(403, { type: 'urn:kith:problem:forbidden', title: 'no', status: 403, detail: 'no' })
+    this.uploads.set(id, [])
+    return id
+  }
+
+  async upload(id, bytes) {
+    wasm.enter()
+    const sizes = this.uploads.get(id)
+    sizes.push(bytes.byteLength)
+    return sizes.length < 100
+  }
+
+  finishUpload(id) {
+    wasm.enter()
+    const sizes = this.uploads.get(id)
+    this.uploads.delete(id)
+    return json(200, { sizes })
+  }
+
+  cancelUpload(id) {
+    wasm.enter()
+    this.uploads.delete(id)
+  }
+
   setRelays(relays) {
     wasm.enter()
     this.relays = relays

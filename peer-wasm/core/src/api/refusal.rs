@@ -20,6 +20,17 @@ pub enum Refusal {
     /// 409.
     #[error("{0}")]
     Conflict(String),
+    /// 409: the entry of this version is not the one the link was made for.
+    #[error(
+        "The history this link points into was rewritten: version {version} is not what it was when the link was made."
+    )]
+    Rewritten {
+        /// The version.
+        version: Version,
+    },
+    /// 410.
+    #[error("What was there then is gone: it was erased, or too much has been forgotten since to tell.")]
+    HistoryDropped,
     /// 412.
     #[error("The value has changed since the version you named. Read it again and retry.")]
     PreconditionFailed {

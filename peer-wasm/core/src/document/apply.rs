@@ -262,31 +262,33 @@ impl<'c> Work<'_, '_, 'c> {
             .collect();
         subtree
             .extend(self.rows.iter().filter(|(key, _)| key.starts_with(prefix)).map(|(k, r)| (k.clone(), r.clone())));
-        let live = |row: &ViewRow| row.register.as_ref().filter(|_| row.is_live()).cloned();
-        let order: Vec<(Vec<u8>, Register)> =
-            subtree.iter().filter_map(|(key, row)| Some((key.clone(), live(row)?))).collect();
-        let mut scalars: Vec<(Vec<u8>, Register)> = Vec::new();
-        let mut hidden: BTreeMap<&[u8], bool> = BTreeMap::new();
-        let mut overtaken: Vec<Vec<u8>> = Vec::new();
-        for (key, register) in &order {
-            scalars.retain(|(above, _)| key.starts_with(above));
-            let under = scalars.iter().any(|(_, above)| above.is_after(register));
-            overtaken
-                .extend(scalars.iter().filter(|(_, above)| register.is_after(above)).map(|(above, _)| above.clone()));
-            hidden.insert(key, under);
-            if register.is_scalar() {
-                scalars.push((key.clone(), register.clone()));
-            }
-        }
-        for key in &overtaken {
-            hidden.insert(key, true);
-        }
+        let hidden = hidden(&subtree);
         for (key, row) in &subtree {
-            let now = hidden.get(key.as_slice()).copied().unwrap_or(false);
+            let now = hidden.contains(key);
             if row.hidden != now || self.rows.contains_key(key) {
                 self.rows.insert(key.clone(), ViewRow { hidden: now, ..row.clone() });
             }
         }
         Ok(())
     }
+}
+
+/// The places, among these of one subtree, whose register reads do not show: what a later scalar above takes the place
+/// of, and scalars with something later below.
+pub(crate) fn hidden(subtree: &BTreeMap<Vec<u8>, ViewRow>) -> BTreeSet<Vec<u8>> {
+    let mut scalars: Vec<(&Vec<u8>, &Register)> = Vec::new();
+    let mut hidden = BTreeSet::new();
+    for (key, row) in subtree {
+        let Some(register) = row.register.as_ref().filter(|_| row.is_live()) else { continue };
+        scalars.retain(|(above, _)| key.starts_with(above));
+        if scalars.iter().any(|(_, above)| above.is_after(register)) {
+            hidden.insert(key.clone());
+        }
+        let overtaken = scalars.iter().filter(|(_, above)| register.is_after(above));
+        hidden.extend(overtaken.map(|(above, _)| (*above).clone()));
+        if register.is_scalar() {
+            scalars.push((key, register));
+        }
+    }
+    hidden
 }

@@ -153,6 +153,14 @@ impl Act {
         }
     }
 
+    /// Whether it does nothing but take away. (Elements of a list have no address: their going changes the list.)
+    pub const fn takes_away(&self) -> bool {
+        matches!(
+            self,
+            Act::Mv(mv::Act::Delete(_)) | Act::Counter(counter::Act::Delete(_)) | Act::Member(member::Act::Remove(_))
+        )
+    }
+
     /// Reads the bytes of an op with a known tag.
     pub fn decode(kind: u8, body: &[u8]) -> Result<Act, CodecError> {
         let mut reader = Reader::new(body);

@@ -38,11 +38,20 @@ pub(super) fn difference(
         layout.spread(top, body, 0, forced)?;
     }
     check_size(layout.bytes)?;
-    let wanted = layout.wanted;
+    towards(top, tree, layout.wanted, exact, wish.manner.seen.as_deref())
+}
+
+/// The ops after which these show at and below `top`, and nothing else does.
+fn towards(
+    top: &Path,
+    tree: &Tree,
+    wanted: BTreeMap<Path, Wanted>,
+    exact: bool,
+    seen: Option<&[Version]>,
+) -> Result<Vec<Op>, Refusal> {
     if top.is_empty() && wanted.get(top).is_some_and(|wanted| !matches!(wanted, Wanted::Leaf(Leaf::Object))) {
         return Err(Refusal::Conflict("The top of a space holds an object; store values below it.".to_owned()));
     }
-    let seen = wish.manner.seen.as_deref();
     let mut ops = Vec::new();
     for (path, row) in tree.rows.iter().filter(|(path, row)| !path.is_reserved() && row.is_live()) {
         if !wanted.contains_key(path) && !is_part(&wanted, path, row) {
@@ -82,6 +91,48 @@ pub(super) fn difference(
     Ok(ops)
 }
 
+/// Works out the ops that make `top` what another tree of the same place shows there, each value in the way of its kind;
+/// `exact` writes at the top even where that changes nothing.
+pub(crate) fn restore(top: &Path, tree: &Tree, then: &Tree, exact: bool) -> Result<Vec<Op>, Refusal> {
+    let mut wanted: BTreeMap<Path, Wanted> = BTreeMap::new();
+    let mut bytes = 0;
+    let mut at = 0;
+    while let Some((path, row)) = then.rows.get(at) {
+        at += 1;
+        if path.is_reserved() {
+            continue;
+        }
+        if let Some(group) = then.group(at - 1) {
+            let below = then.below(at - 1);
+            at += below.len();
+            let kind = if group == tag::LIST { Merge::List } else { Merge::Set };
+            let json = super::read::group_value(path, group, below);
+            bytes += json.to_string().len();
+            wanted.insert(path.clone(), Wanted::Kind(kind, Body::Json(json)));
+            continue;
+        }
+        let Some(register) = row.visible() else { continue };
+        bytes += register.leaf.size();
+        let Some(kind) = register.leaf.tag() else {
+            wanted.insert(path.clone(), Wanted::Leaf(register.leaf.clone()));
+            continue;
+        };
+        let merge = Merge::of_tag(kind).ok_or(Refusal::NewerKind { tag: kind })?;
+        let body = then.leaf(path, row).ok_or(Refusal::NewerKind { tag: kind })?;
+        bytes += match &body {
+            Body::Json(json) => json.to_string().len(),
+            Body::Bytes { bytes, .. } => bytes.len(),
+        };
+        let what = match (merge, body) {
+            (Merge::Lww, Body::Json(json)) => Wanted::Leaf(Leaf::Json(json.to_string().into_bytes())),
+            (merge, body) => Wanted::Kind(merge, body),
+        };
+        wanted.insert(path.clone(), what);
+    }
+    check_size(bytes)?;
+    towards(top, tree, wanted, exact, None)
+}
+
 /// What a place in a tree is, if it is of a kind of its own.
 fn kind_at(tree: &Tree, path: &Path) -> Option<Held> {
     let at = tree.find(path)?;
@@ -107,7 +158,7 @@ fn is_part(wanted: &BTreeMap<Path, Wanted>, path: &Path, row: &ViewRow) -> bool 
 }
 
 /// The op that takes away what is seen at a place.
-pub(super) fn deletion(row: &ViewRow, seen: Option<&[Version]>) -> Leaf {
+pub(crate) fn deletion(row: &ViewRow, seen: Option<&[Version]>) -> Leaf {
     let kind = row.register.as_ref().and_then(|register| register.leaf.tag());
     match kind.and_then(|kind| row.states.get(kind)) {
         Some(State::Mv(values)) => Leaf::Kind { tag: tag::MV, body: mv::Act::Delete(values.covers(seen)).encode() },
@@ -287,7 +338,7 @@ pub fn text_of(body: &Body) -> Option<&str> {
 }
 
 /// A counter's op.
-pub(super) fn counter(act: &counter::Act) -> Leaf {
+pub(crate) fn counter(act: &counter::Act) -> Leaf {
     Leaf::Kind { tag: tag::COUNTER, body: act.encode() }
 }
 
@@ -301,7 +352,7 @@ pub(super) fn whole_number(json: &Json) -> Result<i64, Refusal> {
 }
 
 /// The op that adds a member where this row is.
-pub(super) fn add_member(row: Option<&ViewRow>, json: &Json) -> Result<Leaf, Refusal> {
+pub(crate) fn add_member(row: Option<&ViewRow>, json: &Json) -> Result<Leaf, Refusal> {
     let text = member::text(json);
     if text.len() > member::MAX_MEMBER {
         let what = "A member of a set".to_owned();

@@ -142,7 +142,8 @@ fn kind_of(rows: &[(Path, ViewRow)]) -> Option<&'static str> {
     }
 }
 
-fn child_name(key: &[u8], base: usize) -> Option<String> {
+/// The name of the child that a row lies at or below, `base` being the bytes of its parent's key.
+pub(crate) fn child_name(key: &[u8], base: usize) -> Option<String> {
     let below = key.get(base..)?;
     let end = below.iter().position(|byte| *byte == 0)?;
     String::from_utf8(below.get(..end)?.to_vec()).ok()

@@ -76,6 +76,35 @@ impl Leaf {
         }
     }
 
+    /// The byte that a written leaf begins with.
+    pub const fn code(&self) -> u8 {
+        match self {
+            Leaf::Deleted => 0,
+            Leaf::Object => 1,
+            Leaf::Json(_) => 2,
+            Leaf::Bytes { .. } => 3,
+            Leaf::Kind { tag, .. } => *tag,
+        }
+    }
+
+    /// Whether it does nothing but take away.
+    pub fn takes_away(&self) -> bool {
+        match self {
+            Leaf::Kind { tag, body } => Act::decode(*tag, body).is_ok_and(|act| act.takes_away()),
+            leaf => *leaf == Leaf::Deleted,
+        }
+    }
+
+    /// Bytes of content.
+    pub fn size(&self) -> usize {
+        match self {
+            Leaf::Deleted | Leaf::Object => 0,
+            Leaf::Json(text) => text.len(),
+            Leaf::Bytes { bytes, .. } => bytes.len(),
+            Leaf::Kind { body, .. } => body.len(),
+        }
+    }
+
     /// Writes the leaf.
     pub fn encode(&self, writer: &mut Writer) {
         match self {

@@ -170,7 +170,7 @@ impl Tree {
     }
 
     /// The value of a place that has no places for its parts; `None` if it has, or holds nothing.
-    fn leaf(&self, path: &Path, row: &ViewRow) -> Option<Body> {
+    pub(super) fn leaf(&self, path: &Path, row: &ViewRow) -> Option<Body> {
         let kind = match &row.visible()?.leaf {
             Leaf::Json(text) => return Some(Body::Json(parse(text))),
             Leaf::Bytes { media, bytes } => return Some(Body::Bytes { media: media.clone(), bytes: bytes.clone() }),
@@ -221,6 +221,11 @@ impl Tree {
         let Some((top, _)) = self.rows.get(at) else { return after };
         let count = after.iter().take_while(|(path, _)| top.contains(path)).count();
         after.get(..count).unwrap_or_default()
+    }
+
+    /// The tag of a set or list, if the top is one.
+    pub(crate) fn group_at_top(&self) -> Option<u8> {
+        self.group(0)
     }
 
     /// The tag of a set or list, if the row at this place of the list is one: its register says so or, where that
@@ -288,7 +293,7 @@ pub fn body_of(content: &mv::Content) -> Body {
 }
 
 /// The array that a set or list shows; `below` are the rows below it.
-fn group_value(top: &Path, kind: u8, below: &[(Path, ViewRow)]) -> Json {
+pub(super) fn group_value(top: &Path, kind: u8, below: &[(Path, ViewRow)]) -> Json {
     if kind == tag::LIST {
         return Json::Array(ordered(top, below).elements().map(|(_, text)| parse(text)).collect());
     }

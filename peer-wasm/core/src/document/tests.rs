@@ -44,7 +44,7 @@ impl Shelf {
     fn apply(&mut self, items: &[Item]) {
         let applied = self.run(|lens| apply(lens, 1, items));
         let mut batch = Batch::default();
-        applied.store(&mut batch);
+        applied.store(1, &mut batch);
         for (_, key) in batch.deletes {
             self.0.remove(&key);
         }

@@ -141,7 +141,14 @@ impl Peer {
         let epoch = EpochKey::generate(&mut self.entropy);
         let number = self.space_rows.last_key_value().map_or(0, |(last, _)| last + 1);
         let key = root.public();
-        let row = SpaceRow { key, epochs: vec![epoch.clone()], ticket: None, joined: true, name: name.to_owned() };
+        let row = SpaceRow {
+            key,
+            epochs: vec![epoch.clone()],
+            ticket: None,
+            joined: true,
+            archive: false,
+            name: name.to_owned(),
+        };
         let mut space = Space::new(number, row);
         let mut draft = Draft::default();
         let Some(keys) = &self.keys else { return (number, Batch::default()) };
@@ -166,7 +173,10 @@ impl Peer {
             let row = crate::document::ViewRow { container: true, ..Default::default() };
             draft.batch.puts.push((Table::View, crate::document::view_key(number, &place), row.encode()));
         }
-        for item in ops.into_items(Agent::of(&device.0), seq) {
+        let items = ops.into_items(Agent::of(&device.0), seq);
+        draft.batch.puts.extend(crate::history::rows(number, own, &items));
+        draft.batch.puts.push((Table::Head, rows::index_key(number), rows::encode_behind(&[])));
+        for item in items {
             let row = crate::document::ViewRow { register: Some(item.register), ..Default::default() };
             draft.batch.puts.push((Table::View, crate::document::view_key(number, &item.path), row.encode()));
         }

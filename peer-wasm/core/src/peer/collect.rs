@@ -11,6 +11,7 @@ use super::{Done, Job, Peer, rows};
 use crate::document::redaction::is_superseded;
 use crate::document::{Applied, Opened, ViewRow, view_key};
 use crate::entry::Verified;
+use crate::history::{self, OpRow, Point};
 use crate::lens::{Lens, Miss};
 use crate::rows::{Batch, KeyRange, Table};
 use crate::sealed::Body;
@@ -29,7 +30,8 @@ const IDLE: u64 = 3_600_000;
 pub(super) struct Settled<'a, 'b> {
     pub(super) books: Books<'a, 'b>,
     /// Entries to be stored without some of their bytes.
-    hollowed: BTreeMap<Place, Verified>,
+    /// The keys say where the index of history tells of those bytes.
+    hollowed: BTreeMap<Place, Hollowed>,
     /// Whether there is something new to be done.
     pub(super) has_work: bool,
 }
@@ -38,8 +40,19 @@ impl Settled<'_, '_> {
     /// The entries as they are to be stored.
     pub(super) fn hollow(&self, entries: &mut [Verified]) {
         for entry in entries {
-            if let Some(hollow) = self.hollowed.get(&(entry.header.log, entry.header.seq)) {
+            if let Some((hollow, _)) = self.hollowed.get(&(entry.header.log, entry.header.seq)) {
                 *entry = hollow.clone();
+            }
+        }
+    }
+
+    /// Marks in the index of history what entries are stored without.
+    pub(super) fn forget(&self, batch: &mut Batch) {
+        for (key, row) in
+            batch.puts.iter_mut().filter(|(table, ..)| *table == Table::View).map(|(_, key, row)| (key, row))
+        {
+            if self.hollowed.values().any(|(_, gone)| gone.contains(key)) {
+                *row = OpRow::REDACTED.encode();
             }
         }
     }
@@ -139,6 +152,7 @@ impl Peer {
         let mut batch = Batch::default();
         let mut segments: BTreeMap<Vec<u8>, BTreeMap<u64, Verified>> = BTreeMap::new();
         let mut missing = Ok(());
+        let mut told: Vec<Vec<u8>> = Vec::new();
         for (place, at) in &stored.entries {
             let entry = &at.entry;
             let redacted = redacted_parts(entry);
@@ -154,18 +168,22 @@ impl Peer {
             match honour(lens, space, entry, &opened, books.named(*place)?, None) {
                 Err(Miss) => missing = Err(Miss),
                 Ok(None) => {}
-                Ok(Some(hollow)) => match &at.segment {
-                    None => {
-                        let key = rows::entry_key(number, at.log, place.1);
-                        batch.puts.push((Table::Tail, key, hollow.raw().to_vec()));
+                Ok(Some((hollow, mut keys))) => {
+                    told.append(&mut keys);
+                    match &at.segment {
+                        None => {
+                            let key = rows::entry_key(number, at.log, place.1);
+                            batch.puts.push((Table::Tail, key, hollow.raw().to_vec()));
+                        }
+                        Some(segment) => {
+                            segments.entry(segment.clone()).or_default().insert(place.1, hollow);
+                        }
                     }
-                    Some(segment) => {
-                        segments.entry(segment.clone()).or_default().insert(place.1, hollow);
-                    }
-                },
+                }
             }
         }
         missing?;
+        history::redact(lens, told, &mut batch)?;
         for (key, hollow) in segments {
             let row = stored.segments.get(&key).map(Vec::as_slice).unwrap_or_default();
             batch.puts.push((Table::Segment, key, rewrite(row, &hollow)));
@@ -208,7 +226,11 @@ pub(super) fn redacted_parts(entry: &Verified) -> Vec<usize> {
     body.parts().iter().enumerate().filter(|(_, part)| part.is_redacted()).map(|(index, _)| index).collect()
 }
 
-/// Takes away what may go of what is named; gives the entry without it. Parts that may go later stay open.
+/// An entry without what went, and the keys of the rows where the index of history tells of it.
+type Hollowed = (Verified, Vec<Vec<u8>>);
+
+/// Takes away what may go of what is named; gives the entry without it, and where the index of history tells of what
+/// went. Parts that may go later stay open.
 fn honour(
     lens: &Lens<'_>,
     space: &Space,
@@ -216,9 +238,10 @@ fn honour(
     opened: &Opened,
     named: &mut Named,
     applied: Option<&Applied>,
-) -> Result<Option<Verified>, Miss> {
+) -> Result<Option<Hollowed>, Miss> {
     let version = Version { agent: Agent::of(&entry.header.log.0), seq: entry.header.seq };
-    let mut gone = Vec::new();
+    let point = Point { clock: opened.clock, agent: version.agent, seq: version.seq };
+    let (mut gone, mut told) = (Vec::new(), Vec::new());
     let mut missing = Ok(());
     for (part, state) in named.iter().filter(|(_, state)| **state == State::Open) {
         debug_assert_eq!(*state, State::Open);
@@ -236,6 +259,7 @@ fn honour(
         };
         if is_superseded(op, opened.clock, version, row.as_ref(), space.gone.settled) {
             gone.push(*part);
+            told.push(history::op_key(&history::place_key(space.number, &op.path), &point));
         }
     }
     missing?;
@@ -246,7 +270,7 @@ fn honour(
             *state = State::Kept;
         }
     }
-    Ok(if gone.is_empty() { None } else { entry.without(&gone) })
+    Ok(if gone.is_empty() { None } else { entry.without(&gone).map(|entry| (entry, told)) })
 }
 
 /// A stored entry and where it is.

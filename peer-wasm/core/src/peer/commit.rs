@@ -204,7 +204,12 @@ impl Peer {
                 Effect::Reply(id, reply) => {
                     let writes = matches!(
                         reply,
-                        Reply::Written { .. } | Reply::SpaceCreated { .. } | Reply::Invited(_) | Reply::Joined(_)
+                        Reply::Written { .. }
+                            | Reply::Undone { .. }
+                            | Reply::Imported { .. }
+                            | Reply::SpaceCreated { .. }
+                            | Reply::Invited(_)
+                            | Reply::Joined(_)
                     );
                     // A read waited only for what it saw to be stored; it can be asked again.
                     self.reply(id, Reply::Refused(if writes { refusal.clone() } else { try_again() }));
@@ -228,6 +233,7 @@ impl Peer {
         self.texts.care.forget_marks();
         self.texts.forget_all();
         self.preparing.clear();
+        self.importing.clear();
         self.asked_about.clear();
         self.proofs.clear();
         self.seeking.clear();

@@ -120,7 +120,8 @@ impl Peer {
 
     fn dial_members(&mut self) {
         let Some(own) = self.device() else { return };
-        let numbers: Vec<u32> = self.space_rows.keys().copied().filter(|number| *number != self.me).collect();
+        let alive = self.space_rows.iter().filter(|(number, row)| **number != self.me && !row.archive);
+        let numbers: Vec<u32> = alive.map(|(number, _)| *number).collect();
         for number in numbers {
             let Some(space) = self.spaces.get(&number) else {
                 // Members are known once the space is in memory.

@@ -12,6 +12,7 @@ use super::{Done, Job, LinkId, Peer};
 use crate::codec::Writer;
 use crate::document;
 use crate::entry::{ForkProof, SIGNED_EVERY, Tip, ends_block, prev_of};
+use crate::history;
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
@@ -233,7 +234,7 @@ impl Peer {
     }
 
     /// Cuts a log where it forks, and tells everyone.
-    fn adopt_proof(&mut self, number: u32, proof: ForkProof) -> Done {
+    pub(super) fn adopt_proof(&mut self, number: u32, proof: ForkProof) -> Done {
         let Some(mut space) = self.spaces.remove(&number) else { return Done::Nothing };
         let log = proof.log;
         let known = space.cut(&log).is_some_and(|cut| cut <= proof.seq);
@@ -280,9 +281,14 @@ fn half_end(seq: u64, len: u64) -> u64 {
 
 /// Empties the tree, so that it is made anew from the logs.
 pub(super) fn make_anew(space: &mut Space, draft: &mut Draft) {
-    for top in [document::view_key(space.number, &Path::root()), document::conflict_key(space.number, &Path::root())] {
+    let tree = [document::view_key(space.number, &Path::root()), document::conflict_key(space.number, &Path::root())];
+    // It is indexed anew with the tree.
+    let index = [history::OPS, history::TIMES].map(|part| history::part_key(space.number, part));
+    for top in tree.into_iter().chain(index) {
         draft.batch.delete_ranges.push((Table::View, KeyRange::prefix(&top)));
     }
+    draft.batch.puts.push((Table::Head, rows::index_key(space.number), rows::encode_behind(&[])));
+    space.behind.clear();
     draft.batch.delete_ranges.extend(document::text::text_ranges(space.number).map(|range| (Table::View, range)));
     space.texts.clear();
     for (number, log) in space.logs.iter_mut().enumerate() {

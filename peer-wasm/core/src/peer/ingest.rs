@@ -4,18 +4,21 @@
 //! what, and the ops inside. Then, with rows: what the ops change. The first part is kept while rows are loaded.
 
 use super::boot::Draft;
+use super::collect::Settled;
 use super::commit::{Effect, Unit};
-use super::prepare::{Problem, Then};
+use super::prepare::{Prepared, Problem, Then};
 use super::rows;
 use super::space::Space;
 use super::{Done, Job, LinkId, Peer};
 use crate::clock::Clock;
-use crate::document::{self, Leaf};
+use crate::document::{self, Applied, Leaf};
 use crate::entry::{Entry, Tip, Verified};
+use crate::history;
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
-use crate::rows::{Durability, Table};
+use crate::rows::{Batch, Durability, Table};
+use crate::version::Agent;
 use crate::wire::Frame;
 
 /// Runs at least this long are stored packed.
@@ -26,6 +29,13 @@ const SEGMENT: usize = 100;
 const SEGMENT_BYTES: usize = 56_000;
 /// How long a log that was not taken waits before it is asked for again, in milliseconds.
 const HOLD: u64 = 30_000;
+
+/// What taking in entries comes to.
+pub(super) struct Taken {
+    pub(super) batch: Batch,
+    pub(super) effects: Vec<Effect>,
+    pub(super) problems: Vec<Problem>,
+}
 
 impl Peer {
     /// Takes in the next frame of a space, if none is being taken in.
@@ -51,6 +61,7 @@ impl Peer {
         self.commits.paused_until = 0;
         for number in self.space_rows.keys().copied().collect::<Vec<_>>() {
             self.start_later(Job::Replay(number));
+            self.start_later(Job::Index(number));
             self.ask_everyone(number);
             self.commits.next_frames.insert(number);
         }
@@ -105,15 +116,42 @@ impl Peer {
                 return Err(Miss);
             }
         };
-        let forks = self.spaces.get(&number).map_or(0, |space| space.forks.len());
-        if forks != prepared.forks || prepared.runs.iter().any(|run| self.tip(number, &run.log) != run.tip) {
-            // A fork became known meanwhile: what was judged then may not stand now.
+        if self.is_outdated(number, &prepared) {
             return Ok(Done::WriteAndAgain(Unit::default()));
         }
         // From here on nothing can be missing.
         self.note_useless(id, number, &prepared);
+        let key = self.spaces.get(&number).map(|space| space.row.key);
+        let Some((taken, key)) = self.take_in(number, prepared, applied, settled).zip(key) else {
+            return Ok(Done::Nothing);
+        };
+        let Taken { mut batch, effects, problems } = taken;
+        if self.is_careful() {
+            self.unmark(&mut batch);
+            self.commits.next_frames.extend(self.space_rows.keys().copied());
+        }
+        self.report(id, number, key, problems);
+        self.took_from_inbox(id, number);
+        self.commits.next_frames.insert(number);
+        Ok(Done::Write(Unit { batch, effects }))
+    }
+
+    /// Whether a fork became known, or a log grew, since this was judged: then it may not stand now.
+    pub(super) fn is_outdated(&self, number: u32, prepared: &Prepared) -> bool {
+        let forks = self.spaces.get(&number).map_or(0, |space| space.forks.len());
+        forks != prepared.forks || prepared.runs.iter().any(|run| self.tip(number, &run.log) != run.tip)
+    }
+
+    /// Stores and merges what was verified. Nothing can be missing any more.
+    pub(super) fn take_in(
+        &mut self,
+        number: u32,
+        prepared: Prepared,
+        applied: Applied,
+        settled: Settled<'_, '_>,
+    ) -> Option<Taken> {
         let problems = prepared.problems;
-        let Some(mut space) = self.spaces.remove(&number) else { return Ok(Done::Nothing) };
+        let mut space = self.spaces.remove(&number)?;
         let mut draft = Draft::default();
         let authority_changed = prepared.authority.is_some();
         let keys_changed = !prepared.epochs.is_empty();
@@ -124,9 +162,15 @@ impl Peer {
         }
         let mut behind = false;
         let has_work = settled.has_work;
+        let mut items = prepared.items.as_slice();
         for mut run in prepared.runs {
             settled.hollow(&mut run.entries);
             let number_of_log = space.number_of(run.log);
+            let agent = Agent::of(&run.log.0);
+            let mine = items.iter().take_while(|item| item.register.agent == agent).count();
+            let (mine, rest) = items.split_at_checked(mine).unwrap_or_default();
+            items = rest;
+            draft.batch.puts.extend(history::rows(number, number_of_log, mine));
             store_run(&mut space, &mut draft, number_of_log, &run.entries);
             self.progress(number, run.log, run.tip.len + run.entries.len() as u64);
             if let Some(log) = space.log_mut(number_of_log) {
@@ -152,21 +196,16 @@ impl Peer {
                 self.renamed(&mut space, text, &mut draft);
             }
         }
+        settled.forget(&mut draft.batch);
         let changed = space.merged(applied, &mut draft);
         settled.books.finish(&mut space.gone, &mut draft.batch);
         if has_work {
             space.gone.cursor = None;
         }
         self.check_joined(&mut space, &mut draft);
-        if self.is_careful() {
-            self.unmark(&mut draft.batch);
-            self.commits.next_frames.extend(self.space_rows.keys().copied());
-        }
         draft.batch.durability = Durability::Relaxed;
         let batch = draft.finish(&mut space);
-        let key = space.row.key;
         self.spaces.insert(number, space);
-
         let mut effects = vec![Effect::Changed(number, changed)];
         if authority_changed || keys_changed {
             effects.push(Effect::Authority(number));
@@ -177,10 +216,7 @@ impl Peer {
         if behind && keys_changed {
             effects.push(Effect::Start(Job::Replay(number)));
         }
-        self.report(id, number, key, problems);
-        self.took_from_inbox(id, number);
-        self.commits.next_frames.insert(number);
-        Ok(Done::Write(Unit { batch, effects }))
+        Some(Taken { batch, effects, problems })
     }
 
     /// Says by name what was not taken, and does what follows from it.

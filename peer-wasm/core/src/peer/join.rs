@@ -126,6 +126,9 @@ impl Peer {
         };
         if let Some(number) = self.space_number(&ticket.space) {
             self.space(number, lens)?;
+            if self.space_rows.get(&number).is_some_and(|row| row.archive) {
+                return Ok(self.join_archive(id, number, ticket));
+            }
             if self.space_rows.get(&number).is_some_and(|row| row.joined) {
                 let reply = self.joined_reply(number, &ticket);
                 return Ok(Done::Write(Unit::reply(id, reply)));
@@ -147,6 +150,7 @@ impl Peer {
             key: ticket.space,
             epochs: Vec::new(),
             joined: false,
+            archive: false,
             name: ticket.name.clone(),
             ticket: Some(ticket),
         };
@@ -159,12 +163,49 @@ impl Peer {
             log.applied = log.tip.len;
         }
         draft.space(&space);
+        draft.batch.puts.push((Table::Head, rows::index_key(number), rows::encode_behind(&[])));
         draft.batch.durability = Durability::Strict;
         let batch = draft.finish(&mut space);
         self.space_rows.insert(number, space.row.clone());
         self.spaces.insert(number, space);
         self.wait_for_join(id, number);
         Ok(Done::Write(Unit { batch, effects: vec![Effect::Authority(number)] }))
+    }
+
+    /// Joins a space that is here as an archive: what it holds stays, and is there at once.
+    fn join_archive(&mut self, id: RequestId, number: u32, ticket: Ticket) -> Done {
+        let (Some(mut space), Some(keys), Some(device)) = (self.spaces.remove(&number), &self.keys, self.device())
+        else {
+            return Done::Write(Unit::reply(id, Reply::Refused(Refusal::NoSuchSpace)));
+        };
+        let key = space.row.key;
+        let record = Device::new(&keys.identity, &key, &device, keys.wrap.public(), self.relays.clone());
+        let grant = Grant::join(ticket.role, keys.identity.public(), &ticket.key(), &key);
+        let mut draft = Draft::default();
+        let own = space.number_of(device);
+        if space.log(&device).is_some_and(|(_, log)| log.tip.len == 0) {
+            self.author(&mut space, &mut draft, own, Kind::Device, &record.encode());
+        }
+        self.author(&mut space, &mut draft, own, Kind::Grant, &grant.encode());
+        if let Some(log) = space.log_mut(own) {
+            log.applied = log.tip.len;
+        }
+        space.row = SpaceRow { ticket: Some(ticket.clone()), archive: false, joined: false, ..space.row };
+        space.judge();
+        draft.space(&space);
+        draft.batch.durability = Durability::Strict;
+        self.space_rows.insert(number, space.row.clone());
+        self.check_joined(&mut space, &mut draft);
+        let batch = draft.finish(&mut space);
+        let joined = space.row.joined;
+        self.spaces.insert(number, space);
+        let mut effects = vec![Effect::Authority(number)];
+        if joined {
+            effects.push(Effect::Reply(id, self.joined_reply(number, &ticket)));
+        } else {
+            self.wait_for_join(id, number);
+        }
+        Done::Write(Unit { batch, effects })
     }
 
     fn wait_for_join(&mut self, id: RequestId, space: u32) {
@@ -204,9 +245,8 @@ impl Peer {
 
     /// Whether a space being joined has what it needs; if so it is joined from now on. Gives the row to write.
     pub(super) fn check_joined(&mut self, space: &mut Space, draft: &mut Draft) {
-        let identity = self.identity();
-        let member = identity.is_some_and(|identity| space.authority.role_of(&identity).is_some());
-        if !space.row.joined && space.authority.is_founded() && member && !space.row.epochs.is_empty() {
+        // Who has the invite and a key that entries name has been let in, even if the grant itself is still on its way.
+        if !space.row.joined && space.authority.is_founded() && !space.row.epochs.is_empty() {
             space.row.joined = true;
             draft.space(space);
             self.space_rows.insert(space.number, space.row.clone());

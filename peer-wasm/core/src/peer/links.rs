@@ -229,6 +229,7 @@ impl Peer {
             for proof in proofs {
                 self.send(id, &Frame::Fork(key, Box::new(proof)));
             }
+            self.hand_keys(id, number);
             self.say_what_we_have(id, number);
             self.ask(id, number);
             self.presence_begins(id, number);
@@ -285,6 +286,7 @@ impl Peer {
             }
             Frame::Whole(_, log, places) => self.whole_asked(id, number, log, places),
             Frame::Parts(_, entries) => self.parts_came(id, number, &entries),
+            Frame::Keys(_, wraps) => self.keys_told(number, &wraps),
             Frame::Presence(_, stamp, people) => self.presence_told(id, number, stamp, people),
             Frame::Open(_) => {}
         }

@@ -68,7 +68,7 @@ impl Peer {
         };
         let op = Op { path, leaf: policy.map_or(Leaf::Deleted, Policy::leaf) };
         let deleted = policy.is_none();
-        self.put_ops(id, number, vec![op], Vec::new(), None, None, lens, |peer, _, version| {
+        self.put_ops(id, number, vec![op], Vec::new(), None, None, None, lens, |peer, _, version| {
             peer.written(number, !existed, deleted, vec![version], Merge::Lww)
         })
     }

@@ -25,6 +25,8 @@ pub(super) struct Prepared {
     pub(super) problems: Vec<Problem>,
     /// How many forks were known.
     pub(super) forks: usize,
+    /// Whether quotas do not count.
+    pub(super) free: bool,
 }
 
 pub(super) struct PreparedRun {
@@ -68,8 +70,14 @@ impl Peer {
     /// Verifies and judges the next frame. Nothing outside the result changes.
     pub(super) fn prepare(&mut self, id: LinkId, number: u32) -> Option<Prepared> {
         let entries = self.inboxes.front(number, id)?.clone();
+        self.prepare_entries(number, entries, false)
+    }
+
+    /// Verifies and judges entries, from wherever they come; without quotas if the user gave them. Nothing outside the
+    /// result changes.
+    pub(super) fn prepare_entries(&self, number: u32, entries: Vec<Entry>, free: bool) -> Option<Prepared> {
         let space = self.spaces.get(&number)?;
-        let mut prepared = Prepared { forks: space.forks.len(), ..Prepared::default() };
+        let mut prepared = Prepared { forks: space.forks.len(), free, ..Prepared::default() };
         let mut runs: Vec<Vec<Entry>> = Vec::new();
         for entry in entries {
             match runs.last_mut() {
@@ -101,7 +109,7 @@ impl Peer {
         if known.is_none() && !has_room(space) {
             return Err(("too-many-logs", Then::Nothing));
         }
-        if self.is_over_quota(space, &log) {
+        if !prepared.free && self.is_over_quota(space, &log) {
             return Err(("over-quota", Then::OverQuota));
         }
         let tip = known.map_or(Tip::EMPTY, |log| log.tip);
@@ -180,7 +188,7 @@ impl Peer {
 
         // How much of it is taken without asking the user.
         let (room, _) = self.within_quota(space, &log, &entries);
-        if room < stop.as_ref().map_or(entries.len(), |(index, ..)| *index) {
+        if !prepared.free && room < stop.as_ref().map_or(entries.len(), |(index, ..)| *index) {
             stop = Some((room, "over-quota", Then::OverQuota));
         }
 
@@ -198,11 +206,15 @@ impl Peer {
             if entry.header.kind == Kind::Op {
                 let keys = space.row.epochs.iter().chain(&prepared.epochs).chain(&fresh);
                 let wanted = entry.header.epoch.unwrap_or_default();
-                let Some(key) = keys.into_iter().find(|key| key.id() == wanted) else {
+                let known = keys.into_iter().find(|key| key.id() == wanted).cloned();
+                let Some(key) =
+                    known.or_else(|| space.early_key(&wanted).cloned().inspect(|key| fresh.push(key.clone())))
+                else {
                     open = false;
                     continue;
                 };
-                if let Some(mut ops) = document::Opened::open(key, &space.row.key, &log, entry.header.seq, entry.body())
+                if let Some(mut ops) =
+                    document::Opened::open(&key, &space.row.key, &log, entry.header.seq, entry.body())
                 {
                     if Clock(ops.clock).check(self.now).is_err() {
                         stop = Some((index, "future-clock", Then::Hold));
@@ -264,7 +276,8 @@ impl Peer {
         if !entries.is_empty() {
             prepared.epochs.extend(fresh);
             prepared.items.extend(items);
-            let (_, used) = self.within_quota(space, &log, &entries);
+            let counted: &[Verified] = if prepared.free { &[] } else { entries.as_slice() };
+            let (_, used) = self.within_quota(space, &log, counted);
             prepared.runs.push(PreparedRun { log, tip, entries, opened, clock, redactions, used });
         }
         problem.map_or(Ok(()), Err)

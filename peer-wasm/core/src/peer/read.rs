@@ -6,6 +6,7 @@ use super::{Peer, write};
 use crate::api::{Body, ChangeItem, Facts, ListQuery, Merge, Refusal, Reply};
 use crate::document::{self, Held, Leaf, Located, Opened, kind};
 use crate::entry::{Kind, Verified};
+use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{KeyRange, Table};
@@ -150,7 +151,7 @@ impl Peer {
     fn changes_of(&self, space: &Space, entry: &Verified) -> Vec<Option<ChangeItem>> {
         let Some(ops) = open_ops(space, entry) else { return Vec::new() };
         let log = entry.header.log;
-        let author = space.authority.device(&log).map_or_else(|| log.did(), |device| device.identity.did());
+        let author = author_of(space, &log);
         let version = Version { agent: Agent::of(&log.0), seq: entry.header.seq };
         let time = crate::clock::Clock(ops.clock).millis();
         ops.list
@@ -185,6 +186,11 @@ fn said(path: Path, leaf: &Leaf) -> (Path, &'static str, Option<&'static str>) {
         Ok(kind::Act::Text(_)) => (path, "put", name(Merge::Text)),
         Err(_) => (path, "put", Some("newer")),
     }
+}
+
+/// Who writes a log, as did:key text.
+pub(super) fn author_of(space: &Space, log: &PublicKey) -> String {
+    space.authority.device(log).map_or_else(|| log.did(), |device| device.identity.did())
 }
 
 /// The ops in an entry; `None` if it holds none or they cannot be opened or read.

@@ -10,6 +10,7 @@ use super::{Done, Job, Peer, rows};
 use crate::clock::Clock;
 use crate::document::{self, kind::tag};
 use crate::entry::Kind;
+use crate::history;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{Batch, Table};
@@ -106,6 +107,7 @@ impl Peer {
             let applied = applied?;
             let Some(mut space) = self.spaces.remove(&number) else { return Ok(Done::Nothing) };
             let mut draft = Draft::default();
+            draft.batch.puts.extend(history::rows(number, log, &items));
             if let Some(log) = space.log_mut(log) {
                 log.applied += opened;
                 log.clock = clock;

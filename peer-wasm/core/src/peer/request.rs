@@ -45,6 +45,17 @@ impl Peer {
                 let done = self.write_value(id, space, path, change, conditions, manner, write_id, *purge, lens)?;
                 return Ok(self.hold_back(id, request, done));
             }
+            Request::Restore { space, path, from, conditions, id: write_id } => {
+                return self.restore(id, space, path, from, conditions, write_id.as_deref(), lens);
+            }
+            Request::Undo { space, scope, redo, id: write_id } => {
+                return self.undo(id, space, scope, *redo, write_id.as_deref(), lens);
+            }
+            Request::Export { space, keys, state } => match self.readable(space, lens)? {
+                Ok(number) => self.export(number, *keys, state.as_deref(), lens)?,
+                Err(refusal) => Reply::Refused(refusal),
+            },
+            Request::Import { space, part } => return self.import(id, space, part, lens),
             Request::Subscribe(target) => return self.subscribe(id, target, lens),
             Request::Invites { space } => match self.readable(space, lens)? {
                 Ok(number) => Reply::Document(self.invites(number)),
@@ -76,6 +87,22 @@ impl Peer {
             },
             Request::Get { space, path, parents } => match self.readable(space, lens)? {
                 Ok(number) => self.read_value(number, path, parents, lens)?,
+                Err(refusal) => Reply::Refused(refusal),
+            },
+            Request::GetAt { space, path, at, hash } => match self.readable(space, lens)? {
+                Ok(number) => self.read_value_at(number, path, at, hash.as_ref(), lens)?,
+                Err(refusal) => Reply::Refused(refusal),
+            },
+            Request::ListAt { space, prefix, query, at } => match self.readable(space, lens)? {
+                Ok(number) => self.read_list_at(number, prefix, query, at, lens)?,
+                Err(refusal) => Reply::Refused(refusal),
+            },
+            Request::History { space, path, before, limit } => match self.readable(space, lens)? {
+                Ok(number) => self.read_history(number, path, before.as_ref(), *limit, lens)?,
+                Err(refusal) => Reply::Refused(refusal),
+            },
+            Request::Link { space, path, at } => match self.readable(space, lens)? {
+                Ok(number) => self.read_link(number, path, at.as_ref(), lens)?,
                 Err(refusal) => Reply::Refused(refusal),
             },
             Request::List { space, prefix, query } => match self.readable(space, lens)? {
@@ -149,13 +176,20 @@ impl Peer {
                     .to_owned(),
             ));
         }
-        match space.authority.role_of(&identity) {
+        // Until the invite's grant has come from the inviter's log, the invite says what it gives. Those who have the grant
+        // have checked that it is so, or there would be no key here.
+        let invited = || space.row.ticket.as_ref().map(|ticket| ticket.role);
+        match space.authority.role_of(&identity).or_else(invited) {
             Some(role) if role >= least => Ok(()),
             Some(role) => Err(Refusal::Forbidden(format!(
                 "You are a {} in this space; this needs the role {}. Ask an owner for another invite.",
                 role.name(),
                 least.name()
             ))),
+            None if space.row.archive && least == Role::Reader => Ok(()),
+            None if space.row.archive => Err(Refusal::Forbidden(
+                "This space came from a file and can only be read. Open an invite to it to write there.".to_owned(),
+            )),
             None => Err(Refusal::Forbidden("You are not a member of this space.".to_owned())),
         }
     }

@@ -11,6 +11,7 @@ use crate::api::Role;
 use crate::clock::Clock;
 use crate::document::policy::{Policies, Retention};
 use crate::document::{self, Leaf, Op, Ops, ViewRow, view_prefix};
+use crate::history;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{Batch, Durability, KeyRange, Table};
@@ -116,8 +117,9 @@ impl Peer {
             });
             let Some((own, seq, agent, epoch)) = own else { return Ok(Done::Nothing) };
             let mut hlc = self.hlc.clone();
-            let ops = Ops { clock: hlc.now(self.now).0, id: String::new(), list };
-            let applied = document::apply(lens, number, &ops.clone().into_items(agent, seq))?;
+            let ops = Ops { clock: hlc.now(self.now).0, id: super::undo::EXPIRED.to_owned(), list };
+            let items = ops.clone().into_items(agent, seq);
+            let applied = document::apply(lens, number, &items)?;
             // From here on nothing can be missing.
             self.hlc = hlc;
             let Some(mut space) = self.spaces.remove(&number) else { return Ok(Done::Nothing) };
@@ -129,6 +131,7 @@ impl Peer {
             for (key, row) in applied.rows {
                 draft.batch.puts.push((Table::View, key, row.encode()));
             }
+            draft.batch.puts.extend(history::rows(number, own, &items));
             draft.batch.durability = Durability::Strict;
             unit.batch = draft.finish(&mut space);
             unit.effects.push(Effect::Changed(number, applied.changed));

@@ -11,6 +11,7 @@
 //!          space (4) ‖ 4 ‖ log[32]          fork proof
 //!          space (4) ‖ 5                    present while the tree is made anew
 //!          space (4) ‖ 6 ‖ tag              an op of a kind that this release did not know is in the tree
+//!          space (4) ‖ 7                    what is merged and not in the index of history yet: see Behind
 //! tail     space (4) ‖ log (4) ‖ seq (8)    one entry
 //! segment  space (4) ‖ log (4) ‖ last (8)   entries, each with its length, the last at seq `last`
 //! arrival  space (4) ‖ number (8)           (log (4), from, count)*
@@ -41,6 +42,8 @@ pub(super) struct SpaceRow {
     pub(super) ticket: Option<Ticket>,
     /// Whether the founding and a key have arrived.
     pub(super) joined: bool,
+    /// Whether it was taken in from a file, to be read only: this peer is no member.
+    pub(super) archive: bool,
     /// The name last seen, so that listing spaces needs no tree.
     pub(super) name: String,
 }
@@ -56,7 +59,7 @@ pub(super) fn space_of_key(key: &[u8]) -> Option<u32> {
 impl SpaceRow {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::new();
-        writer.u8(1).fixed(&self.key.0).u8(u8::from(self.joined)).text(&self.name);
+        writer.u8(1).fixed(&self.key.0).u8(u8::from(self.joined) + u8::from(self.archive)).text(&self.name);
         writer.number(self.epochs.len() as u64);
         for epoch in &self.epochs {
             writer.fixed(epoch.bytes());
@@ -71,7 +74,8 @@ impl SpaceRow {
             return Err(CodecError::Tag);
         }
         let key = PublicKey(reader.fixed()?);
-        let joined = reader.u8()? == 1;
+        let state = reader.u8()?;
+        let (joined, archive) = (state == 1 || state == 2, state == 2);
         let name = reader.text(4096)?.to_owned();
         let mut epochs = Vec::new();
         for _ in 0..reader.size(1 << 16)? {
@@ -79,7 +83,7 @@ impl SpaceRow {
         }
         let ticket = reader.bytes(1 << 16)?;
         let ticket = if ticket.is_empty() { None } else { Some(Ticket::decode(ticket).map_err(|_| CodecError::Tag)?) };
-        Ok(SpaceRow { key, epochs, ticket, joined, name })
+        Ok(SpaceRow { key, epochs, ticket, joined, archive, name })
     }
 }
 
@@ -164,6 +168,7 @@ pub(super) enum HeadKey {
     Fork(PublicKey),
     Rebuilding,
     Unknown(u8),
+    Index,
 }
 
 pub(super) fn head_prefix(space: u32) -> KeyRange {
@@ -198,6 +203,42 @@ pub(super) fn unknown_key(space: u32, tag: u8) -> Vec<u8> {
     [&space.to_be_bytes()[..], &[6, tag]].concat()
 }
 
+/// The key of the row that says what is not in the index of history yet; the row is there from a space's first day on,
+/// unless it is older than the index.
+pub(super) fn index_key(space: u32) -> Vec<u8> {
+    [&space.to_be_bytes()[..], &[7]].concat()
+}
+
+/// Entries of a log that are merged and not in the index of history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Behind {
+    pub(super) log: u32,
+    pub(super) from: u64,
+    pub(super) upto: u64,
+}
+
+pub(super) fn encode_behind(behind: &[Behind]) -> Vec<u8> {
+    let mut writer = Writer::new();
+    writer.u8(1);
+    for part in behind {
+        writer.number(u64::from(part.log)).number(part.from).number(part.upto);
+    }
+    writer.finish()
+}
+
+pub(super) fn decode_behind(bytes: &[u8]) -> Result<Vec<Behind>, CodecError> {
+    let mut reader = Reader::new(bytes);
+    if reader.u8()? != 1 {
+        return Err(CodecError::Tag);
+    }
+    let mut behind = Vec::new();
+    while !reader.is_at_end() {
+        let log = u32::try_from(reader.number()?).map_err(|_| CodecError::Number)?;
+        behind.push(Behind { log, from: reader.number()?, upto: reader.number()? });
+    }
+    Ok(behind)
+}
+
 pub(super) fn read_head_key(key: &[u8]) -> Option<HeadKey> {
     let (tag, rest) = key.get(4..)?.split_first()?;
     Some(match tag {
@@ -211,6 +252,7 @@ pub(super) fn read_head_key(key: &[u8]) -> Option<HeadKey> {
         4 => HeadKey::Fork(PublicKey(rest.try_into().ok()?)),
         5 => HeadKey::Rebuilding,
         6 => HeadKey::Unknown(*rest.first()?),
+        7 => HeadKey::Index,
         _ => return None,
     })
 }

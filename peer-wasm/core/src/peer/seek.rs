@@ -13,6 +13,7 @@ use super::{Done, Job, LinkId, Peer};
 use crate::document::redaction::is_superseded;
 use crate::document::{self, ViewRow};
 use crate::entry::{Entry, EntryError, Verified};
+use crate::history;
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
 use crate::rows::{Batch, Table};
@@ -265,6 +266,7 @@ impl Peer {
         for (key, row) in applied.rows {
             draft.batch.puts.push((Table::View, key, row.encode()));
         }
+        draft.batch.puts.extend(history::rows(number, stored.log, &items));
         draft.arrived(stored.log, place.1, 1);
         self.seeking.came.swap_remove(at);
         let Some(mut space) = self.spaces.remove(&number) else { return Ok(Done::Nothing) };

@@ -168,7 +168,7 @@ fn space_end(space: Option<&super::space::Space>, log: &PublicKey) -> u64 {
 
 /// The start of a run that ends with an entry whose signature holds: as long as fits in `soft` bytes, or else the
 /// shortest there is that fits in a frame.
-fn cut_run(entries: Vec<Verified>, tip: u64, vouched: Option<u64>, soft: usize) -> Vec<Verified> {
+pub(super) fn cut_run(entries: Vec<Verified>, tip: u64, vouched: Option<u64>, soft: usize) -> Vec<Verified> {
     let mut size = 0;
     let mut best = 0;
     for (index, entry) in entries.iter().enumerate() {

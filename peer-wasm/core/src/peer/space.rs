@@ -3,7 +3,7 @@
 use super::boot::Draft;
 use super::gone::Gone;
 use super::quota::Used;
-use super::rows::{self, HeadKey, HeadRow, IssuedRow, SpaceRow};
+use super::rows::{self, Behind, HeadKey, HeadRow, IssuedRow, SpaceRow};
 use crate::api::Role;
 use crate::authority::{Authority, Record};
 use crate::codec::Reader;
@@ -77,8 +77,12 @@ pub(super) struct Space {
     pub(super) gone: Gone,
     /// Kinds in the tree that only a later release knows.
     pub(super) unknown: Vec<u8>,
+    /// Keys that came before the log that hands them out; not used until an entry names them.
+    pub(super) early: Vec<EpochKey>,
     /// The checkpoints of owners: an op counts if all of them admit it.
     pub(super) checkpoints: Vec<Checkpoint>,
+    /// What is merged and not in the index of history yet.
+    pub(super) behind: Vec<Behind>,
     /// Texts for which something has arrived, of whom and from which entry on; without, whatever is in their inboxes.
     pub(super) texts: Vec<(Path, Option<(Agent, u64)>)>,
 }
@@ -103,7 +107,9 @@ impl Space {
             policies: Policies::default(),
             gone: Gone::default(),
             unknown: Vec::new(),
+            early: Vec::new(),
             checkpoints: Vec::new(),
+            behind: Vec::new(),
             texts: Vec::new(),
         }
     }
@@ -123,6 +129,7 @@ impl Space {
         space.arrivals =
             last.first().and_then(|(key, _)| Some(u64::from_be_bytes(key.get(4..)?.try_into().ok()?) + 1)).unwrap_or(0);
         space.gone = gone?;
+        let mut indexed = None;
         for (key, value) in heads? {
             match rows::read_head_key(&key) {
                 Some(HeadKey::Log(log)) => {
@@ -170,9 +177,14 @@ impl Space {
                         rows::decode_arrival(&value).into_iter().map(|run| (run.log, run.count)).collect();
                 }
                 Some(HeadKey::Unknown(tag)) => space.unknown.push(tag),
+                Some(HeadKey::Index) => indexed = rows::decode_behind(&value).ok(),
                 None => {}
             }
         }
+        space.behind = indexed.unwrap_or_else(|| {
+            let all = space.logs.iter().enumerate().map(|(log, state)| (log as u32, state.applied));
+            all.filter(|(_, upto)| *upto > 0).map(|(log, upto)| Behind { log, from: 0, upto }).collect()
+        });
         space.judge();
         Ok(space)
     }

@@ -39,6 +39,13 @@ pub(super) struct Pass {
     fresh: Vec<Vec<u8>>,
 }
 
+impl Pass {
+    /// Up to when what was deleted is being forgotten.
+    pub(super) const fn stable(&self) -> u64 {
+        self.stable
+    }
+}
+
 impl Space {
     /// Whether everything a checkpoint speaks of is in the tree here.
     fn has_all_of(&self, checkpoint: &Checkpoint) -> bool {

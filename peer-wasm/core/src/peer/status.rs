@@ -61,9 +61,15 @@ impl Peer {
             .map(|(number, row)| {
                 let mut item = json!({ "id": row.key.id(), "name": row.name, "me": *number == self.me });
                 let Some(members) = item.as_object_mut() else { return item };
-                let role = row.ticket.as_ref().map_or("owner", |ticket| ticket.role.name());
+                let founder = if row.archive { "reader" } else { "owner" };
+                let role = row.ticket.as_ref().map_or(founder, |ticket| ticket.role.name());
                 members.insert("role".into(), role.into());
-                members.insert("state".into(), if row.joined { "ready" } else { "joining" }.into());
+                let state = match (row.archive, row.joined) {
+                    (true, _) => "archive",
+                    (false, true) => "ready",
+                    (false, false) => "joining",
+                };
+                members.insert("state".into(), state.into());
                 let peers = self.links.values().filter(|link| Link::shares(link, *number)).count();
                 members.insert("peers".into(), peers.into());
                 if let Some(space) = self.spaces.get(number) {

@@ -137,7 +137,7 @@ impl Peer {
         let texts: TextEdits = if written { vec![(path.clone(), edited.change)] } else { Vec::new() };
         let ops = vec![Op { path: path.clone(), leaf: Leaf::kind(tag::TEXT) }];
         let purged = write.purge.then_some(path);
-        let done = self.put_ops(id, number, ops, texts, write_id, purged, lens, |peer, applied, version| {
+        let done = self.put_ops(id, number, ops, texts, None, write_id, purged, lens, |peer, applied, version| {
             let (after, merge) = write::after(path, &located, applied, version, number, &peer.rule(number));
             peer.written(number, !exists, false, after, merge)
         })?;

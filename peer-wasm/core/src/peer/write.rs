@@ -12,6 +12,7 @@ use crate::api::{
 use crate::document::kind::tag;
 use crate::document::{self, Held, Leaf, Located, MAX_WRITE_ID, Op, Ops, Planned, Wish};
 use crate::entry::MAX_BODY;
+use crate::history;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{Batch, Durability, Table};
@@ -91,14 +92,15 @@ impl Peer {
             Err(refusal) => return refuse(refusal),
         };
         let purged = purge.then(|| purged(path, &located).clone());
-        self.put_ops(id, number, ops, texts, write_id, purged.as_ref(), lens, |peer, applied, version| {
+        self.put_ops(id, number, ops, texts, None, write_id, purged.as_ref(), lens, |peer, applied, version| {
             let (after, merge) = after(path, &located, applied, version, number, &peer.rule(number));
             peer.written(number, !existed, deleted, after, merge)
         })
     }
 
-    /// Writes ops into this device's log and the tree, and answers once that is durable. What was written at and below
-    /// the place to purge before goes. Ops on texts are made of the edits given.
+    /// Writes ops into this device's log and the tree, and answers once that is durable. `mark` is the entry's id in place
+    /// of the writer's. What was written at and below the place to purge before goes. Ops on texts are made of the edits
+    /// given.
     #[allow(clippy::too_many_arguments, reason = "one write")]
     pub(super) fn put_ops(
         &mut self,
@@ -106,6 +108,7 @@ impl Peer {
         number: u32,
         list: Vec<Op>,
         texts: TextEdits,
+        mark: Option<String>,
         write_id: Option<&str>,
         purge: Option<&Path>,
         lens: &Lens<'_>,
@@ -121,7 +124,8 @@ impl Peer {
         let seq = log.tip.len;
         let version = Version { agent: Agent::of(&device.0), seq };
         let mut hlc = self.hlc.clone();
-        let mut ops = Ops { clock: hlc.now(self.now).0, id: write_id.unwrap_or_default().to_owned(), list };
+        let entry_id = mark.unwrap_or_else(|| write_id.unwrap_or_default().to_owned());
+        let mut ops = Ops { clock: hlc.now(self.now).0, id: entry_id, list };
         if let Err(refusal) = self.fill_texts(number, &mut ops, &texts, lens)? {
             return refuse(refusal);
         }
@@ -131,6 +135,7 @@ impl Peer {
             return refuse(Refusal::TooLarge { what, limit: MAX_BODY as u64, listing: None });
         }
         let mut items = ops.clone().into_items(version.agent, seq);
+        let indexed = history::rows(number, own, &items);
         // What is written here goes into texts at once and not by their inboxes.
         items.iter_mut().for_each(|item| item.register.leaf = without_text(&item.register.leaf));
         let mut applied = document::apply(lens, number, &items)?;
@@ -157,6 +162,7 @@ impl Peer {
             log.applied = log.tip.len;
         }
         let changed = space.merged(applied, &mut draft);
+        draft.batch.puts.extend(indexed);
         if let Some(write_id) = write_id {
             draft.batch.puts.push((Table::View, document::write_id_key(number, write_id), seq.to_be_bytes().to_vec()));
         }

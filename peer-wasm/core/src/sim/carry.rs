@@ -165,6 +165,7 @@ fn describe(bytes: &[u8]) -> String {
         Ok(Frame::Refused(_, log, seq, why)) => format!("refused {log:?} {seq} {why}"),
         Ok(Frame::Whole(_, log, places)) => format!("whole? {log:?} {places:?}"),
         Ok(Frame::Parts(_, entries)) => format!("parts {}", entries.len()),
+        Ok(Frame::Keys(_, wraps)) => format!("keys {}", wraps.len()),
         Ok(Frame::Presence(_, stamp, people)) => format!("presence {stamp} of {}", people.len()),
         Ok(Frame::Sum(..)) => "sum".to_owned(),
         Ok(Frame::Sums(_, _, ranges)) => format!("sums of {} ranges", ranges.len()),

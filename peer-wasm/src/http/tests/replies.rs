@@ -1,10 +1,12 @@
 //! Replies of the peer as whole responses.
 
 use super::{ask, document, header, text, version, whole};
-use kith_core::api::{Body, ChangeItem, Facts, Item, Merge, Refusal, Reply, Rival, SyncStatus};
+use kith_core::api::{
+    At, Body, ChangeItem, Facts, HistoryItem, Item, Merge, Refusal, Reply, Request, Rival, SyncStatus,
+};
 use kith_core::path::Path;
-use kith_core::version::etag;
-use serde_json::json;
+use kith_core::version::{Version, etag};
+use serde_json::{Value as Json, json};
 
 fn value(body: Body) -> Reply {
     Reply::Value { body, version: vec![version(2), version(1)], sync: SyncStatus::Local, facts: Facts::default() }
@@ -84,16 +86,84 @@ fn byte_ranges() {
 }
 
 #[test]
-fn only_the_current_version_can_be_read() {
-    let both = format!("{},{}", version(2), version(1));
-    let at = |ids: &str| {
-        let (_, render) = ask("GET", &format!("/~/me/a?version={ids}"), &[], None);
-        whole(render, value(Body::Json(json!(1))))
+fn a_past_value_names_its_own_version_and_the_current_one() {
+    let (then, now) = (vec![version(1)], vec![version(2)]);
+    let past = || Reply::Past {
+        body: Body::Json(json!(1)),
+        version: then.clone(),
+        current: now.clone(),
+        sync: SyncStatus::Local,
+        facts: Facts::default(),
     };
-    assert_eq!(at(&both).status, 200);
-    let old = at(&version(1).to_string());
-    assert_eq!((old.status, document(&old)["type"].as_str()), (410, Some("urn:kith:problem:history-dropped")));
-    assert!(header(&old, "Current-Version").contains(&version(2).to_string()));
+    let at = |headers: &[(&str, &str)]| {
+        whole(ask("GET", &format!("/~/me/a?version={}", version(1)), headers, None).1, past())
+    };
+    let response = at(&[]);
+    assert_eq!((response.status, text(&response).as_str()), (200, "1"));
+    assert_eq!(header(&response, "Version"), format!("\"{}\"", version(1)));
+    assert_eq!(header(&response, "Current-Version"), format!("\"{}\"", version(2)));
+    assert_eq!(at(&[("If-None-Match", &etag(&then))]).status, 304);
+    let (_, render) = ask("GET", "/~/me/a?at=5", &[], None);
+    let too_large = Refusal::TooLarge { what: "It".to_owned(), limit: 9, listing: Some("a".to_owned()) };
+    let problem = whole(render, Reply::Refused(too_large));
+    assert_eq!(header(&problem, "Link"), "</~/me/a/?at=5>; rel=\"collection\"");
+    let query = format!("/~/me/a/?limit=2&version={}", version(1));
+    let list = Reply::List { items: vec![], next: Some("k".to_owned()), version: vec![] };
+    let page = whole(ask("GET", &query, &[], None).1, list);
+    assert_eq!(header(&page, "Link"), format!("</~/me/a/?start=k&limit=2&version={}>; rel=\"next\"", version(1)));
+}
+
+#[test]
+fn versions_links_and_undo() {
+    let place = Path::new(["a/b", "c"]).unwrap();
+    let item = HistoryItem {
+        version: version(7),
+        author: "did:key:z6Mk".to_owned(),
+        time: 17,
+        size: 5,
+        kind: "put",
+        paths: vec![place.clone()],
+        more: 2,
+    };
+    let reply = || Reply::History { items: vec![item.clone()], next: Some(version(7)) };
+    let shown = json!({
+        "version": version(7).to_string(), "author": "did:key:z6Mk", "time": 17, "size": 5, "kind": "put",
+        "paths": ["a%2Fb/c"], "more": 2,
+    });
+    let page = |headers: &[(&str, &str)]| whole(ask("GET", "/~/me/x?history=1&limit=1", headers, None).1, reply());
+    assert_eq!(document(&page(&[])), json!({"items": [shown], "next": version(7).to_string()}));
+    let next = format!("</~/me/x?history=1&before={}&limit=1>; rel=\"next\"", version(7));
+    assert_eq!(header(&page(&[]), "Link"), next);
+    assert_eq!(text(&page(&[("Accept", "application/x-ndjson")])), format!("{shown}\n"));
+
+    let link = Reply::Link { space: "zSp".to_owned(), path: place.clone(), version: version(7), hash: [0xff; 32] };
+    let link = document(&whole(ask("GET", "/~/me/a?link=1", &[], None).1, link));
+    let hash = link["hash"].as_str().unwrap();
+    assert_eq!(link["url"], format!("/~/zSp/a%2Fb/c?version={}&hash={hash}", version(7)).as_str());
+    // What the link says is understood again.
+    match ask("GET", link["url"].as_str().unwrap(), &[], None).0 {
+        Request::GetAt { at: At::Versions(at), hash: Some(hash), path, .. } => {
+            assert_eq!((at, hash, path), (vec![version(7)], [0xff; 32], place.clone()));
+        }
+        other => panic!("{other:?}"),
+    }
+
+    let undone = |target: Option<Version>| Reply::Undone {
+        target,
+        redo: target.is_none(),
+        version: target,
+        restored: vec![place.clone()],
+        skipped: vec![],
+    };
+    let response = whole(ask("POST", "/~/me/$undo", &[], None).1, undone(Some(version(4))));
+    let id = version(4).to_string();
+    assert_eq!(document(&response), json!({"undone": id, "version": id, "restored": ["a%2Fb/c"], "skipped": []}));
+    assert_eq!(header(&response, "Version"), format!("\"{id}\""));
+    let response = whole(ask("POST", "/~/me/$redo", &[], None).1, undone(None));
+    assert_eq!((response.header("Version"), &document(&response)["redone"]), (None, &Json::Null));
+    let rewritten =
+        whole(ask("GET", "/~/me/a", &[], None).1, Reply::Refused(Refusal::Rewritten { version: version(4) }));
+    assert_eq!((rewritten.status, &document(&rewritten)["version"]), (409, &json!(id)));
 }
 
 #[test]
@@ -219,12 +289,14 @@ fn values_that_stand_beside_each_other_are_named_and_can_be_read() {
     let facts = Facts { merge: Merge::Mv, conflicts: vec![rival] };
     let (body, sync) = (Body::Json(json!("one")), SyncStatus::Local);
     let reply = Reply::Value { body, version: vec![version(2), version(1)], sync, facts };
-    let shown = get(&[], reply.clone());
+    let shown = get(&[], reply);
     assert_eq!((text(&shown).as_str(), header(&shown, "Merge-Type")), ("\"one\"", "mv"));
     assert_eq!(header(&shown, "Conflicts"), format!("\"{}\"", version(1)));
-    let other = get(&[("Version", &format!("\"{}\"", version(1)))], reply.clone());
+    let facts = Facts { merge: Merge::Mv, conflicts: Vec::new() };
+    let (body, current) = (Body::Json(json!("other")), vec![version(2), version(1)]);
+    let reply = Reply::Past { body, version: vec![version(1)], current, sync, facts };
+    let other = get(&[("Version", &format!("\"{}\"", version(1)))], reply);
     assert_eq!((other.status, text(&other).as_str(), other.header("Conflicts")), (200, "\"other\"", None));
-    assert_eq!(get(&[("Version", &format!("\"{}\"", version(3)))], reply).status, 410);
 }
 
 #[test]

@@ -4,8 +4,8 @@ use super::super::limits::MAX_PAGE;
 use super::super::{Parsed, parse};
 use super::{answer, ask, header, request, version, whole};
 use kith_core::api::{
-    Body, Change, ListQuery, Manner, Merge, Preconditions, Refusal, Reply, Request, Role, Selections, SpaceRef, Target,
-    TextChange, TextEdit,
+    At, Body, Change, ListQuery, Manner, Merge, Preconditions, Refusal, Reply, Request, Role, Selections, SpaceRef,
+    Target, TextChange, TextEdit,
 };
 use kith_core::path::Path;
 use serde_json::json;
@@ -346,15 +346,60 @@ fn subscriptions_and_where_they_resume() {
 }
 
 #[test]
-fn reads_at_a_version_ask_whether_it_is_known() {
-    let quoted = format!("\"{}\"", version(3));
-    let asked_parents = |headers: &[(&str, &str)], text: &str| match asked("GET", text, headers, None) {
-        Request::Get { parents, .. } => parents,
+fn reads_of_the_past() {
+    let id = version(3).to_string();
+    let quoted = format!("\"{id}\"");
+    let at = |headers: &[(&str, &str)], text: &str| match asked("GET", text, headers, None) {
+        Request::GetAt { at, hash: None, .. } | Request::ListAt { at, .. } => at,
         other => panic!("{other:?}"),
     };
-    assert_eq!(asked_parents(&[("Version", &quoted)], "/~/me/a"), [version(3)]);
-    assert_eq!(asked_parents(&[("Parents", &quoted)], "/~/me/a"), [version(3)]);
-    assert_eq!(asked_parents(&[], &format!("/~/me/a?version={},{}", version(3), version(4))), [version(3), version(4)]);
+    let third = || At::Versions(vec![version(3)]);
+    assert_eq!(at(&[("Version", &quoted)], "/~/me/a"), third());
+    assert_eq!(at(&[("Version", &quoted)], "/~/me/a/?limit=3"), third());
+    let both = format!("/~/me/a?version={},{}", version(3), version(4));
+    assert_eq!(at(&[], &both), At::Versions(vec![version(3), version(4)]));
+    assert_eq!(at(&[], "/~/me/?at=1764120600123"), At::Time(1_764_120_600_123));
+    assert_eq!(at(&[], "/~/me/a?at=2025-11-26T01:30:00Z"), At::Time(1_764_120_600_000));
+    match asked("GET", "/~/me/a", &[("Parents", &quoted)], None) {
+        Request::Get { parents, .. } => assert_eq!(parents, [version(3)]),
+        other => panic!("{other:?}"),
+    }
+    let history = |text: &str| match asked("GET", text, &[], None) {
+        Request::History { path, before, limit, .. } => (path, before, limit),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(history("/~/me/a/b?history=1"), (path("a/b"), None, MAX_PAGE));
+    assert_eq!(history(&format!("/~/me/?history&before={id}&limit=5")), (Path::root(), Some(version(3)), 5));
+    let link = |at| Request::Link { space: SpaceRef::Me, path: path("a"), at };
+    assert_eq!(asked("GET", "/~/me/a?link=1", &[], None), link(None));
+    assert_eq!(asked("GET", &format!("/~/me/a?link=1&version={id}"), &[], None), link(Some(third())));
+}
+
+#[test]
+fn restoring_and_undoing() {
+    let restore = |text: &str, headers: &[(&str, &str)]| match asked("PUT", text, headers, None) {
+        Request::Restore { path, from, conditions, id, .. } => (path, from, conditions, id),
+        other => panic!("{other:?}"),
+    };
+    let from = format!("/~/me/a/b?from={}", version(3));
+    let headers = [("If-Match", "\"x\""), ("Version", "\"w1\"")];
+    let conditions = Preconditions { if_match: Some(vec!["\"x\"".to_owned()]), if_none_match: None };
+    let expected = (path("a/b"), At::Versions(vec![version(3)]), conditions, Some("w1".to_owned()));
+    assert_eq!(restore(&from, &headers), expected);
+    assert_eq!(restore("/~/me?from=1764120600123", &[]).1, At::Time(1_764_120_600_123));
+    let undo = |place: &str, body: Option<&str>| match asked(
+        "POST",
+        place,
+        &[("Content-Type", "application/json"), ("Version", "\"u\"")],
+        body,
+    ) {
+        Request::Undo { scope, redo, id, .. } => (scope, redo, id),
+        other => panic!("{other:?}"),
+    };
+    let id = || Some("u".to_owned());
+    assert_eq!(undo("/~/me/$undo", None), (Path::root(), false, id()));
+    assert_eq!(undo("/~/me/$undo", Some("{}")), (Path::root(), false, id()));
+    assert_eq!(undo("/~/me/$redo", Some(r#"{"path":"/a/caf%C3%A9/"}"#)), (path("a/café"), true, id()));
 }
 
 #[test]
@@ -371,6 +416,10 @@ fn options_everywhere() {
         ("/~/me/$conflicts", "GET, HEAD, OPTIONS"),
         ("/~/me/$policy", "GET, HEAD, PUT, DELETE, OPTIONS"),
         ("/~/me/$policy/a/b", "GET, HEAD, PUT, DELETE, OPTIONS"),
+        ("/~/import", "POST, OPTIONS"),
+        ("/~/me/$export", "GET, HEAD, OPTIONS"),
+        ("/~/me/$undo", "POST, OPTIONS"),
+        ("/~/me/$redo", "POST, OPTIONS"),
         ("/~/me/a/", "GET, HEAD, OPTIONS"),
         ("/~/me", "GET, HEAD, PUT, PATCH, OPTIONS"),
         ("/~/me/a", "GET, HEAD, PUT, PATCH, DELETE, OPTIONS"),

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::row_bytes;
-use crate::schema::{FIRST, RowChange, SECOND, THIRD};
+use crate::schema::{FIRST, FOURTH, RowChange, SECOND, STEPS, THIRD, newest};
 
 /// Layout 1 as it was: frozen, never to be edited.
 const FIRST_TABLES: [&str; 5] = ["meta", "head", "tail", "segment", "view"];
@@ -47,7 +47,8 @@ const NEXT: &[Step] = &[
     FIRST,
     SECOND,
     THIRD,
-    Step { to: 4, creates: &["next"], rewrites: &[("tail", shorten), ("head", keep)], packs: &[], recount: true },
+    FOURTH,
+    Step { to: 5, creates: &["next"], rewrites: &[("tail", shorten), ("head", keep)], packs: &[], recount: true },
 ];
 
 fn shorten(key: &[u8], value: &[u8]) -> RowChange {
@@ -82,7 +83,8 @@ pub(super) async fn rows_are_rewritten_by_a_step<F: Layouts>(factory: &F) -> Ver
     check!(usage.bytes == counted, "usage says {}, the rows make {counted}", usage.bytes);
     store.close().await;
     let outcome = factory.open("rewritten", AMPLE).await.map(|_| ());
-    check!(outcome == Err(StoreError::Newer { found: 4, known: 3 }), "the older release opens it: {outcome:?}");
+    let refused = Err(StoreError::Newer { found: newest(NEXT), known: newest(STEPS) });
+    check!(outcome == refused, "the older release opens it: {outcome:?}");
     Ok(())
 }
 
@@ -110,13 +112,36 @@ async fn value_of(store: &impl Store, n: u32) -> Result<Option<Vec<u8>>, String>
     value(store, Table::View, &number(n)).await
 }
 
+/// The release before this one, and the one after it: each in turn opens what the other left, or says why it does not.
+pub(super) async fn the_layout_before_is_upgraded_and_is_closed_to_who_left_it<F: Layouts>(factory: &F) -> Verdict {
+    const BEFORE: &[Step] = &[FIRST, SECOND, THIRD];
+    let store = factory.open_as("before", AMPLE, BEFORE).await.map_err(words)?;
+    let batch = Table::ALL.into_iter().flat_map(|table| (0..400).map(move |n| put(table, &number(n), b"value")));
+    store.commit(puts(batch.collect())).await.map_err(words)?;
+    let used = store.usage().await.map_err(words)?.bytes;
+    store.close().await;
+    for round in 0..2 {
+        let store = opened(factory, "before").await?;
+        for table in Table::ALL {
+            let found = one(&store, all(table)).await?.len();
+            check!(found == 400, "round {round}, {}: {found} rows", table.name());
+        }
+        check!(store.usage().await.map_err(words)?.bytes == used, "round {round}: another count of bytes");
+        store.close().await;
+    }
+    let outcome = factory.open_as("before", AMPLE, BEFORE).await.map(|_| ());
+    let refused = Err(StoreError::Newer { found: newest(STEPS), known: newest(BEFORE) });
+    check!(outcome == refused, "the release before opens it: {outcome:?}");
+    Ok(())
+}
+
 pub(super) async fn a_newer_layout_is_refused_in_plain_words<F: Layouts>(factory: &F) -> Verdict {
     factory.plant("newer", 99, &["meta", "unheard-of"], &[("meta", b"k", b"v")]).await.map_err(words)?;
     let error = match factory.open("newer", AMPLE).await {
         Ok(_) => return Err("it opens".into()),
         Err(error) => error,
     };
-    check!(error == StoreError::Newer { found: 99, known: 3 }, "it says {error:?}");
+    check!(error == StoreError::Newer { found: 99, known: newest(STEPS) }, "it says {error:?}");
     check!(error.is_fatal(), "it is not fatal");
     check!(error.to_string().contains("reload"), "it does not say what to do: {error}");
     Ok(())

@@ -139,6 +139,11 @@ impl Writers {
         *last = (*last).max(seq);
     }
 
+    /// Whether nobody wrote.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// The last entry of each author.
     pub fn versions(&self) -> Vec<Version> {
         self.0.iter().map(|(agent, seq)| Version { agent: *agent, seq: *seq }).collect()

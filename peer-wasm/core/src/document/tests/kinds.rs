@@ -3,12 +3,12 @@ use crate::document::kind::tag;
 use serde_json::Value as Json;
 
 fn as_kind(merge: Merge) -> Manner {
-    Manner { merge: Some(merge), seen: None }
+    Manner { merge: Some(merge), ..Manner::default() }
 }
 
 fn as_seen(seen: &[(u8, u64)]) -> Manner {
     let version = |(agent, seq): &(u8, u64)| crate::version::Version { agent: Agent([*agent; 10]), seq: *seq };
-    Manner { merge: None, seen: Some(seen.iter().map(version).collect()) }
+    Manner { seen: Some(seen.iter().map(version).collect()), ..Manner::default() }
 }
 
 /// Two peers that write by themselves and then hear of each other.
