@@ -54,7 +54,7 @@ try {
 
   mkdirSync(folder, { recursive: true })
   const query = `?space=${encodeURIComponent(trip.id)}`
-  const poem = 'Lisbon, in May\n\nWe take the night train and arrive with the bread.\nTiles on Tuesday, the sea on Wednesday 🌊\n\nTo bring: the big tent, two lamps, Ada’s guitar.\n'
+  const poem = 'Lisbon, in May\n\nWe take the night train and arrive with the bread.\nTiles on Tuesday, the sea on Wednesday\n\nTo bring: the big tent, two lamps, Ada’s guitar.\n'
   await call(page, 'PUT', `${trip.id}/scribe/Packing list`, undefined, { 'content-type': 'text/plain', 'merge-type': 'simpleton' }, 'Tent, lamps, guitar.\n')
   await call(page, 'PUT', `${trip.id}/scribe/Travel diary`, undefined, { 'content-type': 'text/plain', 'merge-type': 'simpleton' }, poem)
   const apps = [
@@ -69,7 +69,7 @@ try {
         await appears(guest, '#saved')
         await guest.waitFor(() => Boolean(document.querySelector('#editor').shadowRoot?.querySelector('.cm-content')), { what: 'the editor of the guest' })
         await guest.evaluate(() => window.scribe.rename('Ben'))
-        await guest.evaluate(() => window.scribe.cursor(40, 52))
+        await guest.evaluate(() => window.scribe.cursor(40, 50))
         await appears(page, '.here li')
       },
     ],
@@ -95,6 +95,7 @@ try {
     await page.goto(new URL(path, relay.url))
     await ready()
     await direct()
+    await page.waitFor(() => document.querySelector('#net')?.textContent.startsWith('Direct'), { what: 'the header to say so' })
     for (const size of SIZES) {
       for (const colorScheme of ['light', 'dark'])
         await page.screenshot(join(folder, `${name}-${size.width}-${colorScheme}.png`), { ...size, colorScheme })

@@ -46,7 +46,7 @@ export async function historyOf(space, name, limit = 1000) {
     return items.reverse()
   } catch (error) {
     // No text yet, or a peer that does not look back on texts.
-    if ([400, 404, 410].includes(error.status)) return undefined
+    if ([400, 404, 410, 501].includes(error.status)) return undefined
     throw error
   }
 }

@@ -46,10 +46,15 @@ describe('scribe', { skip: missing('chromium') }, () => {
     assert.ok(!(await page.evaluate(editing)), 'Tab leaves the editor')
   })
 
-  it('history: a slider by keyboard, the text as it was, and restoring it, which can be undone', async () => {
+  it('history: a slider by keyboard, the text as it was, and restoring it, which can be undone', async (t) => {
     await page.evaluate(() => window.scribe.replace('All gone'))
     await text('All gone')
     await enter(page, '#history')
+    if ((await page.evaluate(async () => (await fetch('/~/me/scribe/My%20plan?history=1')).status)) === 501) {
+      await page.waitFor(() => document.querySelector('.past')?.textContent.includes('keeps no earlier versions'), { what: 'the words for a peer without history' })
+      await page.click('.past .end')
+      return t.skip('this peer lists no versions yet')
+    }
     await appears(page, '#past-slider')
     await page.waitFor(() => document.querySelector('#past-text')?.textContent === 'All gone', { what: 'the newest version' })
     assert.ok(await page.evaluate(() => document.activeElement.id === 'past-slider'), 'the slider has the focus')

@@ -449,7 +449,11 @@ impl Peer {
                 self.reply(id, reply);
             }
             Effect::Subscribed(id, reply, subscription) => self.opened(id, reply, *subscription),
-            Effect::Moved(which, client, held) => self.moved(which, client, held),
+            Effect::Moved(which, client, held) => {
+                let path = which.1.clone();
+                self.moved(which, client, held);
+                self.try_held(&[path]);
+            }
             Effect::Update(id, told) => self.hand_out(id, told.0, told.1),
             Effect::Changed(space, paths) => self.changed(space, &paths),
             Effect::Authority(space) => self.authority_changed(space),
