@@ -94,7 +94,10 @@ pub fn apply(lens: &Lens<'_>, space: u32, items: &[Item]) -> Result<Applied, Mis
             && !body.is_empty()
         {
             let arrived = applied.texts.entry((item.path.clone(), item.register.agent)).or_default();
-            arrived.push((item.register.seq, body.clone()));
+            // Of two in one entry the first counts, however entries come together.
+            if arrived.last().is_none_or(|(last, _)| *last != item.register.seq) {
+                arrived.push((item.register.seq, body.clone()));
+            }
         }
         applied.unknown.extend(item.register.leaf.tag().filter(|tag| !tag::is_known(*tag)));
     }

@@ -159,7 +159,7 @@ impl Editor {
                     self.open = Some(open);
                     story.world.pull(self.node, open);
                 }
-                Reply::Refused(Refusal::Unavailable { .. }) => {}
+                Reply::Refused(Refusal::Unavailable { .. } | Refusal::Storage(_)) => {}
                 other => return Err(format!("{} cannot follow from {:?}: {other:?}", self.name, self.names)),
             }
         }
