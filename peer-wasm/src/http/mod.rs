@@ -46,7 +46,7 @@ pub use fuzz::fuzz_http;
 pub use message::{HttpRequest, HttpResponse, status_text};
 pub use render::{Render, Rendered};
 
-use kith_core::api::Request;
+use kith_core::api::{Change, Request, TextChange};
 use kith_core::path::Path;
 use limits::MAX_BODY_BYTES;
 use message::{Fields, is_token};
@@ -124,5 +124,12 @@ fn parse_checked(request: HttpRequest) -> Checked<Parsed> {
             return Err(Problem::new(Kind::Internal, "This method was let through by mistake. Please report this."));
         }
     };
-    Ok(Parsed::Ask(request, Render::new(here, false, Shape::Write)))
+    let render = Render::new(here, false, Shape::Write);
+    let render = match &request {
+        Request::Write { change: Change::Text(TextChange { parents: Some(parents), .. }), .. } => {
+            render.naming(parents)
+        }
+        _ => render,
+    };
+    Ok(Parsed::Ask(request, render))
 }

@@ -132,7 +132,12 @@ fn subscribe(route: Route, form: Form, url: &Url, fields: &Fields) -> Checked<(R
     // A browser's EventSource gives up for good on any error, so where its memory no longer fits it starts afresh.
     let afresh = (form == Form::Events && target != fresh).then_some(fresh);
     let framer = Framer::new(form, followed, url.here(), heartbeat);
-    Ok((Request::Subscribe(target), Render::new(url.here(), false, Shape::Stream { framer, afresh })))
+    let render = Render::new(url.here(), false, Shape::Stream { framer, afresh });
+    let render = match &target {
+        Target::Text { parents: Some(parents), .. } => render.naming(parents),
+        _ => render,
+    };
+    Ok((Request::Subscribe(target), render))
 }
 
 /// Whether this is a subscription, and in which form.

@@ -9,7 +9,7 @@ use super::files::{self, Download};
 use super::frame::Framer;
 use super::history;
 use super::message::HttpResponse;
-use super::problem::{Kind, Problem, precondition_failed};
+use super::problem::{Kind, Problem, precondition_failed, version_unknown};
 use super::range::ByteRange;
 use super::route::Route;
 use super::url::percent_encode;
@@ -35,6 +35,8 @@ pub struct Render {
     shape: Shape,
     /// What further reads of the same past have in their query.
     past: Option<String>,
+    /// What a client of a text named as `Parents`: names of its own among them.
+    named: Vec<String>,
 }
 
 /// What became of a reply.
@@ -88,7 +90,13 @@ pub(super) enum Shape {
 
 impl Render {
     pub(super) fn new(here: String, head: bool, shape: Shape) -> Render {
-        Render { here, head, shape, past: None }
+        Render { here, head, shape, past: None, named: Vec::new() }
+    }
+
+    /// The same where a client of a text has named these.
+    pub(super) fn naming(mut self, parents: &[String]) -> Render {
+        self.named = parents.to_vec();
+        self
     }
 
     /// The same for a read of the past, named by this query.
@@ -108,11 +116,17 @@ impl Render {
                 let shape = Shape::Stream { framer, afresh: None };
                 return Rendered::Again(
                     Request::Subscribe(target),
-                    Render { here: self.here, head, shape, past: None },
+                    Render { here: self.here, head, shape, past: None, named: Vec::new() },
                 );
             }
             (Shape::Options(route), Reply::Value { facts, .. }) => route.options(Some(facts.merge)),
             (Shape::Options(route), _) => route.options(None),
+            // The peer knows versions only; here a name that a client chose was missing.
+            (_, Reply::Refused(Refusal::VersionUnknown { missing }))
+                if missing.is_empty() && !self.named.is_empty() =>
+            {
+                version_unknown(self.named).response()
+            }
             (_, Reply::Refused(refusal)) => {
                 Problem::refused(&refusal, &self.here).of_the_past(self.past.as_deref()).response()
             }

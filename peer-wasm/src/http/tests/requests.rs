@@ -2,7 +2,7 @@
 
 use super::super::limits::MAX_PAGE;
 use super::super::{Parsed, parse};
-use super::{answer, ask, header, request, version, whole};
+use super::{answer, ask, document, header, request, version, whole};
 use kith_core::api::{
     At, Body, Change, ListQuery, Manner, Merge, Preconditions, Refusal, Reply, Request, Role, Selections, SpaceRef,
     Target, TextChange, TextEdit,
@@ -91,6 +91,21 @@ fn texts() {
     // Events carry the text as it is, whatever their reader says of merging.
     let events = follow(&[("Accept", "text/event-stream")]);
     assert!(matches!(events, Request::Subscribe(Target::Value { .. })), "{events:?}");
+}
+
+#[test]
+fn names_that_are_missing_are_named() {
+    let parents = ("Parents", "\"writer-6\"");
+    let headers = [("Merge-Type", "simpleton"), parents];
+    let put = ask("PUT", "/~/me/a", &headers, Some("x")).1;
+    let follow = ask("GET", "/~/me/a", &[headers[0], headers[1], ("Subscribe", "true")], None).1;
+    for render in [put, follow] {
+        let response = whole(render.clone(), Reply::Refused(Refusal::VersionUnknown { missing: vec![] }));
+        assert_eq!((response.status, header(&response, "Version")), (432, "\"writer-6\""));
+        assert_eq!(document(&response)["missing"], json!(["writer-6"]));
+        let response = whole(render, Reply::Refused(Refusal::VersionUnknown { missing: vec![version(3)] }));
+        assert_eq!(document(&response)["missing"], json!([version(3).to_string()]));
+    }
 }
 
 #[test]
