@@ -1,8 +1,8 @@
 /** CodeMirror 6 on a text: an extension. Not a part of `kith.js`; CodeMirror itself comes from the author. */
-import { Annotation, StateEffect, Transaction } from '@codemirror/state'
+import { Annotation, EditorSelection, StateEffect, Transaction } from '@codemirror/state'
 import type { Extension, Range } from '@codemirror/state'
-import { Decoration, EditorView, ViewPlugin, WidgetType } from '@codemirror/view'
-import type { DecorationSet, ViewUpdate } from '@codemirror/view'
+import { Decoration, EditorView, layer, RectangleMarker, ViewPlugin } from '@codemirror/view'
+import type { DecorationSet, LayerMarker, ViewUpdate } from '@codemirror/view'
 import type { Cursor, TextChange, TextDocument } from '../api-text.ts'
 import { diff } from '../text/diff.ts'
 import type { Splice } from '../text/splices.ts'
@@ -12,6 +12,8 @@ import { lineEnds } from './surface.ts'
 const fromText = Annotation.define<boolean>()
 /** Others came, moved or left. */
 const moved = StateEffect.define<null>()
+/** Above a caret nearer to the top than this its name would be cut off, in pixels. */
+const NAME_HEIGHT = 24
 /** How many colours there are for others; class names `kith-color-0` and on. */
 export const COLORS = 8
 
@@ -27,8 +29,10 @@ export function colorOf({ name, client }: { name: string; client: string }): num
  * @example new EditorView({ doc: doc.value, extensions: [history(), kithText(doc)], parent })
  */
 export function kithText(doc: TextDocument): Extension {
-  return [ViewPlugin.define((view) => new Follower(view, doc), { decorations: (follower) => follower.decorations }), look]
+  return [ViewPlugin.define((view) => new Follower(view, doc), { decorations: (follower) => follower.decorations }), carets(doc), look]
 }
+
+const hasMoved = ({ transactions }: ViewUpdate): boolean => transactions.some(({ effects }) => effects.some((effect) => effect.is(moved)))
 
 class Follower {
   readonly #view: EditorView
@@ -43,7 +47,7 @@ class Follower {
     this.#doc = doc
     this.#off = [doc.on('change', (change) => this.#changed(change)), doc.on('cursors', () => this.#cursorsMoved())]
     // Others may have been here before the editor was.
-    this.decorations = cursorDecorations(doc.cursors, view.state.doc.length)
+    this.decorations = selections(doc.cursors, view.state.doc.length)
     // An editor may not be changed while it is being made.
     queueMicrotask(() => this.#align())
   }
@@ -61,8 +65,8 @@ class Follower {
       const { anchor, head } = update.state.selection.main
       this.#doc.cursor(anchor, head)
     }
-    if (update.docChanged || update.transactions.some(({ effects }) => effects.some((effect) => effect.is(moved)))) {
-      this.decorations = cursorDecorations(this.#doc.cursors, update.state.doc.length)
+    if (update.docChanged || hasMoved(update)) {
+      this.decorations = selections(this.#doc.cursors, update.state.doc.length)
     }
   }
 
@@ -103,45 +107,64 @@ class Follower {
   }
 }
 
-function cursorDecorations(cursors: readonly Cursor[], length: number): DecorationSet {
+function selections(cursors: readonly Cursor[], length: number): DecorationSet {
   const ranges: Range<Decoration>[] = []
   for (const cursor of cursors) {
-    const color = colorOf(cursor)
-    const [from, to] = [Math.min(cursor.from, length), Math.min(cursor.to, length)]
-    if (from !== to) ranges.push(Decoration.mark({ class: `kith-selection kith-color-${color}` }).range(Math.min(from, to), Math.max(from, to)))
-    ranges.push(Decoration.widget({ widget: new Caret(cursor.name, color), side: to < from ? 1 : -1 }).range(to))
+    const [from, to] = [Math.min(cursor.from, cursor.to, length), Math.min(Math.max(cursor.from, cursor.to), length)]
+    if (from !== to) ranges.push(Decoration.mark({ class: `kith-selection kith-color-${colorOf(cursor)}` }).range(from, to))
   }
   return Decoration.set(ranges, true)
 }
 
+/** Where others are, drawn above the text: a caret in the text itself would move its words and let lines break where it stands. */
+const carets = (doc: TextDocument): Extension =>
+  layer({
+    above: true,
+    class: 'kith-carets',
+    update: (update) => update.docChanged || hasMoved(update),
+    markers: (view) => doc.cursors.flatMap((cursor) => caretsOf(view, cursor)),
+  })
+
+function caretsOf(view: EditorView, cursor: Cursor): Caret[] {
+  const at = Math.min(cursor.to, view.state.doc.length)
+  // At the end of a wrapped line the caret stays where its selection comes from.
+  const places = RectangleMarker.forRange(view, '', EditorSelection.cursor(at, cursor.to < cursor.from ? 1 : -1))
+  return places.map(({ left, top, height }) => {
+    // The name goes where there is room for it.
+    const [below, before] = [top < NAME_HEIGHT, left > view.scrollDOM.clientWidth / 2]
+    const className = `kith-caret kith-color-${colorOf(cursor)}${below ? ' kith-below' : ''}${before ? ' kith-before' : ''}`
+    return new Caret(className, cursor.name || 'Somebody', `left:${left}px;top:${top}px;height:${height}px`)
+  })
+}
+
 /** A line where somebody's caret is, with their name. */
-class Caret extends WidgetType {
+class Caret implements LayerMarker {
+  readonly #className: string
   readonly #name: string
-  readonly #color: number
+  readonly #place: string
 
-  constructor(name: string, color: number) {
-    super()
+  constructor(className: string, name: string, place: string) {
+    this.#className = className
     this.#name = name
-    this.#color = color
+    this.#place = place
   }
 
-  override eq(other: Caret): boolean {
-    return other.#name === this.#name && other.#color === this.#color
+  eq(other: LayerMarker): boolean {
+    return other instanceof Caret && other.#className === this.#className && other.#name === this.#name && other.#place === this.#place
   }
 
-  override toDOM(): HTMLElement {
-    const caret = document.createElement('span')
-    caret.className = `kith-caret kith-color-${this.#color}`
-    // Read aloud as part of the text it would only be in the way; an app lists who is there.
-    caret.setAttribute('aria-hidden', 'true')
-    const label = document.createElement('span')
-    label.className = 'kith-name'
-    label.textContent = this.#name || 'Somebody'
-    caret.append('\u2060', label)
+  draw(): HTMLElement {
+    const caret = document.createElement('div')
+    caret.append(Object.assign(document.createElement('span'), { className: 'kith-name' }))
+    this.update(caret)
     return caret
   }
 
-  override ignoreEvent(): boolean {
+  update(caret: HTMLElement): boolean {
+    caret.className = this.#className
+    // Set like this, a policy that forbids inline styles has nothing against it.
+    caret.style.cssText = this.#place
+    if (caret.firstChild) caret.firstChild.textContent = this.#name
     return true
   }
 }
@@ -153,19 +176,23 @@ const colors = Object.fromEntries(HUES.map((hue, n) => [`.kith-color-${n}`, { '-
 const look = EditorView.baseTheme({
   ...colors,
   '.kith-selection': { backgroundColor: 'color-mix(in srgb, var(--kith-color) 25%, transparent)' },
-  '.kith-caret': { position: 'relative', borderLeft: '2px solid var(--kith-color)', marginLeft: '-1px', marginRight: '-1px', pointerEvents: 'none' },
+  '.kith-caret': { position: 'absolute', borderLeft: '2px solid var(--kith-color)', marginLeft: '-1px', pointerEvents: 'none' },
   '.kith-name': {
     position: 'absolute',
     left: '-2px',
     bottom: '100%',
+    maxWidth: '12em',
+    overflow: 'hidden',
+    textOverflow: 'ellipsis',
     padding: '0 0.35em',
     borderRadius: '0.3em 0.3em 0.3em 0',
     backgroundColor: 'var(--kith-color)',
     color: '#fff',
     font: '600 0.68rem/1.35 system-ui, sans-serif',
     whiteSpace: 'nowrap',
-    zIndex: '5',
   },
+  '.kith-before .kith-name': { left: 'auto', right: '0', borderRadius: '0.3em 0.3em 0 0.3em' },
   // In the first line there is nothing above: the name hangs below.
-  '.cm-line:first-child .kith-name': { bottom: 'auto', top: '100%', borderRadius: '0 0.3em 0.3em 0.3em' },
+  '.kith-below .kith-name': { bottom: 'auto', top: '100%', borderRadius: '0 0.3em 0.3em 0.3em' },
+  '.kith-below.kith-before .kith-name': { borderRadius: '0.3em 0 0.3em 0.3em' },
 })
