@@ -104,14 +104,15 @@ fn everybody_sees_the_same_past_of_a_text() {
 }
 
 #[test]
-fn the_past_of_a_purged_text_is_gone() {
+fn nobody_is_told_that_a_text_was_erased() {
     let mut story = Story::begin(2, 1).unwrap();
-    let first = put(&mut story, 0, "doc", "a secret").unwrap()[0];
-    put(&mut story, 0, "doc", "nothing to see").unwrap();
-    let purged = story.purge(0, "doc", Change::Delete);
-    assert!(matches!(purged, Some(Reply::Written { .. })), "{purged:?}");
-    story.collect_all(600_000).unwrap();
-    let then = read_at(&mut story, 0, at("doc"), At::Versions(vec![first]));
-    assert!(matches!(then, Reply::Refused(Refusal::HistoryDropped)), "{then:?}");
-    assert_eq!(story.find_bytes(0, b"a secret"), Vec::<String>::new());
+    put(&mut story, 0, "notes/doc", "a secret").unwrap();
+    for (path, change) in [("notes/doc", Change::Delete), ("notes", Change::Delete)] {
+        let purged = story.purge(0, path, change);
+        assert!(matches!(purged, Some(Reply::Refused(Refusal::Conflict(_)))), "{purged:?}");
+    }
+    let body = Body::Bytes { media: "text/plain".to_owned(), bytes: b"other".to_vec() };
+    let purged = story.purge(0, "notes/doc", Change::Put(body));
+    assert!(matches!(purged, Some(Reply::Refused(Refusal::Conflict(_)))), "{purged:?}");
+    assert_eq!(text(&mut story, 0, "notes/doc").unwrap().0, "a secret");
 }

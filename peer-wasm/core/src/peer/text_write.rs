@@ -96,6 +96,9 @@ impl Peer {
         if let Err(refusal) = write::check(write.conditions, exists, &before) {
             return refuse(refusal);
         }
+        if let Some(refusal) = write.purge.then(|| write::unerasable(path, &located)).flatten() {
+            return refuse(refusal);
+        }
         let Some(own) = self.device().map(|device| Agent::of(&device.0)) else { return refuse(Refusal::NoSuchSpace) };
         let which = (number, path.clone());
         if self.texts.care.is_quarantined(&which) {

@@ -10,7 +10,7 @@ use crate::api::{
     Body, Change, Facts, Manner, Merge, Preconditions, Refusal, Reply, RequestId, Role, SpaceRef, SyncStatus,
 };
 use crate::document::kind::tag;
-use crate::document::{self, Held, Leaf, Located, MAX_WRITE_ID, Op, Ops, Planned, Wish};
+use crate::document::{self, Held, Leaf, Located, MAX_WRITE_ID, Op, Ops, Planned, ViewRow, Wish};
 use crate::entry::MAX_BODY;
 use crate::history;
 use crate::lens::{Lens, Miss};
@@ -69,6 +69,9 @@ impl Peer {
             return Ok(Done::Write(Unit::reply(id, reply)));
         }
         if let Err(refusal) = check(conditions, exists, &before) {
+            return refuse(refusal);
+        }
+        if let Some(refusal) = purge.then(|| unerasable(path, &located)).flatten() {
             return refuse(refusal);
         }
         let policies = self.spaces.get(&number).map(|space| space.policies.clone()).unwrap_or_default();
@@ -234,6 +237,18 @@ fn purged<'a>(path: &'a Path, located: &'a Located) -> &'a Path {
 /// A leaf without an operation on a text.
 fn without_text(leaf: &Leaf) -> Leaf {
     if leaf.tag() == Some(tag::TEXT) { leaf.kept() } else { leaf.clone() }
+}
+
+/// Why what was written at a place cannot be erased: the edits of texts and lists build on each other, so none can go.
+pub(super) fn unerasable(path: &Path, located: &Located) -> Option<Refusal> {
+    let (tree, _) = located.tree(path)?;
+    let edited =
+        |row: &ViewRow| [tag::TEXT, tag::LIST, tag::ELEMENT].iter().any(|kind| row.states.get(*kind).is_some());
+    let (place, _) = tree.rows.iter().find(|(_, row)| edited(row))?;
+    Some(Refusal::Conflict(format!(
+        "`{place}` holds a text or list, or did. Their edits build on each other and cannot be erased yet, so nothing was changed. \
+         Delete it without `purge`; its past stays in the history."
+    )))
 }
 
 fn too_many_purges() -> Refusal {
