@@ -13,7 +13,8 @@ const PEER = ['kith.js', 'kith-worker.js', 'kith/peer_bg.wasm']
 
 const sizes = JSON.parse(readFileSync(join(WEB, 'sizes.json'), 'utf8'))
 const add = (names, how) => names.reduce((sum, name) => sum + sizes[name][how], 0)
-const home = Object.keys(sizes).filter((name) => /^(index\.html|home\/|assets\/|shell\.json)/.test(name) && !/LICENSE|uqr/.test(name))
+// What of it only other pages use comes later, if at all.
+const home = Object.keys(sizes).filter((name) => /^(index\.html|home\/|assets\/|shell\.json)/.test(name) && !/LICENSE|uqr|codemirror/.test(name))
 const row = (text, names) => [text, ...['raw', 'gzip', 'brotli'].map((how) => add(names, how)), names.length === PEER.length ? ratio(add(names, 'gzip'), HELIA_GZIP) : '']
 show('first visit, bytes', [
   ['', 'raw', 'gzip 9', 'brotli 11', 'gzip to helia'],
