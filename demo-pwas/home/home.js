@@ -47,7 +47,7 @@ const page = () => {
   if (state.phase === 'blocked') return html`<div class="notice bad" role="alert"><h2>Kith cannot start here</h2><p>${state.why}</p></div>`
   return html`
     ${state.joining ? html`<div class="notice joining" role="status"><span aria-busy="true"></span><p>${state.joining.text}</p></div>` : nothing}
-    ${problems(state, sdk?.kith.problem)}
+    ${problems(state, sdk?.kith.problem, sdk?.kith.lost, actions)}
     ${state.status ? columns() : starting}
     ${inviteDialog(state, actions, APPS)}`
 }
@@ -115,6 +115,17 @@ const actions = {
 
   closeInvite: () => change({ invite: undefined }),
 
+  forgetLost: () => {
+    sdk.kith.forgetLost()
+    draw()
+  },
+
+  allow: (held, more) =>
+    attempt(async () => {
+      await sdk.allow(held, more)
+      say('More is taken now.')
+    }),
+
   persist: () =>
     attempt(async () => {
       const kept = await navigator.storage.persist()
@@ -162,6 +173,7 @@ function watchJoining() {
     say('You are in. The space is in your list.')
   })
   kith.addEventListener('problem', () => draw())
+  kith.addEventListener('lost', () => draw())
   kith.joined.then(
     () => change({ joining: undefined }),
     (error) => {

@@ -18,3 +18,13 @@ export const join = (link) => kith.join(link)
 
 /** A link that lets whoever opens it into a space and opens an app for them: { id, url }. */
 export const invite = (space, role, app) => kith.space(space).invite({ role, app })
+
+/** Takes so many bytes more of what somebody writes into a space than is taken without asking: one request, as from any page. */
+export async function allow({ space, author, log }, bytes) {
+  const answer = await fetch(`/~/${space.id}/$quota`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ author: author ?? log, allow: bytes }),
+  })
+  if (!answer.ok) throw new Error((await answer.json()).detail)
+}

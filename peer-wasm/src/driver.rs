@@ -14,7 +14,7 @@ use futures::channel::{mpsc, oneshot};
 use futures_timer::Delay;
 use kith_core::api::{Reply, Request, RequestId, SubscriptionId, Update};
 use kith_core::identity::PublicKey;
-use kith_core::peer::{Config, Fault, Input, LinkId, LinkPath, Output, Peer};
+use kith_core::peer::{Config, Fault, Input, LinkId, LinkPath, Output, Peer, Quota};
 use kith_net::{Multiaddr, Net, NetCommand, NetConfig, NetEvent, NetEvents};
 use kith_store::{Store, StoreError};
 use std::cell::{Cell, RefCell};
@@ -52,8 +52,8 @@ fn now() -> u64 {
 
 impl<S: Store + 'static> Driver<S> {
     /// A peer on this store. The network starts once the keys are known.
-    pub(crate) fn start(store: S, entropy: [u8; 32], version: &str, relays: &[String]) -> Rc<Driver<S>> {
-        let config = Config { entropy, version: version.to_owned(), quota: Default::default() };
+    pub(crate) fn start(store: S, entropy: [u8; 32], version: &str, relays: &[String], quota: Quota) -> Rc<Driver<S>> {
+        let config = Config { entropy, version: version.to_owned(), quota };
         let driver = Rc::new(Driver {
             core: RefCell::new(Peer::new(now(), config)),
             store,

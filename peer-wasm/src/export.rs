@@ -3,7 +3,7 @@
 use crate::driver::{Driver, Host};
 use crate::http::{HttpRequest, HttpResponse};
 use js_sys::{Array, Error, Object, Reflect, Uint8Array};
-use kith_core::peer::Input;
+use kith_core::peer::{Input, Quota};
 use kith_store::{IndexedDb, Paged, StoreError};
 use std::rc::Rc;
 use wasm_bindgen::prelude::*;
@@ -95,17 +95,22 @@ fn reply(response: &HttpResponse, stream: Option<u32>) -> Result<JsValue, JsValu
 impl Peer {
     /// Opens the store `name`, finds or makes the keys, and starts the network with these relays.
     ///
-    /// `options`: `{ name: string, relays: string[], budget?: number, careful?: boolean }`; `careful` says that the
+    /// `options`: `{ name: string, relays: string[], budget?: number, quota?: { bytes?: number, entries?: number },
+    /// careful?: boolean }`; `quota` is what one author may add to a space in a day, `careful` says that the
     /// peer died lately, so that an entry that brings it down is found. Throws an `Error` named `StoreOpenError`,
     /// `StoreBlockedError`, `StoreNewerError` or `StoreCorruptError`.
     pub async fn open(options: JsValue) -> Result<Peer, JsValue> {
         let name = field(&options, "name").as_string().unwrap_or_else(|| "kith".to_owned());
         let budget = field(&options, "budget").as_f64().map_or(DEFAULT_BUDGET, |budget| budget as u64);
+        let quota = field(&options, "quota");
+        let limit = |name, default| field(&quota, name).as_f64().map_or(default, |limit| limit as u64);
+        let usual = Quota::default();
+        let quota = Quota { bytes: limit("bytes", usual.bytes), entries: limit("entries", usual.entries) };
         let relays = texts(&field(&options, "relays"));
         let mut entropy = [0; 32];
         getrandom::fill(&mut entropy).map_err(|cause| error("EntropyError", &cause.to_string()))?;
         let store = IndexedDb::open(&name, budget).await.map_err(|cause| store_error(&cause))?;
-        let driver = Driver::start(Paged::new(store), entropy, crate::VERSION, &relays);
+        let driver = Driver::start(Paged::new(store), entropy, crate::VERSION, &relays, quota);
         if field(&options, "careful").as_bool() == Some(true) {
             driver.feed(Input::Careful);
         }

@@ -235,6 +235,11 @@ pub struct Tip {
 impl Tip {
     /// The tip of an empty log.
     pub const EMPTY: Tip = Tip { len: 0, hash: [0; 32] };
+
+    /// The tip of a log that ends with this entry.
+    pub fn after(entry: &Entry) -> Tip {
+        Tip { len: entry.header.seq.saturating_add(1), hash: entry.hash() }
+    }
 }
 
 impl Entry {

@@ -122,6 +122,33 @@ fn a_flood_is_held_at_the_quota_until_the_user_allows_more_or_the_next_day() {
 }
 
 #[test]
+fn what_the_user_allows_is_asked_for_at_once() {
+    for_each_seed(3, 100, |seed| {
+        let mut story = joined(seed, 2)?;
+        // More than a first day's worth, as it is written: nobody is told beforehand how much there is.
+        for number in 0..500 {
+            story.write(1, &format!("much{number}"), Json::from("m".repeat(1_000)), true);
+        }
+        story.world.run(10_000);
+        let [shown] = held(&mut story, 0).try_into().map_err(|shown| format!("held: {shown:?}"))?;
+        if shown["waiting"].as_u64().unwrap_or(0) == 0 {
+            return Err(format!("nothing is said to wait: {shown}"));
+        }
+        let log = shown["log"].as_str().unwrap_or_default().to_owned();
+        let taken = entries_of(&mut story, 0, &log);
+        let space = story.space_ref();
+        story.world.ask_for(0, Request::Allow { space, author: log.clone(), bytes: 10_000_000 }, 10_000);
+        story.world.run(3_000);
+        let now = entries_of(&mut story, 0, &log);
+        if now > taken && held(&mut story, 0).is_empty() && now >= 500 {
+            Ok(())
+        } else {
+            Err(format!("{taken} entries, then {now}"))
+        }
+    });
+}
+
+#[test]
 fn fifty_writers_go_on_while_one_floods_one_forks_and_one_is_ahead_of_time() {
     for_each_seed(1, 20, |seed| {
         let mut story = joined(seed, 50)?;

@@ -22,6 +22,8 @@ export interface OpenOptions {
   relays: string[]
   /** The most bytes the peer may store; its own default otherwise. */
   budget?: number
+  /** What one author may add to a space in a day before the person is asked; its own defaults otherwise. */
+  quota?: { bytes?: number; entries?: number }
   /** Whether the peer died lately: it then takes in what comes one by one for a minute, to find what brings it down. */
   careful?: boolean
 }

@@ -11,6 +11,7 @@ import type { Environment } from './glue-types.ts'
 import { holdPeerLock } from './peer-lock.ts'
 import { compiledPeer } from './peer-wasm.ts'
 import { PeerDied, RunningPeer } from './running-peer.ts'
+import { scope } from './scope.ts'
 
 /** Crashes within {@link CRASH_WINDOW_MS} after which the peer rests before it is started again. */
 export const CRASH_LIMIT = 4
@@ -85,7 +86,9 @@ export class PeerHost {
     this.#refuseWhileCrashing()
     const [module, relays] = await Promise.all([compiledPeer(), knownRelays(), this.#lock()])
     try {
-      const options = { name: DATABASE, relays, careful: this.#crashes.length > 0 }
+      const { budget, quota } = scope.kithOptions ?? {}
+      const limits = { ...(budget === undefined ? {} : { budget }), ...(quota === undefined ? {} : { quota }) }
+      const options = { name: DATABASE, relays, careful: this.#crashes.length > 0, ...limits }
       const running = await RunningPeer.open(module, options, (why) => this.#crashed(why))
       if (this.#carrier) this.#dropCarrier()
       running.peer.setEnvironment(this.#environment)

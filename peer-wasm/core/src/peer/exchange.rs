@@ -5,6 +5,7 @@ use super::links::{REPEAT, Session};
 use super::space::Space;
 use super::{Job, LinkId, Peer, rows};
 use crate::codec::Writer;
+use crate::entry::Tip;
 use crate::identity::PublicKey;
 use crate::rows::{Batch, Table};
 use crate::wire::{Frame, LogHead, MAX_ITEMS};
@@ -22,6 +23,14 @@ impl Session {
             self.serving.push_back((*own, from));
         }
         near
+    }
+
+    /// The other peer has shown this much of a log, without telling.
+    pub(super) fn heard_of(&mut self, log: PublicKey, tip: Tip) {
+        let is_more = self.theirs.get(&log).map_or(self.theirs.len() < super::MAX_LOGS, |(len, _)| *len < tip.len);
+        if is_more {
+            self.theirs.insert(log, (tip.len, tip.hash));
+        }
     }
 }
 

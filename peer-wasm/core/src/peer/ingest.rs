@@ -237,7 +237,10 @@ impl Peer {
                     self.send(id, &Frame::Refused(space, problem.log, problem.seq, problem.why.to_owned()));
                     self.wake_by(retry);
                 }
-                Then::OverQuota => {
+                Then::OverQuota(there) => {
+                    if let Some(there) = there {
+                        session.heard_of(problem.log, there);
+                    }
                     self.note_over_quota(number, &problem.log);
                     self.send(id, &Frame::Refused(space, problem.log, problem.seq, problem.why.to_owned()));
                 }

@@ -53,8 +53,8 @@ pub(super) struct Problem {
 pub(super) enum Then {
     /// It may be welcome later.
     Hold,
-    /// Not today, unless the user allows it.
-    OverQuota,
+    /// Not today, unless the user allows it; this much of the log is there to be had.
+    OverQuota(Option<Tip>),
     /// Ask again from where we stand.
     AskAgain,
     /// Find out where the histories part.
@@ -110,7 +110,7 @@ impl Peer {
             return Err(("too-many-logs", Then::Nothing));
         }
         if !prepared.free && self.is_over_quota(space, &log) {
-            return Err(("over-quota", Then::OverQuota));
+            return Err(("over-quota", Then::OverQuota(run.last().map(Tip::after))));
         }
         let tip = known.map_or(Tip::EMPTY, |log| log.tip);
         if let Some(at) = run.iter().position(|entry| self.is_quarantined(entry)) {
@@ -188,8 +188,9 @@ impl Peer {
 
         // How much of it is taken without asking the user.
         let (room, _) = self.within_quota(space, &log, &entries);
+        let there = entries.last().map(|entry| Tip::after(entry));
         if !prepared.free && room < stop.as_ref().map_or(entries.len(), |(index, ..)| *index) {
-            stop = Some((room, "over-quota", Then::OverQuota));
+            stop = Some((room, "over-quota", Then::OverQuota(there)));
         }
 
         // What the ops say, as far as their keys are here.

@@ -203,6 +203,11 @@ impl Peer {
         if batch.puts.is_empty() {
             return refuse(Refusal::NotFound);
         }
+        // Nobody is sending it any more: it was not taken. So it is asked for at once.
+        for session in self.links.values_mut().filter_map(|link| link.sessions.get_mut(&number)) {
+            session.asked.retain(|log, _| !logs.contains(log));
+            session.held.retain(|log, _| !logs.contains(log));
+        }
         self.status_changed();
         self.commits.ask_again.insert(number);
         let reply = Reply::Document(self.quotas(number));
