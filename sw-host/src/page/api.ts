@@ -147,6 +147,27 @@ export interface Joined {
   app: string
 }
 
+/** A space that was here before the browser deleted this site's data. */
+export interface LostSpace {
+  id: string
+  name: string
+  role: Role
+  /** The invite it was joined by, if this page's script opened it: with it the space is joined again. */
+  invite?: string
+  /** It is here again: what others have of it comes, or has come. */
+  back?: boolean
+  /** Why it could not be joined again, in plain words. */
+  why?: string
+}
+
+/** What the browser deleted. Besides these spaces that is the identity that was here, and what only it had. */
+export interface Lost {
+  /** The day it was last here: `2026-11-26`. */
+  seen: string
+  /** The spaces there were, as far as that could be kept in mind. */
+  spaces: LostSpace[]
+}
+
 /** How the peer is: `GET /~/peer`. */
 export interface Status {
   id: string
@@ -221,6 +242,8 @@ export interface KithEventMap {
   joining: Event
   /** An invite was opened. `preventDefault()` keeps the page where it is. */
   joined: CustomEvent<Joined>
+  /** The browser deleted what was stored here, or something of it came back; `kith.lost` says what. */
+  lost: CustomEvent<Lost>
 }
 
 /** A page's connection to the peer in this browser. */
@@ -229,6 +252,10 @@ export interface Kith extends EventTarget, Imports {
   readonly ready: Promise<void>
   /** What is wrong now, in plain words; undefined when all is well. */
   readonly problem: KithError | undefined
+  /** What the browser deleted since the last visit, and what of it is back; undefined if nothing, or if it was put aside. */
+  readonly lost: Lost | undefined
+  /** Puts {@link Kith.lost} aside: the person knows. */
+  forgetLost(): void
   /** The space this page's invite link led to; undefined if it was opened without one. Rejects if the invite failed. */
   readonly joined: Promise<Joined | undefined>
   /** The release of the page's script. */

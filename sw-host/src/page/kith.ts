@@ -1,12 +1,13 @@
 /** The page's connection to the peer. */
 import { KithError, asKithError, problem } from '../shared/problem.ts'
 import { wire } from '../shared/messages.ts'
-import type { ConnectOptions, Joined, Kith, Space, SpaceInfo, Status } from './api.ts'
+import type { ConnectOptions, Joined, Kith, Lost, Space, SpaceInfo, Status } from './api.ts'
 import type { Imported, Imports } from './api-history.ts'
 import { CarrierTab } from './carrier-tab.ts'
 import { followWorker } from './follow-worker.ts'
 import { startHeartbeat } from './heartbeat.ts'
 import { forgetInvite, land, takeArrival } from './invite.ts'
+import { Keeper } from './keeper.ts'
 import { askJson, jsonBody } from './peer-fetch.ts'
 import type { Connection } from './peer-fetch.ts'
 import { serviceWorkers, takeControl } from './register.ts'
@@ -27,6 +28,7 @@ export class PageKith extends EventTarget implements Kith {
   readonly #options: ConnectOptions
   readonly #connection: Connection = { control: () => this.#control() }
   readonly #carrier: CarrierTab
+  readonly #keeper: Keeper
   #relays = new AbortController()
   #controlling: Promise<void> | undefined
 
@@ -34,7 +36,9 @@ export class PageKith extends EventTarget implements Kith {
     super()
     this.#options = options
     this.#carrier = new CarrierTab(options.iceServers)
+    this.#keeper = new Keeper(this, (detail) => this.dispatchEvent(new CustomEvent('lost', { detail })))
     this.ready = this.#connect()
+    void this.ready.then(() => this.#keeper.look()).catch(() => undefined)
     this.joined = invite ? this.ready.then(() => this.#open(invite)) : Promise.resolve(takeArrival())
     // Whoever awaits them learns of the failure; for everybody else there is `problem`.
     this.ready.catch(() => undefined)
@@ -54,8 +58,18 @@ export class PageKith extends EventTarget implements Kith {
     return askJson(this.#connection, '/~/spaces', jsonBody('POST', { name }))
   }
 
-  join(invite: string): Promise<Joined> {
-    return askJson(this.#connection, '/~/join', jsonBody('POST', { invite }))
+  async join(invite: string): Promise<Joined> {
+    const joined = await askJson<Joined>(this.#connection, '/~/join', jsonBody('POST', { invite }))
+    this.#keeper.opened(joined, invite)
+    return joined
+  }
+
+  get lost(): Lost | undefined {
+    return this.#keeper.lost
+  }
+
+  forgetLost(): void {
+    this.#keeper.putAside()
   }
 
   importSpace(...args: Parameters<Imports['importSpace']>): Promise<Imported> {

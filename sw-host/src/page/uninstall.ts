@@ -1,6 +1,7 @@
 /** Takes Kith off this browser. */
 import { CONFIG_CACHE, DATABASE, KILL_PARAM, KILL_VALUE, SHELL_CACHE_PREFIX, WASM_CACHE, WIPE_PARAM } from '../shared/names.ts'
 import { askWorker } from './ask-worker.ts'
+import { forgetKept } from './kept.ts'
 
 /** How long the worker may take to close the peer, in milliseconds. */
 const CLOSE_PATIENCE_MS = 8_000
@@ -37,6 +38,7 @@ export async function uninstall({ wipe = false } = {}): Promise<void> {
   const ours = (name: string): boolean => name === WASM_CACHE || name === CONFIG_CACHE || name.startsWith(SHELL_CACHE_PREFIX)
   if ('caches' in globalThis) await Promise.all((await caches.keys()).filter(ours).map((name) => caches.delete(name)))
   if (!wipe) return
+  forgetKept()
   const known = (await indexedDB.databases?.().catch(() => [])) ?? []
   const names = known.map(({ name }) => name ?? '').filter((name) => name === DATABASE || name.startsWith(`${DATABASE}-`))
   await Promise.all([...new Set([DATABASE, ...names])].map(deleteDatabase))

@@ -37,6 +37,13 @@ export const CONFIG_CACHE = 'kith-config'
 /** One cache per page shell release: `kith-shell-<release>`. */
 export const SHELL_CACHE_PREFIX = 'kith-shell-'
 
+/** In localStorage: which peer is here and what it has, and what was lost since. The cookie, whose name goes on, tells that there was a peer. */
+export const KEPT_KEY = 'kith-kept'
+export const LOST_KEY = 'kith-lost'
+export const KEPT_COOKIE = 'kith-kept-'
+/** Held by the one page that fetches back what was lost. */
+export const RESTORE_LOCK = 'kith-restore'
+
 /** Held by the one worker whose peer is open. Nobody else may open the database's peer meanwhile. */
 export const PEER_LOCK = 'kith-peer'
 /** Held by the one tab that carries WebRTC. */

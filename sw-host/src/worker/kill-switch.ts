@@ -4,7 +4,7 @@
  * Unregistering loses nothing (the data stays and the next visit registers again), so a link may do it. Deleting the data may
  * not hang on a link alone, which anyone can send: `&wipe=1` asks first, and the answer must carry a token of this worker.
  */
-import { CACHE_PREFIX, CONFIG_CACHE, DATABASE, KILL_PARAM, KILL_VALUE, SHELL_CACHE_PREFIX, WASM_CACHE, WIPE_PARAM } from '../shared/names.ts'
+import { CACHE_PREFIX, CONFIG_CACHE, DATABASE, KEPT_COOKIE, KEPT_KEY, KILL_PARAM, KILL_VALUE, LOST_KEY, SHELL_CACHE_PREFIX, WASM_CACHE, WIPE_PARAM } from '../shared/names.ts'
 import type { PeerHost } from './peer-host.ts'
 import { scope } from './scope.ts'
 
@@ -13,15 +13,20 @@ const DELETE_PATIENCE_MS = 5_000
 
 const token = crypto.randomUUID()
 
-function page(title: string, text: string, form = ''): Response {
+/** What a worker cannot reach and a page can: what is remembered for the case that the browser deletes the data. */
+const FORGET = `localStorage.removeItem('${KEPT_KEY}');localStorage.removeItem('${LOST_KEY}')
+document.cookie='${KEPT_COOKIE}'+location.origin.replace(/\\W+/g,'-')+'=;Path=/;SameSite=Strict;Max-Age=0'`
+
+function page(title: string, text: string, form = '', script = ''): Response {
+  const nonce = crypto.randomUUID()
   const html = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${title}</title><style>body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem;color-scheme:light dark}
-button{font:inherit;padding:.5rem 1rem}</style><h1>${title}</h1><p>${text}</p>${form}</html>`
+button{font:inherit;padding:.5rem 1rem}</style><h1>${title}</h1><p>${text}</p>${form}${script && `<script nonce="${nonce}">${script}</script>`}</html>`
   return new Response(html, {
     headers: {
       'content-type': 'text/html; charset=utf-8',
       'cache-control': 'no-store',
-      'content-security-policy': "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'; frame-ancestors 'none'",
+      'content-security-policy': `default-src 'none'; style-src 'unsafe-inline'; script-src 'nonce-${nonce}'; form-action 'self'; frame-ancestors 'none'`,
     },
   })
 }
@@ -70,5 +75,7 @@ export async function answerKillSwitch(request: Request, wipe: boolean, host: Pe
     wipe
       ? 'Its worker is gone and its data on this device is deleted.'
       : 'Its worker is gone. Your data is still on this device and is there again when you next open a page that uses Kith.',
+    '',
+    wipe ? FORGET : '',
   )
 }
