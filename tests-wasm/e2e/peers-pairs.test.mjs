@@ -69,6 +69,16 @@ for (const [kind, other] of PAIRS) {
       })
       const status = await ada.status()
       assert.equal(status.spaces.find(({ id }) => id === space).pending, 0)
+      // By name, and since when; in the space, and of one version.
+      const { id } = await ben.status()
+      const all = (await ada.ask('GET', `/~/${space}/$sync`)).json
+      const [peer] = all.peers
+      assert.deepEqual([all.state, all.pending, all.peers.length, peer.peer, peer.linked, peer.stored], ['peers=1', 0, 1, id, true, all.entries])
+      const version = JSON.parse(first.headers.version)
+      const { items } = (await ada.ask('GET', `/~/${space}/$sync?version=${version}`)).json
+      assert.deepEqual(items.map(({ version, state, peers }) => [version, state, peers.map(({ peer }) => peer)]), [[version, 'peers=1', [id]]])
+      const since = items[0].peers[0].since
+      assert.ok(since > Date.now() - NETWORK_MS && since <= Date.now() && since <= peer.since, `since ${since}, ${peer.since}`)
     })
 
     it('joining again gives the same answer', async () => {

@@ -272,6 +272,13 @@ pub enum Request {
         /// The space.
         space: SpaceRef,
     },
+    /// Who has stored what was written here, and since when: `GET /~/<space>/$sync`, for these versions if there are any.
+    Spread {
+        /// The space.
+        space: SpaceRef,
+        /// The versions.
+        versions: Vec<Version>,
+    },
     /// Take more of what an author writes than its quota: `POST /~/<space>/$quota`. Answered with the quotas then.
     Allow {
         /// The space.

@@ -44,6 +44,7 @@ mod rows;
 mod seek;
 mod serve;
 mod space;
+mod spread;
 mod stable;
 mod status;
 mod subscribe;

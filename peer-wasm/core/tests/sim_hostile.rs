@@ -57,7 +57,7 @@ fn refused(story: &Story, name: &str) -> Result<(), String> {
 }
 
 /// One attack by a member: it is refused by name, and nobody is harmed.
-fn attack(name: &'static str, role: Role, attack: impl Fn(&mut Story, &mut Hostile)) {
+fn attack(name: &'static str, role: Role, attack: impl Fn(&mut Story, &mut Hostile) + Sync) {
     for_each_seed(2, 50, |seed| {
         let (mut story, mut hostile) = with_hostile_member(seed, role)?;
         attack(&mut story, &mut hostile);

@@ -43,7 +43,7 @@ fn a_few_peers_become_alike_after_storms_partitions_and_crashes() {
 
 #[test]
 fn fifty_peers_become_alike_after_storms_partitions_and_crashes() {
-    for_each_seed(1, 100, |seed| {
+    for_each_seed(1, 1000, |seed| {
         let mut story = Story::begin(seed, 50)?;
         for node in 1..50 {
             let role = if node % 10 == 0 { Role::Reader } else { Role::Writer };

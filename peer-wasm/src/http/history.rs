@@ -47,6 +47,11 @@ pub(super) fn hash(url: &Url) -> Checked<Option<[u8; 32]>> {
     bytes.map(Some).ok_or_else(|| Problem::parameter("hash", "must be the hash of a link, as ?link=1 gives it"))
 }
 
+/// The versions in `?version=`; none if it is left out.
+pub(super) fn versions(url: &Url) -> Checked<Vec<Version>> {
+    versions::known(versions::split(url.parameter("version")?.unwrap_or_default()))
+}
+
 /// The version before which a list of versions goes on.
 pub(super) fn before(url: &Url) -> Checked<Option<Version>> {
     let ids = versions::split(url.parameter("before")?.unwrap_or_default());

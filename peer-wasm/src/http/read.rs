@@ -42,6 +42,7 @@ pub(super) fn read(route: Route, head: bool, url: &Url, fields: &Fields) -> Chec
         Route::Policies(space) => (Request::Policies { space }, Shape::Document),
         Route::Policy(space, prefix) => (Request::Policy { space, prefix }, Shape::Document),
         Route::Quota(space) => (Request::Quotas { space }, Shape::Document),
+        Route::Sync(space) => (Request::Spread { space, versions: history::versions(url)? }, Shape::Document),
         Route::Value(space, path) | Route::List(space, path) if url.flag("history")? => {
             let (before, limit) = (history::before(url)?, limit(url)?);
             let shape = Shape::History { lines: asks_for_lines(fields.raw("accept")), limit };

@@ -65,6 +65,8 @@ pub(super) enum Route {
     Members(SpaceRef),
     /// `/~/<space>/$quota`
     Quota(SpaceRef),
+    /// `/~/<space>/$sync`
+    Sync(SpaceRef),
     /// `/~/<space>/$changes`
     Changes(SpaceRef),
     /// `/~/<space>/$conflicts`
@@ -108,6 +110,7 @@ impl Route {
                     ("$invites", [], false) => Ok(Route::Invites(space)),
                     ("$members", [], false) => Ok(Route::Members(space)),
                     ("$quota", [], false) => Ok(Route::Quota(space)),
+                    ("$sync", [], false) => Ok(Route::Sync(space)),
                     ("$changes", [], false) => Ok(Route::Changes(space)),
                     ("$conflicts", [], false) => Ok(Route::Conflicts(space)),
                     ("$policy", [], _) => Ok(Route::Policies(space)),
@@ -120,7 +123,7 @@ impl Route {
                     ("$redo", [], false) => Ok(Route::Undo(space, true)),
                     _ => Err(no_such_place(
                         url,
-                        "Of the names that begin with $, this peer has $changes, $conflicts, $export, $invites, $members, $policy, $quota, $redo and $undo, without a slash at the end.",
+                        "Of the names that begin with $, this peer has $changes, $conflicts, $export, $invites, $members, $policy, $quota, $redo, $sync and $undo, without a slash at the end.",
                     )),
                 }
             }
@@ -141,6 +144,7 @@ impl Route {
             | Route::Changes(_)
             | Route::Export(_)
             | Route::Conflicts(_)
+            | Route::Sync(_)
             | Route::List(..) => "GET, HEAD, OPTIONS",
             Route::Policies(_) | Route::Policy(..) => "GET, HEAD, PUT, DELETE, OPTIONS",
             Route::Ping | Route::Join | Route::Import | Route::Undo(..) => "POST, OPTIONS",

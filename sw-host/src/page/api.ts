@@ -168,6 +168,18 @@ export interface Lost {
   spaces: LostSpace[]
 }
 
+/** How far the writes of this device in a space have travelled. */
+export interface Spread {
+  /** How many there are. */
+  entries: number
+  /** How many of them nobody else has. */
+  pending: number
+  /** `local`, or `peers=n`: so many have all of them. */
+  state: string
+  /** The other devices in the space: how many of the writes each keeps, and since when it is known to (milliseconds). */
+  peers: { peer: string; identity: string; role: Role; linked: boolean; stored: number; since: number | null }[]
+}
+
 /** How the peer is: `GET /~/peer`. */
 export interface Status {
   id: string
@@ -230,6 +242,8 @@ export interface Space extends KindCalls, SpacePast {
   invite(options?: { role?: 'writer' | 'reader'; app?: string }): Promise<{ id: string; url: string }>
   /** Who may do what here. */
   members(): Promise<Member[]>
+  /** How far this device's writes here have travelled: who keeps how many of them, and since when. */
+  sync(): Promise<Spread>
 }
 
 /** What {@link Kith} tells: `kith.addEventListener('problem', …)`. */

@@ -1,7 +1,7 @@
 /** A space as the SDK shows it: its calls are the HTTP surface, nothing more. */
 import { isJson } from '../shared/media.ts'
 import { readVersions, writeVersions } from '../shared/multiresponse.ts'
-import type { Json, Item, Listing, ListOptions, Member, Path, Space, Update, Value, WriteOptions, Written } from './api.ts'
+import type { Item, Json, Listing, ListOptions, Member, Path, Space, Spread, Update, Value, WriteOptions, Written } from './api.ts'
 import type { Conflict } from './api-kinds.ts'
 import { askJson, askPeer, jsonBody, peerFetch } from './peer-fetch.ts'
 import type { Connection } from './peer-fetch.ts'
@@ -128,6 +128,7 @@ export function openSpace(id: string, connection: Connection): Space {
     changes: (options) => followChanges(connection, `${root}$changes`, options),
     invite: ({ role = 'writer', app = location.pathname } = {}) =>
       askJson<{ id: string; url: string }>(connection, `${root}$invites`, jsonBody('POST', { role, app })),
+    sync: () => askJson<Spread>(connection, `${root}$sync`),
     members: async () => {
       const answer = await askJson<Member[] | { items?: Member[]; members?: Member[] }>(connection, `${root}$members`)
       return Array.isArray(answer) ? answer : (answer.items ?? answer.members ?? [])

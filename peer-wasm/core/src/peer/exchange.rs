@@ -4,7 +4,6 @@ use super::commit::{Effect, Unit};
 use super::links::{REPEAT, Session};
 use super::space::Space;
 use super::{Job, LinkId, Peer, rows};
-use crate::codec::Writer;
 use crate::entry::Tip;
 use crate::identity::PublicKey;
 use crate::rows::{Batch, Table};
@@ -120,11 +119,11 @@ impl Peer {
         let Some(space) = self.spaces.get_mut(&number) else { return };
         // Nobody has more of our log than there is.
         let most = own.and_then(|own| space.stored.get(&own)).map_or(0, |tip| tip.len);
-        let known = space.acks.entry(peer).or_insert(0);
+        let known = space.acks.entry(peer).or_default();
         let better = len.min(most);
-        if space.authority.role(&peer).is_some() && better > *known {
-            *known = better;
-            let value = Writer::new().number(better).finish();
+        if space.authority.role(&peer).is_some() && better > known.len {
+            known.grow(better, self.now);
+            let value = known.encode();
             let batch = Batch { puts: vec![(Table::Head, rows::ack_key(number, &peer), value)], ..Batch::default() };
             self.write(Unit { batch, effects: Vec::<Effect>::new() });
             self.status_changed();

@@ -85,6 +85,10 @@ impl Peer {
                 Ok(number) => Reply::Document(self.quotas(number)),
                 Err(refusal) => Reply::Refused(refusal),
             },
+            Request::Spread { space, versions } => match self.readable(space, lens)? {
+                Ok(number) => self.spread(number, versions),
+                Err(refusal) => Reply::Refused(refusal),
+            },
             Request::Get { space, path, parents } => match self.readable(space, lens)? {
                 Ok(number) => self.read_value(number, path, parents, lens)?,
                 Err(refusal) => Reply::Refused(refusal),

@@ -4,6 +4,7 @@ use super::boot::Draft;
 use super::gone::Gone;
 use super::quota::Used;
 use super::rows::{self, Behind, HeadKey, HeadRow, IssuedRow, SpaceRow};
+use super::spread::Acked;
 use crate::api::Role;
 use crate::authority::{Authority, Record};
 use crate::codec::Reader;
@@ -63,7 +64,7 @@ pub(super) struct Space {
     pub(super) stored: LogSet,
     pub(super) issued: BTreeMap<PublicKey, IssuedRow>,
     /// How much of the own log each peer has said to have stored.
-    pub(super) acks: BTreeMap<PublicKey, u64>,
+    pub(super) acks: BTreeMap<PublicKey, Acked>,
     pub(super) forks: BTreeMap<PublicKey, ForkProof>,
     /// The number of the next arrival.
     pub(super) arrivals: u64,
@@ -162,8 +163,8 @@ impl Space {
                     }
                 }
                 Some(HeadKey::Ack(peer)) => {
-                    if let Ok(len) = Reader::new(&value).number() {
-                        space.acks.insert(peer, len);
+                    if let Ok(acked) = Acked::decode(&value) {
+                        space.acks.insert(peer, acked);
                     }
                 }
                 Some(HeadKey::Fork(log)) => {
@@ -310,7 +311,7 @@ impl Space {
 
     /// How many other peers have stored the own log up to and including `seq`.
     pub(super) fn stored_by(&self, seq: u64) -> u32 {
-        self.acks.values().filter(|len| **len > seq).count() as u32
+        self.acks.values().filter(|acked| acked.len > seq).count() as u32
     }
 }
 

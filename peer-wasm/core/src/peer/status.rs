@@ -75,7 +75,7 @@ impl Peer {
                 if let Some(space) = self.spaces.get(number) {
                     let others = space.authority.members().count().saturating_sub(1);
                     let own = self.own_log(space).and_then(|log| space.logs.get(log as usize));
-                    let stored = space.acks.values().copied().max().unwrap_or(0);
+                    let stored = space.acks.values().map(|acked| acked.len).max().unwrap_or(0);
                     let pending = own.map_or(0, |log| log.tip.len.saturating_sub(stored));
                     members.insert("collecting".into(), space.collecting().into());
                     members.insert("missing".into(), space.gone.missing.into());

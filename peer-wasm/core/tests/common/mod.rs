@@ -2,7 +2,8 @@
 
 #![allow(dead_code, reason = "each test program uses its part")]
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// The seeds to try: `KITH_SEED=n` tries that one, `KITH_SEEDS=n` the first n, `KITH_LONG=1` many; else a few.
 /// `KITH_FIRST_SEED=n` begins with another than 1, so that a long run can be divided or go on.
@@ -16,22 +17,44 @@ pub(crate) fn seeds(few: u64, many: u64) -> Vec<u64> {
     (first..first.saturating_add(count)).collect()
 }
 
+/// From so many seeds on they are divided among the machine's cores.
+const MANY: usize = 100;
+
 /// Runs a test for each seed; says how to run the one that failed again.
-pub(crate) fn for_each_seed(few: u64, many: u64, test: impl Fn(u64) -> Result<(), String>) {
+pub(crate) fn for_each_seed(few: u64, many: u64, test: impl Fn(u64) -> Result<(), String> + Sync) {
     let seeds = seeds(few, many);
-    for (number, seed) in seeds.iter().copied().enumerate() {
-        // Of a long run, with `--nocapture`, it is seen how far it is.
-        if seeds.len() >= 100 && number % 50 == 0 {
-            eprintln!("{number} of {} seeds, now {seed}", seeds.len());
-        }
-        let result = catch_unwind(AssertUnwindSafe(|| test(seed)));
-        match result {
-            Ok(Ok(())) => {}
-            Ok(Err(what)) => panic!("seed {seed}: {what}\nAgain: KITH_SEED={seed} cargo test -p kith-core"),
-            Err(panic) => {
-                eprintln!("seed {seed} panicked\nAgain: KITH_SEED={seed} cargo test -p kith-core");
-                resume_unwind(panic);
+    let next = AtomicUsize::new(0);
+    let work = || {
+        while let Some(seed) = seeds.get(next.fetch_add(1, Ordering::Relaxed)) {
+            // Of a long run, with `--nocapture`, it is seen how far it is.
+            if seeds.len() >= MANY && seed.is_multiple_of(50) {
+                eprintln!("{} seeds, now {seed}", seeds.len());
+            }
+            if let Err(what) = try_seed(*seed, &test) {
+                // The others need not go on.
+                next.store(seeds.len(), Ordering::Relaxed);
+                return Err(format!("seed {seed}: {what}\nAgain: KITH_SEED={seed} cargo test -p kith-core"));
             }
         }
+        Ok(())
+    };
+    let cores = if seeds.len() < MANY { 1 } else { std::thread::available_parallelism().map_or(1, usize::from) };
+    let failed = std::thread::scope(|scope| {
+        let threads: Vec<_> = (1..cores).map(|_| scope.spawn(work)).collect();
+        let mine = work();
+        threads
+            .into_iter()
+            .map(|thread| thread.join().unwrap_or_else(|_| Err("a thread died".to_owned())))
+            .fold(mine, Result::and)
+    });
+    if let Err(what) = failed {
+        panic!("{what}");
     }
+}
+
+fn try_seed(seed: u64, test: &(impl Fn(u64) -> Result<(), String> + Sync)) -> Result<(), String> {
+    catch_unwind(AssertUnwindSafe(|| test(seed))).unwrap_or_else(|panic| {
+        let text = panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+        Err(format!("panicked: {}", text.unwrap_or("see above")))
+    })
 }

@@ -35,6 +35,10 @@ fn places() {
     assert_eq!(asked("GET", "/~/zQ3sh/$invites", &[], None), Request::Invites { space: zq() });
     assert_eq!(asked("GET", "/~/zQ3sh/$members", &[], None), Request::Members { space: zq() });
     assert_eq!(asked("GET", "/~/zQ3sh/$quota", &[], None), Request::Quotas { space: zq() });
+    let sync = |versions| Request::Spread { space: zq(), versions };
+    assert_eq!(asked("GET", "/~/zQ3sh/$sync", &[], None), sync(vec![]));
+    let version = kith_core::version::Version { agent: kith_core::version::Agent::of(&[7; 32]), seq: 3 };
+    assert_eq!(asked("GET", &format!("/~/zQ3sh/$sync?version={version}"), &[], None), sync(vec![version]));
     let get = |space, path| Request::Get { space, path, parents: vec![] };
     assert_eq!(asked("GET", "/~/me", &[], None), get(me(), Path::root()));
     assert_eq!(asked("GET", "/~/me/a/%24b/caf%C3%A9?v=2", &[], None), get(me(), path("a/$b/café")));
