@@ -1,5 +1,6 @@
 // What the tests of collaborative text share: a page with editors, served in front of a relay. With KITH_TEXT_REFERENCE=1 texts are answered by
 // the reference server of sw-host/test instead of the peer, to try these tests themselves: one server then stands for all peers.
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { build } from 'esbuild'
 import { openBrowser, ROOT, startProxy, startRelay, startSite } from '../harness/index.mjs'
@@ -7,6 +8,9 @@ import { meet } from './peers-support.mjs'
 
 /** Whether the reference server answers instead of the peer. */
 export const REFERENCE = process.env.KITH_TEXT_REFERENCE === '1'
+
+/** diamond-types as npm has it. */
+const DIAMOND = join(ROOT, 'node_modules', 'diamond-types-web', 'dt_bg.wasm')
 
 const page = (before) => `<!doctype html><title>texts</title>${before}<script type="module" src="/kith.js"></script><script type="module" src="/texts.js"></script><h1>Texts</h1>`
 
@@ -40,7 +44,7 @@ export async function textWorld() {
   const relay = await startRelay()
   const server = REFERENCE ? new (await import('../../sw-host/test/text/server.mjs')).TextServer() : undefined
   if (server) server.hold = 1500
-  const files = { '/texts': page(server ? `<script>${DIVERT}</script>` : ''), '/texts.js': await texts(), ...(server ? { '/__text': (request, response) => answerReference(server, request, response) } : {}) }
+  const files = { '/texts': page(server ? `<script>${DIVERT}</script>` : ''), '/texts.js': await texts(), '/dt_bg.wasm': { body: await readFile(DIAMOND), type: 'application/wasm' }, ...(server ? { '/__text': (request, response) => answerReference(server, request, response) } : {}) }
   const people = []
   return {
     relay,

@@ -6,10 +6,11 @@ mod reply;
 mod text;
 
 pub use crate::document::Merge;
+pub use kith_text::event_name;
 pub use presence::{MAX_CLIENT_BYTES, MAX_SELECTIONS, MAX_SELECTIONS_BYTES, Selections, is_client};
 pub use refusal::Refusal;
 pub use reply::Reply;
-pub use text::{TextChange, TextEdit, TextSplice};
+pub use text::{TextChange, TextEdit, TextEvent, TextSplice};
 
 use crate::archive::Part;
 use crate::identity::PublicKey;
@@ -169,6 +170,9 @@ pub enum Target {
         parents: Option<Vec<String>>,
         /// The client's own name (`Peer`), by which its writes are told from others'.
         client: Option<String>,
+        /// Whether it has a history of its own (`Merge-Type: dt`): it is told each edit as it was made, and `parents` are
+        /// events.
+        events: bool,
     },
     /// The children of a place.
     List {
@@ -537,6 +541,15 @@ pub enum Update {
         version: Vec<Version>,
         /// What the subscriber holds, by the names it knows: its own, where its own write came last.
         parents: Vec<String>,
+    },
+    /// Edits of a text as they were made, for who follows events.
+    Events {
+        /// Whether this is the beginning: nothing before it is needed.
+        whole: bool,
+        /// The edits.
+        events: Vec<TextEvent>,
+        /// The state they lead to, by the names of its events.
+        version: Vec<String>,
     },
     /// Children changed; an item without a value here was removed (`removed`).
     Items {

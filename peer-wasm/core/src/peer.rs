@@ -52,6 +52,8 @@ mod sweep;
 mod text;
 mod text_careful;
 mod text_edits;
+mod text_events;
+mod text_events_write;
 mod text_follow;
 mod text_open;
 mod text_write;

@@ -20,7 +20,7 @@ fn write(id: &str, parents: Option<&str>, edit: TextEdit) -> Request {
     Request::Write {
         space: SpaceRef::Me,
         path: Path::new(["plan"]).unwrap(),
-        change: Change::Text(TextChange { parents, edit }),
+        change: Change::Text(TextChange { parents, edit, event: None }),
         conditions: Preconditions::default(),
         manner: Manner { merge: Some(Merge::Text), seen: None, client: Some("k3".to_owned()) },
         id: Some(id.to_owned()),

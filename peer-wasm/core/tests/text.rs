@@ -157,7 +157,13 @@ fn a_client_goes_on_under_its_own_names_whatever_others_write() {
 }
 
 fn follow(story: &mut Story, parents: Option<Vec<String>>, client: &str) -> SubscriptionId {
-    let target = Target::Text { space: story.space_ref(), path: at("t"), parents, client: Some(client.to_owned()) };
+    let target = Target::Text {
+        space: story.space_ref(),
+        path: at("t"),
+        parents,
+        client: Some(client.to_owned()),
+        events: false,
+    };
     match story.world.ask_for(0, Request::Subscribe(target), 60_000) {
         Some(Reply::Subscribed(open)) => open,
         other => panic!("not subscribed: {other:?}"),
@@ -217,8 +223,13 @@ fn whoever_follows_a_text_gets_patches_that_fit_what_it_holds() {
     let open = follow(&mut story, Some(vec!["a-1".into()]), "a");
     let Some(Update::Text { splices, version, parents }) = next(&mut story, open) else { panic!("nothing told") };
     assert_eq!((spliced("Xabc!", &splices), version, parents), ("0XYabc.".to_owned(), last, vec!["a-1".to_owned()]));
-    let target =
-        Target::Text { space: story.space_ref(), path: at("t"), parents: Some(vec!["a-9".into()]), client: None };
+    let target = Target::Text {
+        space: story.space_ref(),
+        path: at("t"),
+        parents: Some(vec!["a-9".into()]),
+        client: None,
+        events: false,
+    };
     let reply = story.world.ask_for(0, Request::Subscribe(target), 60_000);
     assert!(matches!(reply, Some(Reply::Refused(Refusal::VersionUnknown { .. }))), "{reply:?}");
     // When the text goes it is told, and when another comes it gets that.

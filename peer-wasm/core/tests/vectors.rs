@@ -68,7 +68,7 @@ fn put(path: &str, value: Json, merge: Option<Merge>) -> impl Fn(&SpaceRef) -> R
 }
 
 fn type_in(path: &str, edit: TextEdit) -> impl Fn(&SpaceRef) -> Request {
-    write(path, Change::Text(TextChange { parents: None, edit }), Some(Merge::Text))
+    write(path, Change::Text(TextChange { parents: None, edit, event: None }), Some(Merge::Text))
 }
 
 fn done(story: &mut Story, node: NodeId, request: impl Fn(&SpaceRef) -> Request) {

@@ -52,6 +52,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "text-op", run: shared_text::op, seeds: shared_text::op_seeds, words: &[] },
     Target { name: "text-head", run: shared_text::head, seeds: shared_text::head_seeds, words: &[] },
     Target { name: "text-chunk", run: shared_text::chunk, seeds: shared_text::chunk_seeds, words: &[] },
+    Target { name: "text-events", run: shared_text::events, seeds: shared_text::events_seeds, words: &[] },
     Target { name: "text-inbox", run: shared_text::inbox, seeds: shared_text::inbox_seeds, words: &[] },
     Target { name: "text-client", run: shared_text::client, seeds: shared_text::client_seeds, words: &[] },
     Target { name: "text-doc", run: shared_text::doc, seeds: shared_text::doc_seeds, words: &[] },

@@ -75,6 +75,24 @@ pub(crate) fn chunk_seeds() -> Vec<Vec<u8>> {
     rows.into_iter().filter_map(|row| fuzzing::unseal(row.key, &row.bytes?)).collect()
 }
 
+/// A history of events, the first row of it.
+pub(crate) fn events(data: &[u8]) -> u64 {
+    let Some((count, written)) = fuzzing::events(data) else { return 0 };
+    same("events say the same when written again", &fuzzing::events(&written), &Some((count, written.clone())));
+    1 + magnitude(count as usize)
+}
+
+pub(crate) fn events_seeds() -> Vec<Vec<u8>> {
+    let mut events = kith_text::Events::new("peer");
+    let _ = events.follow(&kith_text::Delta::of_splices(&[splice(0, 0, "Hello")]));
+    let start = events.tip().to_vec();
+    let _ = events.put("ada-2", &start, &[splice(0, 1, "J"), splice(5, 0, "!")], None);
+    let _ = events.put("bob-0", &start, &[splice(2, 0, "é")], None);
+    let row =
+        |(number, row): (u32, Vec<u8>)| (number == 1).then(|| row.split_last_chunk::<8>().map(|(row, _)| row.to_vec()));
+    events.take_rows(&[]).into_iter().filter_map(row).flatten().collect()
+}
+
 /// What arrived of a text, as its inbox keeps it.
 pub(crate) fn inbox(data: &[u8]) -> u64 {
     let arrived = match unpack_inbox(data) {

@@ -9,9 +9,11 @@ use super::limits::SSE_RETRY_MILLIS;
 use super::message::HttpResponse;
 use super::problem::Problem;
 use super::render;
+use super::route::DT;
 use super::sse;
+use super::text::TEXT;
 use super::versions;
-use kith_core::api::{Body, Merge, Update};
+use kith_core::api::{Body, Merge, TextSplice, Update};
 use serde_json::{Value as Json, json};
 
 /// The form of a subscription.
@@ -93,6 +95,9 @@ impl Framer {
             Update::Text { version, .. } => {
                 head.with("Current-Version", versions::write(version)).with("Merge-Type", Merge::Text.name())
             }
+            Update::Events { version, .. } => {
+                head.with("Current-Version", versions::write_strings(version)).with("Merge-Type", DT)
+            }
             Update::Cursors { .. } => head.with("Repr-Type", CURSORS),
             Update::Changes(_) | Update::Document(_) | Update::End(_) => head,
         }
@@ -154,8 +159,20 @@ impl Framer {
                 let names: Vec<&str> = parents.iter().map(String::as_str).collect();
                 let frame = braid::Frame::new(200).header("Version", &versions::write(&version));
                 let frame = frame.header("Parents", &versions::write_strings(&names));
-                let patches = splices.into_iter().map(|(start, end, text)| (format!("text [{start}:{end}]"), text));
-                frame.patches(&patches.collect::<Vec<_>>())
+                frame.patches(&patches(splices))
+            }
+            Update::Events { whole, events, .. } => {
+                let named = |version: &[String], parents: &[String]| {
+                    let frame = braid::Frame::new(200).header("Version", &versions::write_strings(version));
+                    frame.header("Parents", &versions::write_strings(parents))
+                };
+                let first = named(&[], &[]).header("Merge-Type", DT).header("Content-Type", TEXT);
+                let mut bytes = if whole { first.body(b"") } else { Vec::new() };
+                for event in events {
+                    let frame = named(&[event.version], &event.parents);
+                    bytes.extend(frame.patches(&patches(event.splices)));
+                }
+                bytes
             }
             Update::Items { items, removed, version, parents, whole } => {
                 let frame = braid::Frame::new(200).versions(&version, &parents);
@@ -220,7 +237,7 @@ impl Framer {
             }
             Update::Cursors { cursors, .. } => events.push(None, None, &cursors::document(&cursors).to_string()),
             // Events carry whole values; texts are followed by them with [`Update::Value`].
-            Update::Text { .. } => {}
+            Update::Text { .. } | Update::Events { .. } => {}
             Update::Document(document) => events.push(None, None, &document.to_string()),
             Update::End(refusal) => {
                 events.push(Some("end"), None, &Problem::refused(&refusal, &self.here).document().to_string());
@@ -228,6 +245,10 @@ impl Framer {
         }
         events.into_bytes()
     }
+}
+
+fn patches(splices: Vec<TextSplice>) -> Vec<(String, String)> {
+    splices.into_iter().map(|(start, end, text)| (format!("text [{start}:{end}]"), text)).collect()
 }
 
 /// A value as text: JSON and text as they are, of other bytes what stands for them.

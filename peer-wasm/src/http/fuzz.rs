@@ -3,7 +3,7 @@
 use super::{Framer, HttpRequest, HttpResponse, Parsed, Render, Rendered, parse};
 use kith_core::api::{
     Body, ChangeItem, Facts, HistoryItem, Item, Merge, Refusal, Reply, Request, Rival, Selections, SubscriptionId,
-    SyncStatus, Update,
+    SyncStatus, TextEvent, Update,
 };
 use kith_core::path::Path;
 use kith_core::version::{Agent, Version};
@@ -78,7 +78,7 @@ fn stream(head: &HttpResponse, mut framer: Framer) {
         let events = head.header("content-type").is_some_and(|media| media.starts_with("text/event-stream"));
         let empty = match &update {
             Update::Changes(changes) => changes.is_empty(),
-            Update::Text { .. } => events,
+            Update::Text { .. } | Update::Events { .. } => events,
             _ => false,
         };
         assert_eq!(framer.update(update).is_empty(), empty);
@@ -223,6 +223,11 @@ fn updates() -> Vec<Update> {
         |items, removed, whole| Update::Items { items, removed, version: two.clone(), parents: one.clone(), whole };
     let value = |body| Update::Value { body, version: two.clone(), parents: one.clone(), facts: facts() };
     let text = |splices| Update::Text { splices, version: two.clone(), parents: vec!["w\r\n\"é".to_owned()] };
+    let edits = |whole| {
+        let (version, parents) = ("w\r\n\"é-4".to_owned(), vec!["a-1".to_owned(), "\n".to_owned()]);
+        let event = TextEvent { version, parents, splices: vec![(0, 1, "a\r\n\r\nb".to_owned())] };
+        Update::Events { whole, events: vec![event], version: vec!["w\r\n".to_owned()] }
+    };
     let cursors = |whole| {
         let at = Selections::parse("[{\"from\":1,\"to\":2,\"name\":\"\\r\\n\"}]");
         Update::Cursors { cursors: vec![("a\r\n\"".to_owned(), at), ("é".to_owned(), None)], whole }
@@ -238,6 +243,8 @@ fn updates() -> Vec<Update> {
         Update::Changes(vec![]),
         text(vec![]),
         text(vec![(0, 1, "a\r\n\r\nb".to_owned()), (2, 2, String::new())]),
+        edits(true),
+        edits(false),
         cursors(true),
         cursors(false),
         Update::Document(json!({})),

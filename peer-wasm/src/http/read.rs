@@ -12,7 +12,7 @@ use super::render::{Render, Shape};
 use super::route::Route;
 use super::url::Url;
 use super::versions;
-use super::write::merge_type;
+use super::write::{is_dt, merge_type};
 use kith_core::api::{At, ListQuery, Request, Target};
 use kith_core::path::Path;
 use kith_core::version::Version;
@@ -102,7 +102,8 @@ fn subscribe(route: Route, form: Form, url: &Url, fields: &Fields) -> Checked<(R
         Route::Value(space, path) if form == Form::Braid && text_is_meant(fields)? => {
             let parents = versions::read_strings("parents", fields.text("parents")?.unwrap_or_default())?;
             let parents = Some(parents).filter(|parents| !parents.is_empty());
-            let target = Target::Text { space, path, parents, client: cursors::peer(fields)? };
+            let events = is_dt(fields)?;
+            let target = Target::Text { space, path, parents, client: cursors::peer(fields)?, events };
             (target.clone(), target, Followed::Value)
         }
         Route::Value(space, path) => {

@@ -29,11 +29,15 @@ pub(super) fn accept_patch(merge: Option<Merge>) -> String {
     special.iter().copied().chain([ACCEPT_PATCH]).collect::<Vec<_>>().join(", ")
 }
 
+/// What clients with a history of their own call texts.
+pub(super) const DT: &str = "dt";
+
 /// The name of a merge type, or of all of them.
 pub(super) fn merge_types(merge: Option<Merge>) -> String {
     match merge {
+        Some(Merge::Text) => [Merge::Text.name(), DT].join(", "),
         Some(merge) => merge.name().to_owned(),
-        None => Merge::ALL.map(Merge::name).join(", "),
+        None => Merge::ALL.map(Merge::name).into_iter().chain([DT]).collect::<Vec<_>>().join(", "),
     }
 }
 

@@ -4,7 +4,7 @@ use super::media::{Media, UNKNOWN};
 use super::message::Fields;
 use super::patches::{self, Raw};
 use super::problem::{Checked, Kind, Problem};
-use kith_core::api::{Merge, TextEdit, TextSplice};
+use kith_core::api::{Merge, TextEdit, TextSplice, event_name};
 
 /// The media type of a collaborative text.
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
@@ -16,7 +16,7 @@ pub(super) fn edit(merge: Option<Merge>, whole: bool, fields: &Fields, body: &[u
     match patches::raw(fields, body)? {
         Some(ranges) if ranges.iter().any(|(range, _)| unit(range).eq_ignore_ascii_case("text")) => {
             if merge.is_some() && !is_text {
-                return Err(malformed("Ranges of a text go with Merge-Type: simpleton, or with none"));
+                return Err(malformed("Ranges of a text go with Merge-Type: simpleton or dt, or with none"));
             }
             splices(&ranges).map(|splices| Some(TextEdit::Splices(splices)))
         }
@@ -25,6 +25,19 @@ pub(super) fn edit(merge: Option<Merge>, whole: bool, fields: &Fields, body: &[u
         Some(_) => Ok(None),
         None if is_text && whole && brings_text(fields)? => Ok(Some(TextEdit::Whole(utf8(body)?.to_owned()))),
         None => Ok(None),
+    }
+}
+
+/// The name of an edit of a client with a history of its own (`Merge-Type: dt`); none where it only makes a text.
+pub(super) fn event(id: Option<String>, parents: Option<&[String]>, edit: &TextEdit) -> Checked<Option<String>> {
+    let whole = matches!(edit, TextEdit::Whole(_)) && parents.is_none_or(<[String]>::is_empty);
+    match id {
+        Some(id) if event_name(&id).is_some() => Ok(Some(id)),
+        None if whole => Ok(None),
+        _ => Err(Problem::header(
+            "version",
+            "must name the last event of the edit, \"<agent>-<number>\", with Merge-Type: dt",
+        )),
     }
 }
 

@@ -10,7 +10,7 @@ use super::media::{Media, UNKNOWN};
 use super::message::Fields;
 use super::patches::{self, HTTP_PATCHES};
 use super::problem::{Checked, Kind, Problem};
-use super::route::{COUNTER_PATCH, SET_PATCH, accept_patch};
+use super::route::{COUNTER_PATCH, DT, SET_PATCH, accept_patch, merge_types};
 use super::text;
 use super::url::Url;
 use super::versions;
@@ -54,8 +54,12 @@ pub(super) fn change(
         if let TextEdit::Whole(_) = edit {
             digest::check(fields, &body)?;
         }
+        let (event, id) = match is_dt(fields)? {
+            true => (text::event(id, parents.as_deref(), &edit)?, None),
+            false => (None, id),
+        };
         // A text is written at a state its writer names in its own words.
-        let change = Change::Text(TextChange { parents, edit });
+        let change = Change::Text(TextChange { parents, edit, event });
         let manner = Manner { merge, seen: None, client: cursors::peer(fields)? };
         return Ok(Request::Write { space, path, change, conditions, manner, id, purge });
     }
@@ -210,26 +214,28 @@ fn top_is_an_object() -> Box<Problem> {
 
 pub(super) fn merge_type(fields: &Fields) -> Checked<Option<Merge>> {
     let Some(text) = fields.text("merge-type")? else { return Ok(None) };
-    let name = text.trim_matches('"');
-    if name == "dt" {
-        let detail = "This peer speaks simpleton for texts, not dt: no history is sent, and every client that has simpleton can take part. Send Merge-Type: simpleton.";
-        return Err(merge_type_not_supported(detail));
+    if is_dt(fields)? {
+        return Ok(Some(Merge::Text));
     }
-    Merge::from_name(name).map(Some).ok_or_else(|| {
-        let names = Merge::ALL.map(Merge::name);
+    Merge::from_name(text.trim_matches('"')).map(Some).ok_or_else(|| {
         let detail = format!(
             "This peer has no merge type of that name. Send one of {}, or leave out Merge-Type to keep what the value has.",
-            names.join(", ")
+            merge_types(None)
         );
         merge_type_not_supported(&detail)
     })
 }
 
+/// Whether a client of a text has a history of its own.
+pub(super) fn is_dt(fields: &Fields) -> Checked<bool> {
+    Ok(fields.text("merge-type")?.is_some_and(|text| text.trim_matches('"') == DT))
+}
+
 fn merge_type_not_supported(detail: &str) -> Box<Problem> {
-    let names = Merge::ALL.map(Merge::name);
+    let names = merge_types(None);
     Problem::new(Kind::MergeTypeNotSupported, detail)
-        .with("supported", names.to_vec())
-        .with_header("Merge-Type", names.join(", "))
+        .with("supported", names.split(", ").map(str::to_owned).collect::<Vec<_>>())
+        .with_header("Merge-Type", names)
 }
 
 fn check_encoding(fields: &Fields) -> Checked<()> {

@@ -60,22 +60,58 @@ impl Engine for DiamondTypes {
     }
 
     fn changes(&self, from: &[u32], to: &[u32], each: &mut dyn FnMut(Change<'_>)) {
-        let (from, to) = (self.version(from), self.version(to));
-        let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
-        for (_, operation) in self.log.iter_xf_operations_from(&from, &to) {
-            let Some(operation) = operation else { continue };
-            let pos = narrow(operation.start());
-            match (operation.kind, operation.content_as_str()) {
-                (OpKind::Del, _) => {
-                    each(Change::Delete { pos, len: narrow(operation.range().end - operation.range().start) })
-                }
-                (OpKind::Ins, Some(text)) if operation.loc.fwd => each(Change::Insert { pos, text }),
-                (OpKind::Ins, Some(text)) => {
-                    let turned: String = text.chars().rev().collect();
-                    each(Change::Insert { pos, text: &turned });
-                }
-                (OpKind::Ins, None) => {}
+        walk(&self.log, &self.version(from), &self.version(to), each);
+    }
+}
+
+/// The edits that turn the text at one state into the text at both, in sequence.
+fn walk(log: &OpLog, from: &[usize], to: &[usize], each: &mut dyn FnMut(Change<'_>)) {
+    let narrow = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    for (_, operation) in log.iter_xf_operations_from(from, to) {
+        let Some(operation) = operation else { continue };
+        let pos = narrow(operation.start());
+        match (operation.kind, operation.content_as_str()) {
+            (OpKind::Del, _) => {
+                each(Change::Delete { pos, len: narrow(operation.range().end - operation.range().start) })
             }
+            (OpKind::Ins, Some(text)) if operation.loc.fwd => each(Change::Insert { pos, text }),
+            (OpKind::Ins, Some(text)) => {
+                let turned: String = text.chars().rev().collect();
+                each(Change::Insert { pos, text: &turned });
+            }
+            (OpKind::Ins, None) => {}
         }
+    }
+}
+
+/// A log of events, one for each code point, for `events.rs`, which keeps what is between the two in bounds.
+#[derive(Default)]
+pub(crate) struct EventLog {
+    log: OpLog,
+}
+
+impl EventLog {
+    /// Adds edits of an agent and gives the number of their first event. What is deleted goes from its end.
+    pub(crate) fn push(&mut self, agent: &str, parents: &[usize], edits: &[Edit]) -> usize {
+        let first = self.log.len();
+        let agent = self.log.get_or_create_agent_id(agent);
+        let operations: Vec<Operation> = edits
+            .iter()
+            .map(|edit| match edit {
+                Edit::Insert { pos, text } => Operation::new_insert(*pos as usize, text),
+                Edit::Delete { pos, len } => {
+                    let mut operation = Operation::new_delete(*pos as usize..*pos as usize + *len as usize);
+                    operation.loc.fwd = *len == 1;
+                    operation
+                }
+            })
+            .collect();
+        self.log.add_operations_at(agent, parents, &operations);
+        first
+    }
+
+    /// The edits that turn the text at `from` into the text at `from` and `to` together, in sequence.
+    pub(crate) fn changes(&self, from: &[usize], to: &[usize], each: &mut dyn FnMut(Change<'_>)) {
+        walk(&self.log, from, to, each);
     }
 }

@@ -1,6 +1,7 @@
 //! The entry points fuzzers call: what lies behind checks that random bytes do not pass.
 
 use crate::chunk;
+use crate::event_rows;
 use crate::store::RowKey;
 
 /// A row with this content and a good check.
@@ -24,4 +25,18 @@ pub fn chunk(content: &[u8]) -> Option<(u32, Vec<u8>)> {
     let mut written = chunk::Chunk::new(0);
     records.iter().for_each(|record| written.push(record));
     Some((records.len() as u32, written.content()))
+}
+
+/// Reads a row of a history of events without its check, the first of it. What reads is written again: gives its edits
+/// and those bytes.
+pub fn events(content: &[u8]) -> Option<(u32, Vec<u8>)> {
+    let (mut count, mut out) = (0, crate::codec::Writer::new());
+    out.u8(1);
+    event_rows::read(content, 1, &mut |(author, name, parents, before, splices)| {
+        event_rows::write(author, name, &parents, before, &splices, &mut out);
+        count += 1;
+        Ok(())
+    })
+    .ok()?;
+    Some((count, out.finish()))
 }

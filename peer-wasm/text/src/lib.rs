@@ -72,6 +72,9 @@ mod diff;
 mod doc;
 mod edit;
 mod engine;
+mod event_graph;
+mod event_rows;
+mod events;
 #[cfg(feature = "fuzzing")]
 pub mod fuzzing;
 mod gate;
@@ -92,6 +95,7 @@ pub use diff::diff;
 pub use doc::TextDoc;
 pub use edit::EditError;
 pub use engine::Algorithm;
+pub use events::{Event, EventError, Events, MAX_AGENT_BYTES, MAX_EVENTS, Mark, event_name};
 pub use gate::{MAX_HISTORY_CHARS, MAX_TEXT_CHARS, Refusal};
 pub use op::{Edit, MAX_EDITS, MAX_OP_BYTES, MAX_PARENTS, OpError, TextOp};
 pub use read::{ReadError, Status};

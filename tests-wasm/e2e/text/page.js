@@ -3,6 +3,7 @@ import { connect } from '/kith.js'
 import { bindEditable, bindTextarea } from '/kith-editors.js'
 import { EditorView, history, historyKeymap, keymap, kithText } from '/assets/vendor/codemirror.js'
 import { fetch as braidFetch } from '../../../node_modules/braid-http/braid-http-client.js'
+import { Diamond } from './diamond.js'
 
 const space = (id) => connect().space(id)
 const docs = new Map()
@@ -151,4 +152,14 @@ class Simpleton {
   }
 }
 
-window.texts = { docs, views, open, shown, focus, scribble, Simpleton, braidFetch, pause }
+/** Random changes of a client with a history. */
+async function scribbleWith(diamond, times) {
+  for (let n = 0; n < times; n++) {
+    while (diamond.outstanding >= 10) await pause(5)
+    const { points, insert } = change(diamond.text)
+    void diamond.edit(...points, insert)
+    await pause(below(60))
+  }
+}
+
+window.texts = { docs, views, open, shown, focus, scribble, Simpleton, Diamond, scribbleWith, braidFetch, pause }

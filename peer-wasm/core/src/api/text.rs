@@ -9,6 +9,9 @@ pub struct TextChange {
     pub parents: Option<Vec<String>>,
     /// The edit.
     pub edit: TextEdit,
+    /// The name of the edit's last event, `<agent>-<number>`, if it is of a client with a history of its own
+    /// (`Merge-Type: dt`). `parents` are then names of events too.
+    pub event: Option<String>,
 }
 
 /// What an edit of a text does.
@@ -19,6 +22,17 @@ pub enum TextEdit {
     /// Replacements `(start, end, text)`: the code points from `start` up to `end` become `text`. All positions count
     /// code points of the text at `parents`; they rise and do not overlap.
     Splices(Vec<TextSplice>),
+}
+
+/// An edit of a text as clients with a history of their own are told of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct TextEvent {
+    /// The name of its last event.
+    pub version: String,
+    /// The events it was made at.
+    pub parents: Vec<String>,
+    /// What it replaces in the text there.
+    pub splices: Vec<TextSplice>,
 }
 
 /// One replacement in a text: first code point, first code point behind it, what is put there.

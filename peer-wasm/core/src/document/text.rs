@@ -3,11 +3,12 @@
 //! ```text
 //! view  space (4) ‖ 0x04 ‖ length (2) ‖ path key ‖ part
 //!       space (4) ‖ 0x05 ‖ path key                  something waits in that text's inbox; the row is empty
+//!       space (4) ‖ 0x06 ‖ path key ‖ 0xff ‖ row (4) the text as clients with a history of their own were told of it
 //! part  = 0x00 … 0x02 ‖ number (4)                   the text, as `kith-text` stores it
 //!       | 0x03 ‖ agent[10] ‖ last seq (8)            inbox: operations of one author in the order of its log
 //! inbox row = 1 ‖ (seq ‖ operation (bytes))*
 //! ```
-//! All of it is made from the logs: whoever makes the tree anew deletes it.
+//! All of it is made from the logs, and deleted when the tree is made anew, but for what clients were told.
 
 use super::row::PREFIX;
 use crate::codec::{CodecError, Reader, Writer};
@@ -19,6 +20,7 @@ use kith_text::{Delta, MAX_OP_BYTES, MAX_TEXT_CHARS, RowKey, Splice, StoredHead}
 
 const TEXT: u8 = 4;
 const WAITING: u8 = 5;
+const TOLD: u8 = 6;
 const INBOX: u8 = 3;
 const FORMAT: u8 = 1;
 /// An inbox row is closed at this many bytes.
@@ -73,6 +75,34 @@ pub fn history_range(space: u32, path: &Path) -> KeyRange {
 /// The key of the row that says that something waits in a text's inbox.
 pub fn waiting_key(space: u32, path: &Path) -> Vec<u8> {
     [space_key(space, WAITING), path.to_key()].concat()
+}
+
+/// The key of a row of what clients with a history of their own were told of a text. No path has a byte 0xff in its key.
+pub fn told_key(space: u32, path: &Path, row: u32) -> Vec<u8> {
+    [&space_key(space, TOLD)[..], &path.to_key(), &[0xff], &row.to_be_bytes()].concat()
+}
+
+/// All of those rows.
+pub fn told_range(space: u32, path: &Path) -> KeyRange {
+    KeyRange::prefix(&[&space_key(space, TOLD)[..], &path.to_key(), &[0xff]].concat())
+}
+
+/// Versions as bytes.
+pub fn versions_to_bytes(versions: &[Version]) -> Vec<u8> {
+    let mut writer = Writer::new();
+    for version in versions {
+        writer.fixed(&version.agent.0).number(version.seq);
+    }
+    writer.finish()
+}
+
+/// Versions from bytes.
+pub fn versions_from_bytes(bytes: &[u8]) -> Result<Vec<Version>, CodecError> {
+    let (mut reader, mut versions) = (Reader::new(bytes), Vec::new());
+    while !reader.is_at_end() {
+        versions.push(Version { agent: Agent(reader.fixed()?), seq: reader.number()? });
+    }
+    Ok(versions)
 }
 
 /// The places of texts with something in their inboxes.

@@ -2,6 +2,7 @@
 
 use super::commit::{Effect, Unit};
 use super::read::NOW;
+use super::text_events::Heard;
 use super::text_follow::Followed;
 use super::{Done, Job, MAX_SUBSCRIPTIONS, Peer};
 use crate::api::Role;
@@ -9,6 +10,7 @@ use crate::api::{Item, Refusal, Reply, RequestId, Selections, SpaceRef, Subscrip
 use crate::document;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
+use crate::rows::Batch;
 use crate::version::Version;
 use kith_map::BTreeMap;
 
@@ -34,6 +36,8 @@ pub(super) enum Seen {
     Document(serde_json::Value, u64),
     /// A text.
     Text(Followed),
+    /// Events of a text.
+    Events(Heard),
 }
 
 /// An open subscription.
@@ -80,6 +84,12 @@ impl Peer {
                 parents.sort_unstable();
                 parents.dedup();
                 Seen::Versions(parents)
+            }
+            Target::Text { path, parents: Some(names), events: true, .. } => {
+                match self.hear_from(number, path, names, lens)? {
+                    Ok(seen) => seen,
+                    Err(refusal) => return refuse(refusal),
+                }
             }
             Target::Text { path, parents: Some(names), .. } => match self.follow_from(number, path, names, lens)? {
                 Ok(seen) => seen,
@@ -228,12 +238,22 @@ impl Peer {
                 return Ok(Done::Nothing);
             }
         }
+        let mut batch = Batch::default();
         let told = match &target {
             Target::Status => {
                 let document = self.status();
                 match &seen {
                     Seen::Document(before, _) if *before == document => None,
                     _ => Some((Update::Document(document.clone()), Seen::Document(document, self.now))),
+                }
+            }
+            Target::Text { path, client, events: true, .. } => {
+                match self.events_update(space, path, client.as_deref(), &seen, lens, &mut batch)? {
+                    Err(refusal) => {
+                        self.end_subscription(id, refusal);
+                        return Ok(Done::Nothing);
+                    }
+                    Ok(told) => told,
                 }
             }
             Target::Text { path, .. } => match self.text_update(space, path, &seen, lens)? {
@@ -279,7 +299,7 @@ impl Peer {
         if let Some((update, seen)) = told {
             // What was looked at may still be on its way to the store; nobody hears of it before it is there.
             let effects = vec![Effect::Update(id, Box::new((update, seen)))];
-            return Ok(Done::Write(Unit { effects, ..Unit::default() }));
+            return Ok(Done::Write(Unit { effects, batch }));
         }
         if subscription.dirty {
             subscription.dirty = false;
@@ -302,8 +322,8 @@ impl Peer {
             self.look(id);
             return;
         }
-        // A feed may have more than one update holds.
-        subscription.dirty |= matches!(update, Update::Changes(_));
+        // There may be more than one update holds.
+        subscription.dirty |= matches!(update, Update::Changes(_) | Update::Events { .. });
         subscription.looking = false;
         subscription.pulled = false;
         subscription.seen = seen;

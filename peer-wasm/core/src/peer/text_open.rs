@@ -30,6 +30,7 @@ pub(super) struct Texts {
     uses: u64,
     pub(super) moves: super::text_follow::Moves,
     pub(super) care: super::text_careful::TextCare,
+    pub(super) twins: super::text_events::Twins,
 }
 
 /// What is to be looked at in an inbox.
@@ -133,6 +134,7 @@ impl Texts {
     pub(super) fn forget_all(&mut self) {
         self.open.clear();
         self.due.clear();
+        self.twins.clear();
     }
 
     /// Something is to be done for a text.

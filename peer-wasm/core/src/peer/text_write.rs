@@ -52,6 +52,7 @@ impl Peer {
             Change::Put(body) => document::text_of(body).map(|text| TextChange {
                 parents: manner.seen.as_ref().map(|seen| seen.iter().map(Version::to_string).collect()),
                 edit: TextEdit::Whole(text.to_owned()),
+                event: None,
             }),
             _ => None,
         };
@@ -115,6 +116,9 @@ impl Peer {
             Ok(open) if open.doc.is_waiting_for(kith_text::Agent(own.0)) => return refuse(in_work()),
             Ok(_) => {}
             Err(_) => return Ok(self.rebuild_for(number, id)),
+        }
+        if let Some(event) = &write.change.event {
+            return self.write_event(write, event, &located, is_shown, lens);
         }
         let edited = match self.edited(write, is_shown, own, lens)? {
             Ok(edited) => edited,

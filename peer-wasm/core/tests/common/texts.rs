@@ -28,7 +28,7 @@ pub(crate) fn edit(
     Request::Write {
         space: story.space_ref(),
         path: at(path),
-        change: Change::Text(TextChange { parents, edit }),
+        change: Change::Text(TextChange { parents, edit, event: None }),
         conditions: Preconditions::default(),
         manner: Manner { merge: Some(Merge::Text), client: client.map(str::to_owned), ..Manner::default() },
         id: id.map(str::to_owned),
@@ -166,7 +166,7 @@ impl Editor {
         // What it names must be known there.
         if self.open.is_none() && self.subscribing.is_none() && self.waiting.is_empty() {
             let (space, path, client) = (story.space_ref(), at(&self.path), Some(self.name.clone()));
-            let target = Target::Text { space, path, parents: self.names.clone(), client };
+            let target = Target::Text { space, path, parents: self.names.clone(), client, events: false };
             self.subscribing = story.world.ask(self.node, Request::Subscribe(target));
         }
         while let Some(open) = self.open {

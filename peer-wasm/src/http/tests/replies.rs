@@ -311,8 +311,9 @@ fn options_tell_the_kind_of_a_value() {
     assert!(header(&counter, "Accept-Patch").starts_with("application/vnd.kith.counter+json, application/merge-patch"));
     assert!(!header(&options(held(Merge::List)), "Accept-Patch").contains("vnd.kith"));
     let nothing = options(Reply::Refused(Refusal::NotFound));
-    assert_eq!(header(&nothing, "Merge-Type"), "lww, mv, counter, set, list, simpleton");
+    assert_eq!(header(&nothing, "Merge-Type"), "lww, mv, counter, set, list, simpleton, dt");
     let text = options(held(Merge::Text));
+    assert_eq!(header(&text, "Merge-Type"), "simpleton, dt");
     assert_eq!(header(&text, "Accept-Patch"), "application/http-patches");
     assert_eq!(header(&text, "Range-Request-Allow-Units"), "text");
     for (name, text) in [("Accept-Subscribe", "true"), ("Range-Request-Allow-Units", "json, text")] {

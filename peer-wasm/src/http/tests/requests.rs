@@ -55,7 +55,7 @@ fn texts() {
     const SIMPLETON: (&str, &str) = ("Merge-Type", "simpleton");
     let edit = |parents: Option<&[&str]>, edit| {
         let parents = parents.map(|list| list.iter().map(|id| (*id).to_owned()).collect());
-        Change::Text(TextChange { parents, edit })
+        Change::Text(TextChange { parents, edit, event: None })
     };
     let whole = |text: &str| TextEdit::Whole(text.to_owned());
     assert_eq!(change("PUT", &[SIMPLETON], "a😀"), edit(None, whole("a😀")));
@@ -87,14 +87,39 @@ fn texts() {
             path: path("a"),
             parents,
             client: client.map(str::to_owned),
+            events: false,
         })
     };
     assert_eq!(follow(&[]), target(None, None));
     assert_eq!(follow(&[("Parents", ""), ("Peer", "k3")]), target(None, Some("k3")));
     assert_eq!(follow(&[("Parents", "\"k3-9\"")]), target(Some(&["k3-9"]), None));
+    let dt = [("Subscribe", "true"), ("Merge-Type", "dt"), ("Parents", "\"ada-4\"")];
+    let Request::Subscribe(Target::Text { parents, events: true, .. }) = asked("GET", "/~/me/a", &dt, None) else {
+        panic!("events are not followed")
+    };
+    assert_eq!(parents, Some(vec!["ada-4".to_owned()]));
     // Events carry the text as it is, whatever their reader says of merging.
     let events = follow(&[("Accept", "text/event-stream")]);
     assert!(matches!(events, Request::Subscribe(Target::Value { .. })), "{events:?}");
+}
+
+#[test]
+fn edits_of_clients_with_a_history() {
+    const DT: (&str, &str) = ("Merge-Type", "dt");
+    let headers =
+        [DT, ("Version", "\"ada-5\""), ("Parents", "\"bob-1\""), ("Content-Range", "text [3:5]"), ("Peer", "k3")];
+    let Request::Write { change: Change::Text(made), manner, id: None, .. } =
+        asked("PUT", "/~/me/a", &headers, Some("é"))
+    else {
+        panic!("no edit")
+    };
+    let edit = TextEdit::Splices(vec![(3, 5, "é".to_owned())]);
+    let (parents, event) = (Some(vec!["bob-1".to_owned()]), Some("ada-5".to_owned()));
+    assert_eq!(made, TextChange { parents, edit, event });
+    assert_eq!(manner, Manner { merge: Some(Merge::Text), seen: None, client: Some("k3".to_owned()) });
+    // Without a name it only makes a text.
+    let whole = TextChange { parents: None, edit: TextEdit::Whole("a".to_owned()), event: None };
+    assert_eq!(change("PUT", &[DT], "a"), Change::Text(whole));
 }
 
 #[test]

@@ -3,7 +3,8 @@
 use super::super::Framer;
 use super::{HttpResponse, Rendered, ask, document, header, version};
 use kith_core::api::{
-    Body, ChangeItem, Facts, Item, Merge, Refusal, Reply, Request, Rival, Selections, SubscriptionId, Target, Update,
+    Body, ChangeItem, Facts, Item, Merge, Refusal, Reply, Request, Rival, Selections, SubscriptionId, Target,
+    TextEvent, Update,
 };
 use kith_core::path::Path;
 use serde_json::json;
@@ -213,6 +214,31 @@ fn the_peer_in_frames_and_as_events() {
     );
     let (_, mut events) = stream("/~/peer", &[EVENTS]);
     assert_eq!(sent(&mut events, status()), "data: {\"id\":\"x\"}\n\n");
+}
+
+#[test]
+fn events_of_a_text_in_frames() {
+    let (head, mut framer) = stream("/~/me/a", &[SUBSCRIBE, ("Merge-Type", "dt")]);
+    let event = |version: &str, parents: &[&str], splices: &[(u32, u32, &str)]| TextEvent {
+        version: version.to_owned(),
+        parents: parents.iter().map(|id| (*id).to_owned()).collect(),
+        splices: splices.iter().map(|(start, end, text)| (*start, *end, (*text).to_owned())).collect(),
+    };
+    let events = vec![event("ada-1", &[], &[(0, 0, "a😀")]), event("bob-2", &["ada-1"], &[(0, 1, "é"), (2, 2, "!")])];
+    let update = Update::Events { whole: true, events, version: vec!["bob-2".to_owned()] };
+    let announced = framer.announce(head, &update);
+    assert_eq!((header(&announced, "Merge-Type"), header(&announced, "Current-Version")), ("dt", "\"bob-2\""));
+    assert_eq!(
+        sent(&mut framer, update),
+        "HTTP 200 OK\r\nVersion: \r\nParents: \r\nMerge-Type: dt\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: 0\r\n\r\n\r\n\r\n\
+         HTTP 200 OK\r\nVersion: \"ada-1\"\r\nParents: \r\nContent-Range: text [0:0]\r\nContent-Length: 5\r\n\r\na😀\r\n\r\n\
+         HTTP 200 OK\r\nVersion: \"bob-2\"\r\nParents: \"ada-1\"\r\nPatches: 2\r\n\r\n\
+         Content-Length: 2\r\nContent-Range: text [0:1]\r\n\r\né\r\n\r\n\
+         Content-Length: 1\r\nContent-Range: text [2:2]\r\n\r\n!\r\n\r\n"
+    );
+    let more =
+        Update::Events { whole: false, events: vec![event("ada-2", &["bob-2"], &[(0, 1, "")])], version: vec![] };
+    assert!(sent(&mut framer, more).starts_with("HTTP 200 OK\r\nVersion: \"ada-2\"\r\nParents: \"bob-2\"\r\n"));
 }
 
 #[test]
