@@ -35,6 +35,8 @@ pub struct Node {
     pub read_bytes: Cell<usize>,
     /// How far its wall clock is off, in milliseconds.
     pub skew: i64,
+    /// What it calls its release when it is started.
+    pub release: &'static str,
     device: Option<PublicKey>,
     pub(super) replies: BTreeMap<RequestId, Reply>,
     pub(super) updates: BTreeMap<SubscriptionId, VecDeque<Update>>,
@@ -139,6 +141,7 @@ impl World {
             room: usize::MAX,
             read_bytes: Cell::default(),
             skew: 0,
+            release: "sim",
             device: None,
             replies: BTreeMap::new(),
             updates: BTreeMap::new(),
@@ -199,7 +202,7 @@ impl World {
             shadow.restart();
         }
         let born = node.life;
-        node.peer = Some(Peer::new(now, Config { entropy: seed, version: "sim".to_owned(), quota }));
+        node.peer = Some(Peer::new(now, Config { entropy: seed, version: node.release.to_owned(), quota }));
         self.note(|| format!("{id} lives for the {born}. time"));
         self.drain(id);
     }
