@@ -10,6 +10,9 @@ import { digest, filesBelow, fresh, remember } from './stamp.mjs'
 /** The cargo profile of the wasm: small and slow to build, or quick for trying things. */
 const wasmProfile = (dev) => (dev ? 'wasm-dev' : 'wasm')
 
+/** For the step that makes code of everything: nothing is copied into its callers that does not ask for it (note 0108). */
+const SMALL = ['-C', 'llvm-args=--inline-threshold=0']
+
 /** Does the classic worker want the `no-modules` glue? Said in sw-host/package.json: `"kith": {"noModules": true}`. */
 const wantsNoModules = () =>
   have('sw-host', 'package.json') && JSON.parse(readFileSync(at('sw-host', 'package.json'), 'utf8')).kith?.noModules === true
@@ -17,7 +20,8 @@ const wantsNoModules = () =>
 /** Compiles the peer to wasm and writes its JavaScript glue into `BINDGEN` (`peer.js`, `peer_bg.wasm`). */
 export async function buildWasm({ dev = false } = {}) {
   const profile = wasmProfile(dev)
-  await cargo('wasm', ['build', '--locked', '--profile', profile, '--target', WASM_TARGET, '-p', 'kith-peer'], {
+  const args = ['rustc', '--locked', '--profile', profile, '--target', WASM_TARGET, '-p', 'kith-peer', '--lib', '--crate-type', 'cdylib']
+  await cargo('wasm', dev ? args : [...args, '--', ...SMALL], {
     cwd: ROOT,
     fail: 'The peer did not compile to WebAssembly; what the compiler said is above.',
   })

@@ -15,7 +15,7 @@ pub struct Miss;
 /// The rows loaded for one piece of work.
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
-    rows: BTreeMap<Table, HashMap<Vec<u8>, Rows>>,
+    rows: kith_map::BTreeMap<Table, HashMap<Vec<u8>, Rows>>,
     scans: HashMap<Read, Rows>,
 }
 
@@ -41,7 +41,7 @@ type Written = (u64, Option<Vec<u8>>);
 /// Row changes that are not yet sure to be seen by every load: newer than the store, in order.
 #[derive(Clone, Debug, Default)]
 pub struct Overlay {
-    rows: BTreeMap<Table, BTreeMap<Vec<u8>, Written>>,
+    rows: kith_map::BTreeMap<Table, BTreeMap<Vec<u8>, Written>>,
     ranges: Vec<(u64, Table, KeyRange)>,
 }
 
@@ -170,7 +170,7 @@ impl<'a> Lens<'a> {
         };
         let complete = below.len() < padded;
         let edge = below.last().map(|(key, _)| key.as_slice());
-        let mut merged: BTreeMap<&[u8], &[u8]> = below
+        let mut merged: kith_map::BTreeMap<&[u8], &[u8]> = below
             .iter()
             .filter(|(key, _)| !self.overlay.hides(table, key))
             .map(|(key, value)| (key.as_slice(), value.as_slice()))

@@ -73,7 +73,7 @@ impl FromStr for Version {
 /// The ETag of a set of versions, quotes included: the same set gives the same tag on every peer.
 pub fn etag(versions: &[Version]) -> String {
     let mut sorted = versions.to_vec();
-    sorted.sort_unstable();
+    kith_map::sort(&mut sorted);
     let mut hasher = blake3::Hasher::new();
     for version in &sorted {
         hasher.update(&version.agent.0);

@@ -100,3 +100,30 @@ fn a_backward_range_is_empty() {
     let (low, high) = (2, 8);
     assert_eq!(map.range(high..low).count(), 0);
 }
+
+proptest! {
+    #[test]
+    fn sorts_as_the_standard_library_does(items in proptest::collection::vec((any::<u8>(), any::<u16>()), 0..300)) {
+        let (mut ours, mut standard) = (items.clone(), items.clone());
+        super::sort(&mut ours);
+        standard.sort();
+        prop_assert_eq!(&ours, &standard);
+        // Equal keys keep their order.
+        let (mut ours, mut standard) = (items.clone(), items);
+        super::sort_by_key(&mut ours, |(key, _)| key % 8);
+        standard.sort_by_key(|(key, _)| key % 8);
+        prop_assert_eq!(ours, standard);
+    }
+}
+
+#[test]
+fn an_order_that_contradicts_itself_loses_nothing() {
+    let mut turn = 0u32;
+    let mut items: Vec<u32> = (0..1000).collect();
+    super::sort_by(&mut items, |_, _| {
+        turn = turn.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        if turn & 0x1_0000 == 0 { std::cmp::Ordering::Less } else { std::cmp::Ordering::Greater }
+    });
+    items.sort_unstable();
+    assert!(items.iter().copied().eq(0..1000));
+}

@@ -56,7 +56,7 @@ fn splices(ranges: &[Raw<'_>]) -> Checked<Vec<TextSplice>> {
         })?;
         splices.push((start, end, utf8(content)?.to_owned()));
     }
-    splices.sort_by_key(|(start, end, _)| (*start, *end));
+    kith_map::sort_by_key(&mut splices, |(start, end, _)| (*start, *end));
     let apart = splices.windows(2).all(|pair| matches!(pair, [(_, end, _), (next, ..)] if end <= next));
     if apart { Ok(splices) } else { Err(malformed("Two patches replace the same characters")) }
 }

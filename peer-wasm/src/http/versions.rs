@@ -102,14 +102,14 @@ pub(super) fn quote(string: &str) -> String {
 /// Versions as a list of quoted ids, in a fixed order.
 pub(super) fn write(versions: &[Version]) -> String {
     let mut sorted = versions.to_vec();
-    sorted.sort_unstable();
+    kith_map::sort(&mut sorted);
     write_strings(&sorted.iter().map(Version::to_string).collect::<Vec<_>>())
 }
 
 /// Versions as ids joined by a comma: the form in `?version=`, event ids and JSON documents.
 pub(super) fn joined(versions: &[Version]) -> String {
     let mut sorted = versions.to_vec();
-    sorted.sort_unstable();
+    kith_map::sort(&mut sorted);
     sorted.iter().map(Version::to_string).collect::<Vec<_>>().join(",")
 }
 

@@ -1,6 +1,6 @@
 //! Batches put together: what a run of batches does to the rows, each row touched once.
 
-use std::collections::BTreeMap;
+use kith_map::BTreeMap;
 
 use kith_core::rows::{Batch, Durability, KeyRange, Table};
 

@@ -225,9 +225,12 @@ impl Drop for Connection {
 
 /// The object stores that some tables need, each once.
 fn store_names(tables: impl Iterator<Item = Table>) -> Vec<&'static str> {
-    let mut names: Vec<&'static str> = tables.map(stored_name).collect();
-    names.sort_unstable();
-    names.dedup();
+    let mut names: Vec<&'static str> = Vec::new();
+    for name in tables.map(stored_name) {
+        if !names.contains(&name) {
+            names.push(name);
+        }
+    }
     names
 }
 

@@ -8,7 +8,8 @@ use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{Batch, KeyRange, Table};
 use crate::version::Agent;
-use std::collections::{BTreeMap, BTreeSet};
+use kith_map::BTreeSet;
+use std::collections::BTreeMap;
 
 /// What applying ops changes.
 #[derive(Debug, Default)]
@@ -22,7 +23,7 @@ pub struct Applied {
     /// Tags that this release does not know.
     pub unknown: Vec<u8>,
     /// Operations on texts, by place and author, to be looked at later.
-    pub texts: BTreeMap<(Path, Agent), Arrived>,
+    pub texts: kith_map::BTreeMap<(Path, Agent), Arrived>,
 }
 
 impl Applied {
@@ -76,7 +77,7 @@ pub fn apply(lens: &Lens<'_>, space: u32, items: &[Item]) -> Result<Applied, Mis
     }
     // Load every place and every place above in one go.
     let places: BTreeSet<&[u8]> = changes.iter().flat_map(|(key, ..)| above(key).chain([key.as_slice()])).collect();
-    lens.want(Table::View, &places)?;
+    lens.want(Table::View, places.iter())?;
     let mut work =
         Work { lens, rows: BTreeMap::new(), clashes: BTreeSet::new(), plain: BTreeSet::new(), conflicts: Vec::new() };
     let mut applied = Applied::default();

@@ -9,8 +9,9 @@ use super::steps::{element_text, list_op};
 use crate::api::{Body, Refusal};
 use crate::path::Path;
 use crate::version::Version;
+use kith_map::BTreeSet;
 use serde_json::Value as Json;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// The deepest a JSON value may be nested.
 const MAX_DEPTH: usize = 64;

@@ -9,8 +9,8 @@ use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{KeyRange, Table};
 use crate::version::{Agent, Version};
+use kith_map::BTreeMap;
 use serde_json::{Map, Value as Json};
-use std::collections::BTreeMap;
 
 /// The most places read to make up one value; beyond it there is only the listing.
 pub const MAX_TREE_ROWS: usize = 20_000;

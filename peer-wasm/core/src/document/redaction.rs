@@ -44,7 +44,7 @@ pub fn encode(targets: &[Target]) -> Vec<u8> {
     for target in targets {
         let parts = logs.entry(target.log).or_default().entry(target.seq).or_default();
         parts.extend(&target.parts);
-        parts.sort_unstable();
+        kith_map::sort(parts);
         parts.dedup();
     }
     let mut writer = Writer::new();

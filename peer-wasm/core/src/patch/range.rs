@@ -64,7 +64,7 @@ pub(super) fn apply(target: Option<&Json>, ranges: &[(String, Option<Json>)]) ->
             return Err(PatchError::Overlap { first: shortened(first.range), second: shortened(second.range) });
         }
     }
-    edits.sort_by_key(|edit| Reverse((edit.container.len(), edit.slot.bounds(), edit.number)));
+    kith_map::sort_by_key(&mut edits, |edit| Reverse((edit.container.len(), edit.slot.bounds(), edit.number)));
     let mut result = target.cloned();
     for edit in &edits {
         edit.apply(&mut result, &mut budget)?;

@@ -92,7 +92,7 @@ impl Peer {
         }
         // Who may do what comes before what they did.
         let owner = |log: &PublicKey| Some(*log) == inviter || space.authority.role(log) == Some(Role::Owner);
-        wants.sort_unstable_by_key(|(log, _)| (*log != space.row.key, !owner(log), *log));
+        kith_map::sort_by_key(&mut wants, |(log, _)| (*log != space.row.key, !owner(log), *log));
         let key = space.row.key;
         if let Some(session) = self.session(id, number) {
             for (log, asked) in targets {

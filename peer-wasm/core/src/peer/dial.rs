@@ -144,7 +144,7 @@ impl Peer {
                 wanted.push((ticket.inviter, hints));
             }
             for (peer, mut relays) in wanted {
-                relays.sort_unstable();
+                kith_map::sort(&mut relays);
                 relays.dedup();
                 if peer != own {
                     self.dial(peer, relays, joining || own < peer);

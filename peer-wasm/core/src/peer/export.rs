@@ -81,7 +81,7 @@ impl Peer {
         // Who may do what comes before what they did.
         let rank = |log: &PublicKey| (*log != space.row.key, space.authority.role(log) != Some(Role::Owner), *log);
         let mut logs: Vec<(PublicKey, u64)> = space.logs.iter().map(|log| (log.key, log.durable)).collect();
-        logs.sort_unstable_by_key(|(log, _)| rank(log));
+        kith_map::sort_by_key(&mut logs, |(log, _)| rank(log));
         let state = ExportState { logs, at: 0, from: 0, entries: 0, chain };
         Reply::Exported { bytes, next: Some(Box::new(state)) }
     }

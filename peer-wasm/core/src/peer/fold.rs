@@ -57,7 +57,7 @@ pub(super) fn fold(
         .filter(|key| is_group(&rows, key))
         .map(<[u8]>::to_vec)
         .collect();
-    groups.sort_unstable();
+    kith_map::sort(&mut groups);
     groups.dedup();
     let is_one = |key: &[u8]| groups.binary_search_by(|group| group.as_slice().cmp(key)).is_ok();
     let in_group = |key: &Vec<u8>| is_one(key) || parent(key).is_some_and(is_one);
@@ -65,7 +65,7 @@ pub(super) fn fold(
     let mut whole: Vec<Vec<u8>> = changed.iter().filter(|key| of_kinds(key)).cloned().collect();
     let is_element = |key: &&Vec<u8>| rows.get(*key).is_some_and(|row| row.states.get(tag::ELEMENT).is_some());
     whole.extend(changed.iter().filter(is_element).filter_map(|key| Some(parent(key)?.to_vec())));
-    whole.sort_unstable();
+    kith_map::sort(&mut whole);
     whole.dedup();
     let alone = changed.iter().filter(|key| !in_group(key)).count();
     if alone > MAX_CHANGED {
@@ -180,7 +180,7 @@ fn items(lens: &Lens<'_>, space: &Space, told: &[Told], listing: &Path) -> Resul
             _ => wanted.push(((op.row.log, op.point.seq), op)),
         }
     }
-    wanted.sort_unstable_by(|(a, left), (b, right)| (a, &left.place).cmp(&(b, &right.place)));
+    kith_map::sort_by(&mut wanted, |(a, left), (b, right)| (a, &left.place).cmp(&(b, &right.place)));
     let mut entries: Vec<(u32, u64)> = wanted.iter().map(|(entry, _)| *entry).collect();
     entries.dedup();
     if entries.len() > MAX_OPENED {
@@ -203,7 +203,7 @@ fn items(lens: &Lens<'_>, space: &Space, told: &[Told], listing: &Path) -> Resul
 
 /// The tree that these ops make, in the order they were written.
 fn merge(space: u32, mut items: Vec<Item>) -> Result<Rows, Miss> {
-    items.sort_by_key(|item| Point::of(&item.register));
+    kith_map::sort_by_key(&mut items, |item| Point::of(&item.register));
     let (overlay, answers) = (Overlay::default(), Answers::default());
     Ok(document::apply(&Lens::over(&overlay, &answers), space, &items)?.rows)
 }

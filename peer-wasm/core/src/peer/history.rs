@@ -183,7 +183,7 @@ impl Peer {
                 last = found.last().map(|(point, _)| *point);
             }
             let mut places: Vec<(u32, u64)> = found.iter().map(|(point, log)| (*log, point.seq)).collect();
-            places.sort_unstable();
+            kith_map::sort(&mut places);
             for ((log, seq), entry) in entries_at(lens, number, &places)? {
                 let Some(ops) = open_ops(space, &entry) else { continue };
                 let point = Point { clock: ops.clock, agent: Agent::of(&entry.header.log.0), seq };
@@ -195,7 +195,7 @@ impl Peer {
                 }
             }
         }
-        deeds.sort_unstable_by(|a, b| b.point.cmp(&a.point).then_with(|| a.path.cmp(&b.path)));
+        kith_map::sort_by(&mut deeds, |a, b| b.point.cmp(&a.point).then_with(|| a.path.cmp(&b.path)));
         deeds.dedup_by(|more, deed| {
             let same = more.point == deed.point && more.path == deed.path;
             if same {

@@ -302,7 +302,7 @@ fn differing(before: &People, now: &People) -> Vec<Path> {
         .filter(|(key, _)| before.get(*key) != now.get(*key))
         .map(|((path, _), _)| path.clone())
         .collect();
-    places.sort_unstable();
+    kith_map::sort(&mut places);
     places.dedup();
     places
 }

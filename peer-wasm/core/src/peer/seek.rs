@@ -109,7 +109,7 @@ impl Peer {
             }
         }
         for places in wanted.values_mut() {
-            places.sort_unstable();
+            kith_map::sort(places);
         }
         if let Some(space) = self.spaces.get_mut(&number) {
             space.gone = gone;

@@ -29,7 +29,7 @@ impl Peer {
         let mut items = items;
         // Who may do what comes first, then those who were here last: that is what is looked at first.
         if let Some(space) = self.spaces.get(&number) {
-            items.sort_by_cached_key(|(log, _)| {
+            kith_map::sort_by_key(&mut items, |(log, _)| {
                 let founding = *log == space.row.key;
                 let owner = founding || space.authority.role(log) == Some(Role::Owner);
                 (!founding, !owner, Reverse(space.log(log).map_or(0, |(_, log)| log.clock)))

@@ -81,7 +81,7 @@ impl Peer {
                     return refuse(refusal);
                 }
                 let mut parents = parents.clone();
-                parents.sort_unstable();
+                kith_map::sort(&mut parents);
                 parents.dedup();
                 Seen::Versions(parents)
             }

@@ -281,7 +281,7 @@ impl Peer {
         if unknown_name {
             return Ok(Err(Refusal::VersionUnknown { missing }));
         }
-        state.at.sort_unstable();
+        kith_map::sort(&mut state.at);
         state.at.dedup();
         let is_due = self.texts.is_due(&(number, path.clone()));
         let open = match self.texts.open(lens, number, path)? {

@@ -24,7 +24,7 @@ type Hung = (Option<Id>, bool, Id);
 /// there is left out, with all that hang from it.
 pub fn order<'a>(elements: impl Iterator<Item = (Id, &'a Element, bool)>) -> Shown {
     let mut known: Vec<(Id, &Element, bool)> = elements.collect();
-    known.sort_unstable_by_key(|(id, ..)| *id);
+    kith_map::sort_by_key(&mut known, |(id, ..)| *id);
     let find = |id: &Id| known.get(known.binary_search_by(|(known, ..)| known.cmp(id)).ok()?);
     let mut hung: Vec<Hung> = Vec::new();
     for (id, element, _) in &known {
@@ -35,7 +35,7 @@ pub fn order<'a>(elements: impl Iterator<Item = (Id, &'a Element, bool)>) -> Sho
             Some(Hook::Right(parent)) => hung.push((Some(*parent), true, *id)),
         }
     }
-    hung.sort_unstable();
+    kith_map::sort(&mut hung);
     let children = |parent: Option<Id>, right: bool| {
         let from = hung.partition_point(|(of, side, _)| (*of, *side) < (parent, right));
         let count = hung.iter().skip(from).take_while(|(of, side, _)| (*of, *side) == (parent, right)).count();
