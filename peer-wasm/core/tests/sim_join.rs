@@ -85,3 +85,26 @@ fn a_newcomer_that_dies_half_way_goes_on() {
         story.check()
     });
 }
+
+#[test]
+fn joining_does_not_wait_longer_than_storage_does() {
+    for_each_seed(3, 100, |seed| {
+        // The link comes up long before the newcomer's right to be in the space is stored.
+        let slow = Weather { commit: (3_000, 3_000), ..STEADY };
+        let mut story = Story::begin(seed, 2)?;
+        let (space, role) = (story.space_ref(), Role::Writer);
+        let (app, origin) = ("/".to_owned(), "https://example.org".to_owned());
+        let Some(Reply::Invited(document)) =
+            story.world.ask_for(0, Request::Invite { space, role, app, origin }, PATIENCE)
+        else {
+            return Err("no invite".to_owned());
+        };
+        story.world.weather = slow;
+        let began = story.world.now();
+        let invite = document["url"].as_str().unwrap().to_owned();
+        let joined = story.world.ask_for(1, Request::Join { invite }, PATIENCE);
+        let took = story.world.now() - began;
+        let is_joined = matches!(joined, Some(Reply::Joined(_)));
+        if is_joined && took < 15_000 { Ok(()) } else { Err(format!("after {took} ms: {joined:?}")) }
+    });
+}

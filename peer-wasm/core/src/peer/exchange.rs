@@ -11,6 +11,8 @@ use crate::wire::{Frame, LogHead, MAX_ITEMS};
 
 /// Own entries are sent unasked to who lacks at most this many.
 const PUSHED: u64 = 64;
+/// Entries that show the right to be in a space: device and grant.
+const CREDENTIALS: u64 = 2;
 
 impl Session {
     /// Whether new entries of our own log are sent unasked, and if so from where on; notes them as to be sent.
@@ -54,10 +56,15 @@ impl Peer {
             .filter_map(|log| space.logs.get(*log as usize))
             .filter_map(|log| Some((log.key, space.stored.get(&log.key)?.len)))
             .collect();
+        // Who was greeted before the right to be here was stored has not been shown it.
+        let begins = grown.iter().any(|(log, len)| Some(*log) == own && *len <= CREDENTIALS);
         for id in self.links.keys().copied().collect::<Vec<_>>() {
             let Some(link) = self.links.get_mut(&id) else { continue };
             let peer = link.peer;
             let Some(session) = link.sessions.get_mut(&number) else { continue };
+            if begins {
+                self.commits.later.push(Job::Meet(id, number));
+            }
             if !session.member && !joining {
                 continue;
             }
