@@ -68,8 +68,10 @@ function onChange(change) {
     state.seen += 1
     state.changes = [change, ...state.changes].slice(0, SHOWN)
   }
-  tree.note(change.path)
-  editor.note(change.path)
+  for (const path of [change.path, change.from].filter((path) => path !== undefined)) {
+    tree.note(path)
+    editor.note(path)
+  }
   draw()
 }
 

@@ -369,6 +369,19 @@ pub enum Request {
         /// Whether what was written at the path and below before is to be redacted, on every peer.
         purge: bool,
     },
+    /// Move what stands at a path, with everything in it, to another where nothing is.
+    Move {
+        /// The space.
+        space: SpaceRef,
+        /// The path it stands at.
+        from: Path,
+        /// The path it goes to.
+        to: Path,
+        /// Under which conditions for the path it goes to.
+        conditions: Preconditions,
+        /// The writer's own id for this write.
+        id: Option<String>,
+    },
     /// Make a path what it was, by a new write.
     Restore {
         /// The space.
@@ -487,7 +500,9 @@ pub struct ChangeItem {
     pub cursor: String,
     /// The path changed.
     pub path: Path,
-    /// `put` or `delete`.
+    /// Where it stood before, if it was moved and stands where that move put it.
+    pub from: Option<Path>,
+    /// `put`, `delete` or `move`.
     pub kind: &'static str,
     /// The name of the merge type it went by if that is not `lww`; `newer` for one that only a later release knows.
     pub merge: Option<&'static str>,

@@ -16,11 +16,13 @@ pub mod kind;
 mod lay;
 mod listing;
 mod locate;
+pub mod moves;
 mod ops;
 mod plan;
 pub mod policy;
 mod read;
 pub mod redaction;
+mod relocate;
 mod row;
 mod steps;
 pub mod text;
@@ -37,6 +39,8 @@ pub use ops::{Item, Leaf, MAX_OPS, MAX_WRITE_ID, Op, Opened, Ops};
 pub use plan::{MAX_VALUE, Planned, Wish, plan};
 pub use policy::Rule;
 pub use read::{Held, MAX_LIST_ROWS, MAX_TREE_ROWS, Tree, body_of, inside, merge_versions, text_body, tree};
+pub(crate) use relocate::{Relocated, marks, relocate};
+pub(crate) use row::conflict_of_row;
 pub use row::{Register, States, ViewRow, conflict_key, view_key, view_prefix, write_id_key};
 
 #[cfg(test)]

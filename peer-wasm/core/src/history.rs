@@ -13,6 +13,7 @@
 
 use crate::clock::Clock;
 use crate::codec::{Reader, Writer};
+use crate::document::kind::tag;
 use crate::document::{Item, Register};
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
@@ -145,7 +146,8 @@ impl OpRow {
 pub fn rows(space: u32, log: u32, items: &[Item]) -> Vec<(Table, Vec<u8>, Vec<u8>)> {
     let mut puts = Vec::new();
     let mut last = None;
-    for item in items {
+    // Where something moves is no part of what stood at a place.
+    for item in items.iter().filter(|item| item.register.leaf.tag() != Some(tag::MOVE)) {
         let point = Point::of(&item.register);
         let leaf = &item.register.leaf;
         let deed = if leaf.takes_away() { Deed::Delete } else { Deed::Put };
@@ -241,7 +243,7 @@ pub fn split_op_key(key: &[u8]) -> Option<(&[u8], Point)> {
 /// The place and the point in the key of an op; `None` for places that programs cannot reach.
 pub fn read_op_key(key: &[u8]) -> Option<(Path, Point)> {
     let (place, point) = split_op_key(key)?;
-    Some((Path::from_key(place.get(PART + 1..)?)?, point))
+    Some((Path::from_row_key(place.get(PART + 1..)?)?, point))
 }
 
 fn time_key(space: u32, point: &Point) -> Vec<u8> {

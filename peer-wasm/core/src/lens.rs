@@ -196,6 +196,18 @@ impl<'a> Lens<'a> {
         })
     }
 
+    /// Runs a step that sees these changes as written already.
+    pub fn with<T>(&self, batch: &Batch, step: impl FnOnce(&Lens<'_>) -> Result<T, Miss>) -> Result<T, Miss> {
+        let mut overlay = self.overlay.clone();
+        overlay.push(u64::MAX, batch);
+        let lens = Lens { alone: self.alone, ..Lens::new(self.answers, &overlay) };
+        let done = step(&lens);
+        for read in lens.into_missing() {
+            self.miss(read);
+        }
+        done
+    }
+
     fn miss(&self, read: Read) -> Miss {
         let mut missing = self.missing.borrow_mut();
         if missing.1.insert(read.clone()) {

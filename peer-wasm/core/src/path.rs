@@ -111,6 +111,16 @@ impl Path {
         Path::new(self.0.iter().map(String::as_str).chain([name]))
     }
 
+    /// The same for what stands below something that was moved: a path there may get longer than one that is asked for.
+    pub(crate) fn join(&self, name: &str) -> Path {
+        Path(self.0.iter().map(String::as_str).chain([name]).map(str::to_owned).collect())
+    }
+
+    /// A path that something was moved to: of any length.
+    pub(crate) fn of_names(names: Vec<String>) -> Path {
+        Path(names)
+    }
+
     /// The place above, or `None` at the top.
     pub fn parent(&self) -> Option<Path> {
         let (_, above) = self.0.split_last()?;
@@ -141,13 +151,18 @@ impl Path {
 
     /// The path with this key, if it is one.
     pub fn from_key(key: &[u8]) -> Option<Path> {
+        Path::new(Path::from_row_key(key)?.0).ok()
+    }
+
+    /// The path in the key of a row of the tree: what was moved may stand at one that is longer than can be asked for.
+    pub(crate) fn from_row_key(key: &[u8]) -> Option<Path> {
         if key.is_empty() {
             return Some(Path::root());
         }
         let names = key.strip_suffix(&[0])?;
-        let segments: Result<Vec<String>, _> =
+        let names: Result<Vec<String>, _> =
             names.split(|byte| *byte == 0).map(|name| String::from_utf8(name.to_vec())).collect();
-        Path::new(segments.ok()?).ok()
+        names.ok().map(Path).filter(|path| !path.is_reserved())
     }
 }
 

@@ -28,6 +28,7 @@ mod ingest;
 mod join;
 mod links;
 mod mend;
+mod moves;
 mod past;
 mod past_text;
 mod policy;

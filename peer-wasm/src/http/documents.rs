@@ -72,6 +72,9 @@ pub(super) fn change(change: &ChangeItem) -> Json {
     if let (Some(merge), Some(members)) = (change.merge, document.as_object_mut()) {
         members.insert("merge".to_owned(), merge.into());
     }
+    if let (Some(from), Some(members)) = (&change.from, document.as_object_mut()) {
+        members.insert("from".to_owned(), url_path(from).into());
+    }
     document
 }
 

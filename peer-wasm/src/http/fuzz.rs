@@ -140,6 +140,7 @@ fn changes() -> Vec<ChangeItem> {
     let author = "did:key:z".to_owned();
     vec![ChangeItem {
         cursor: "c\n1".to_owned(),
+        from: Some(path.clone()),
         path,
         kind: "put",
         merge: Some("newer"),

@@ -42,6 +42,16 @@ pub(super) fn change(
     if purge && method == "PATCH" {
         return Err(Problem::parameter("purge", "goes with PUT and DELETE, which replace everything at the path"));
     }
+    if let Some(from) = url.parameter("move")? {
+        let from = path_of(from).ok_or_else(|| Problem::parameter("move", PATH_AS_IN_URL))?;
+        let plain = method == "PUT" && merge.is_none() && !purge && url.parameter("from")?.is_none();
+        if !plain || !is_bare(fields, &body) {
+            let detail =
+                "moves what stands at that path to this one; it goes with PUT and nothing else, without a body";
+            return Err(Problem::parameter("move", detail));
+        }
+        return Ok(Request::Move { space, from, to: path, conditions, id });
+    }
     if let Some(from) = history::from(url)? {
         let plain = merge.is_none() && !purge;
         return restore(method, space, path, from, conditions, id, plain, fields, &body);
@@ -92,7 +102,7 @@ fn restore(
     if !plain {
         return Err(Problem::parameter("from", "makes the path what it was; leave out Merge-Type and purge"));
     }
-    if !body.is_empty() || fields.raw("content-range").is_some() || fields.raw("patches").is_some() {
+    if !is_bare(fields, body) {
         return Err(Problem::parameter("from", "says what to store, so the body must be empty"));
     }
     Ok(Request::Restore { space, path, from, conditions, id })
@@ -114,10 +124,20 @@ pub(super) fn undo(space: SpaceRef, redo: bool, fields: &Fields, body: &[u8]) ->
 
 /// A path as it stands in a URL after the space; slashes at its ends change nothing.
 fn scope(text: &str) -> Checked<Path> {
-    let wrong = || Problem::member("path", "must be a path as in a URL after the space, such as \"notes/1\"");
+    path_of(text).ok_or_else(|| Problem::member("path", PATH_AS_IN_URL))
+}
+
+const PATH_AS_IN_URL: &str = "must be a path as in a URL after the space, such as \"notes/1\"";
+
+fn path_of(text: &str) -> Option<Path> {
     let names: Option<Vec<String>> =
         text.split('/').filter(|name| !name.is_empty()).map(super::url::percent_decode).collect();
-    Path::new(names.ok_or_else(wrong)?).map_err(|_| wrong())
+    Path::new(names?).ok()
+}
+
+/// Whether a request carries no content at all.
+fn is_bare(fields: &Fields, body: &[u8]) -> bool {
+    body.is_empty() && fields.raw("content-range").is_none() && fields.raw("patches").is_none()
 }
 
 fn put(path: &Path, fields: &Fields, body: Vec<u8>) -> Checked<Change> {

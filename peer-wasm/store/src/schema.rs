@@ -49,8 +49,12 @@ pub const THIRD: Step = Step { to: 3, creates: &["page"], rewrites: &[], packs: 
 /// it has), but a release that does not keep it up must not write any more: what it wrote would be missing there.
 pub const FOURTH: Step = Step { to: 4, creates: &[], rewrites: &[], packs: &[], recount: false };
 
+/// Layout 5 has the rows of the tree at the paths where what was moved shows. Nothing changes here, but a release that does
+/// not know moves must not write any more: it would write about what was made at those paths.
+pub const FIFTH: Step = Step { to: 5, creates: &[], rewrites: &[], packs: &[], recount: false };
+
 /// Every step so far, in order.
-pub const STEPS: &[Step] = &[FIRST, SECOND, THIRD, FOURTH];
+pub const STEPS: &[Step] = &[FIRST, SECOND, THIRD, FOURTH, FIFTH];
 
 /// The table that holds the store's own rows. Not one of [`kith_core::rows::Table`]: nobody else reads or writes it.
 pub const STATE: &str = "_store";

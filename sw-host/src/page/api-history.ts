@@ -85,6 +85,12 @@ export interface SpacePast {
    */
   restore(path: Path, to: PastOptions): Promise<Written>
   /**
+   * Moves what stands at a path, with everything in it, to another where nothing stands. What others write in it meanwhile goes
+   * with it.
+   * @example await space.move('inbox/7', 'done/7')
+   */
+  move(from: Path, to: Path): Promise<Written>
+  /**
    * Undoes the last write of this device at or below `path` (anywhere, if not given), wherever it is what still shows.
    * @example const { skipped } = await space.undo('notes/1')
    */

@@ -118,8 +118,11 @@ export interface ListOptions extends PastOptions {
 export interface Change {
   /** Give it as `since` to go on after this change. */
   cursor: string
+  /** Where it stands now. */
   path: string
-  kind: 'put' | 'delete'
+  /** Where it stood before, of a move that says where it stands now. */
+  from?: string
+  kind: 'put' | 'delete' | 'move'
   /** The merge type it went by, if that is not `lww`. */
   merge?: string
   version: string

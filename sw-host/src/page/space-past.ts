@@ -55,6 +55,10 @@ export function spacePast({ connection, root, url, encode, written, writeName }:
       const init = { method: 'PUT', headers: { version: writeName() } }
       return written(await askPeer(connection, withQuery(url(path), new URLSearchParams({ from })), init))
     },
+    move: async (from, to) => {
+      const init = { method: 'PUT', headers: { version: writeName() } }
+      return written(await askPeer(connection, withQuery(url(to), new URLSearchParams({ move: encode(from) })), init))
+    },
     undo: (path) => step('undo', path),
     redo: (path) => step('redo', path),
     link: (path, options = {}) => {

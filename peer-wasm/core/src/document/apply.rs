@@ -2,10 +2,10 @@
 
 use super::kind::{Act, Stamp, State, counter, list, member, mv, tag};
 use super::ops::{Item, Leaf};
-use super::row::{PREFIX, Register, ViewRow, view_key};
+use super::row::{PREFIX, Register, ViewRow, conflict_of_row, view_key};
 use super::text::{self, Arrived};
 use crate::lens::{Lens, Miss};
-use crate::path::Path;
+use crate::path::{MAX_SEGMENTS, Path};
 use crate::rows::{Batch, KeyRange, Table};
 use crate::version::Agent;
 use kith_map::BTreeSet;
@@ -37,10 +37,7 @@ impl Applied {
         }
         batch.puts.extend(self.rows.iter().map(|(key, row)| (Table::View, key.clone(), row.encode())));
         for (key, stands) in &self.conflicts {
-            let mut key = key.clone();
-            if let Some(kind) = key.get_mut(PREFIX - 1) {
-                *kind = 3;
-            }
+            let key = conflict_of_row(key);
             match stands {
                 true => batch.puts.push((Table::View, key, Vec::new())),
                 false => batch.deletes.push((Table::View, key)),
@@ -78,8 +75,7 @@ pub fn apply(lens: &Lens<'_>, space: u32, items: &[Item]) -> Result<Applied, Mis
     // Load every place and every place above in one go.
     let places: BTreeSet<&[u8]> = changes.iter().flat_map(|(key, ..)| above(key).chain([key.as_slice()])).collect();
     lens.want(Table::View, places.iter())?;
-    let mut work =
-        Work { lens, rows: BTreeMap::new(), clashes: BTreeSet::new(), plain: BTreeSet::new(), conflicts: Vec::new() };
+    let mut work = Work::new(lens);
     let mut applied = Applied::default();
     let mut start = 0;
     for (item, end) in items.iter().zip(ends) {
@@ -106,6 +102,45 @@ pub fn apply(lens: &Lens<'_>, space: u32, items: &[Item]) -> Result<Applied, Mis
     Ok(Applied { rows: work.rows, conflicts: work.conflicts, ..applied })
 }
 
+/// What becomes of the tree when rows go from places to others, `marks` being how many rows there may be that only note
+/// moves. No row is left where a default one comes out.
+pub(super) fn transplant(
+    lens: &Lens<'_>,
+    from: &BTreeMap<Vec<u8>, ViewRow>,
+    to: &BTreeMap<Vec<u8>, ViewRow>,
+    marks: usize,
+) -> Result<BTreeMap<Vec<u8>, ViewRow>, Miss> {
+    let places: BTreeSet<&[u8]> = to.keys().flat_map(|key| above(key).chain([key.as_slice()])).collect();
+    let left: BTreeSet<&[u8]> = from.keys().flat_map(|key| above(key)).filter(|key| !from.contains_key(*key)).collect();
+    let (places, rows) = (lens.want(Table::View, places.iter()), lens.want(Table::View, left.iter()));
+    // What is still below the places that things leave.
+    let most = from.len() + marks + MAX_SEGMENTS;
+    let scan = |key: &&[u8]| lens.scan(Table::View, &KeyRange::prefix(key), most, false);
+    let below: Vec<Result<_, Miss>> = left.iter().map(scan).collect();
+    places?;
+    rows?;
+    let mut work = Work::new(lens);
+    // What is below first: nothing is left where it was.
+    for (key, row) in from.iter().rev() {
+        work.reshape(key, ViewRow::default(), row)?;
+    }
+    work.plain.clear();
+    for (key, below) in left.iter().zip(below) {
+        let held = |(below, row): &(Vec<u8>, Vec<u8>)| {
+            below.len() > key.len()
+                && !from.contains_key(below)
+                && ViewRow::decode(row).is_some_and(|row| row.is_held())
+        };
+        let row = ViewRow { container: below?.iter().any(held), ..work.row(key)? };
+        work.rows.insert(key.to_vec(), row);
+    }
+    for (key, row) in to {
+        work.reshape(key, ViewRow { container: false, ..row.clone() }, &ViewRow::default())?;
+    }
+    work.settle_all()?;
+    Ok(work.rows)
+}
+
 /// Lays an item out over the places it changes.
 fn spread(space: u32, item: &Item, changes: &mut Vec<(Vec<u8>, Stamp, Change)>) {
     let register = &item.register;
@@ -120,6 +155,8 @@ fn spread(space: u32, item: &Item, changes: &mut Vec<(Vec<u8>, Stamp, Change)>) 
     let leaf = register.leaf.kept();
     match act {
         None | Some(Act::Text(_)) => changes.push((key, stamp, write(leaf, None))),
+        // Where things stand is worked out before they are laid there.
+        Some(Act::Move(_)) => {}
         Some(Act::Mv(act)) => changes.push((key, stamp, write(leaf, Some(Told::Mv(act))))),
         Some(Act::Counter(act)) => changes.push((key, stamp, write(leaf, Some(Told::Counter(act))))),
         Some(Act::Set) => changes.push((key, stamp, write(leaf, Some(Told::Wrote)))),
@@ -134,7 +171,7 @@ fn spread(space: u32, item: &Item, changes: &mut Vec<(Vec<u8>, Stamp, Change)>) 
         Some(Act::List(act)) => {
             changes.push((key, stamp, write(leaf, Some(Told::Wrote))));
             for (id, touch) in act.touches(stamp) {
-                let Ok(place) = item.path.child(&id.name()) else { continue };
+                let place = item.path.join(&id.name());
                 let told = Some(Told::Element(touch));
                 changes.push((view_key(space, &place), stamp, write(Leaf::kind(tag::ELEMENT), told)));
             }
@@ -176,7 +213,12 @@ struct Work<'a, 'b, 'c> {
     conflicts: Vec<(Vec<u8>, bool)>,
 }
 
-impl<'c> Work<'_, '_, 'c> {
+impl<'a, 'b, 'c> Work<'a, 'b, 'c> {
+    fn new(lens: &'b Lens<'a>) -> Work<'a, 'b, 'c> {
+        let (clashes, plain) = (BTreeSet::new(), BTreeSet::new());
+        Work { lens, rows: BTreeMap::new(), clashes, plain, conflicts: Vec::new() }
+    }
+
     fn row(&self, key: &[u8]) -> Result<ViewRow, Miss> {
         if let Some(row) = self.rows.get(key) {
             return Ok(row.clone());

@@ -14,6 +14,7 @@
 //! | 8 | [`list`]; its elements stand below it | see there |
 //! | 9 | an element of a list goes | nothing |
 //! | 10 | on a [`text`] | nothing: a text is here; or an operation as `kith-text` writes it |
+//! | 11 | what stands here [moves](super::moves) | the key of the path it moves to |
 //!
 //! `covers = count ‖ (agent[10] ‖ seq)*`, agents ascending: everything of that agent at this place up to that entry
 //! has been seen and is replaced. Sums and deltas are zigzag numbers. A tag never changes its meaning: what a later
@@ -27,6 +28,7 @@ pub mod mv;
 pub mod text;
 
 use crate::codec::{CodecError, Reader, Writer};
+use crate::path::Path;
 use crate::version::{Agent, Version};
 use authors::Writers;
 
@@ -48,10 +50,12 @@ pub mod tag {
     pub const ELEMENT: u8 = 9;
     /// A text.
     pub const TEXT: u8 = 10;
+    /// A move to another path. No register is ever of it: rows only note by it who moved something there or away.
+    pub const MOVE: u8 = 11;
 
     /// Whether this release knows what the tag means.
     pub const fn is_known(tag: u8) -> bool {
-        matches!(tag, MV | COUNTER | SET | MEMBER | LIST | ELEMENT | TEXT)
+        matches!(tag, MV | COUNTER | SET | MEMBER | LIST | ELEMENT | TEXT | MOVE)
     }
 }
 
@@ -138,6 +142,8 @@ pub enum Act {
     /// On a text: an operation's bytes, which are looked into where the text is put together; none if it only says that a
     /// text is here.
     Text(Vec<u8>),
+    /// What stands here moves to this path.
+    Move(Path),
 }
 
 impl Act {
@@ -149,6 +155,7 @@ impl Act {
             Act::Member(act) => act.encode(),
             Act::List(act) => act.encode(),
             Act::Text(op) => op.clone(),
+            Act::Move(to) => to.to_key(),
             Act::Set | Act::Element => Vec::new(),
         }
     }
@@ -172,6 +179,7 @@ impl Act {
             tag::LIST => Act::List(list::Act::read(&mut reader)?),
             tag::ELEMENT => Act::Element,
             tag::TEXT => Act::Text(reader.take(body.len())?.to_vec()),
+            tag::MOVE => Act::Move(Path::from_key(reader.take(body.len())?).ok_or(CodecError::Tag)?),
             _ => return Err(CodecError::Tag),
         };
         reader.end()?;
@@ -188,7 +196,7 @@ pub enum State {
     Counter(counter::Sums),
     /// A member of a set.
     Member(member::Adds),
-    /// A set or list: who wrote in it last.
+    /// A set or list: who wrote in it last. A place that something was moved to or away from: who did so.
     Writers(Writers),
     /// An element of a list.
     Element(list::Element),
@@ -203,7 +211,7 @@ impl State {
             tag::MV => State::Mv(mv::Values::default()),
             tag::COUNTER => State::Counter(counter::Sums::default()),
             tag::MEMBER => State::Member(member::Adds::default()),
-            tag::SET | tag::LIST => State::Writers(Writers::default()),
+            tag::SET | tag::LIST | tag::MOVE => State::Writers(Writers::default()),
             tag::ELEMENT => State::Element(list::Element::default()),
             tag::TEXT => State::Text(text::Shown::default()),
             _ => return None,

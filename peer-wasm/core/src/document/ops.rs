@@ -301,6 +301,7 @@ fn says_something(path: &Path, kind: u8, body: &[u8]) -> Result<bool, CodecError
             path.len() >= 2 && path.segments().last().is_some_and(|name| list::Id::from_name(name).is_some())
         }
         Act::List(_) => path.child(&list::Id::LONGEST.name()).is_ok(),
+        Act::Move(to) => !to.is_empty(),
         Act::Mv(_) | Act::Counter(_) | Act::Set | Act::Text(_) => true,
     })
 }

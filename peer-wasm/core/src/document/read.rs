@@ -64,7 +64,7 @@ fn is_list(row: &[u8]) -> bool {
 }
 
 pub(super) fn decode(key: &[u8], value: &[u8]) -> Option<(Path, ViewRow)> {
-    let path = Path::from_key(key.get(5..)?)?;
+    let path = Path::from_row_key(key.get(5..)?)?;
     Some((path, ViewRow::decode(value)?))
 }
 

@@ -104,6 +104,11 @@ impl ViewRow {
         }
     }
 
+    /// Whether anything was ever written here; that something was moved here or away is nothing of the kind.
+    pub fn is_held(&self) -> bool {
+        self.register.is_some() || self.states.0.iter().any(|(kind, _)| *kind != tag::MOVE)
+    }
+
     /// The register, if reads show it.
     pub fn visible(&self) -> Option<&Register> {
         self.register.as_ref().filter(|_| !self.hidden && self.is_live())
@@ -209,6 +214,15 @@ pub fn conflict_key(space: u32, path: &Path) -> Vec<u8> {
     let mut key = space.to_be_bytes().to_vec();
     key.push(3);
     key.extend_from_slice(&path.to_key());
+    key
+}
+
+/// The same from the key of the place's row.
+pub(crate) fn conflict_of_row(row: &[u8]) -> Vec<u8> {
+    let mut key = row.to_vec();
+    if let Some(kind) = key.get_mut(PREFIX - 1) {
+        *kind = 3;
+    }
     key
 }
 

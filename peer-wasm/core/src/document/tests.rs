@@ -1,4 +1,5 @@
 mod kinds;
+mod moves;
 
 use super::*;
 use crate::api::{Body, Change, Manner, Refusal};

@@ -53,7 +53,7 @@ pub fn text_ranges(space: u32) -> [KeyRange; 2] {
 pub fn text_place(key: &[u8]) -> Option<(u32, Path)> {
     let (space, rest) = key.split_first_chunk::<4>()?;
     let (len, rest) = rest.strip_prefix(&[TEXT])?.split_first_chunk::<2>()?;
-    let path = Path::from_key(rest.get(..usize::from(u16::from_be_bytes(*len)))?)?;
+    let path = Path::from_row_key(rest.get(..usize::from(u16::from_be_bytes(*len)))?)?;
     Some((u32::from_be_bytes(*space), path))
 }
 
@@ -65,6 +65,16 @@ pub fn text_key(space: u32, path: &Path, row: RowKey) -> Vec<u8> {
 /// The rows that opening a text takes: its head and all its pieces.
 fn open_range(space: u32, path: &Path) -> KeyRange {
     KeyRange { start: text_key(space, path, RowKey::Head), end: text_key(space, path, RowKey::Chunk(0)) }
+}
+
+/// All rows of a text, its inbox included.
+pub fn whole_range(space: u32, path: &Path) -> KeyRange {
+    KeyRange::prefix(&place_key(space, path))
+}
+
+/// The key of a row of the text at one place, had the text been at another.
+pub(super) fn key_at(space: u32, path: &Path, of: &Path, key: &[u8]) -> Option<Vec<u8>> {
+    Some([&place_key(space, path)[..], key.strip_prefix(&place_key(space, of)[..])?].concat())
 }
 
 /// All rows of a text's history.
@@ -109,7 +119,7 @@ pub fn versions_from_bytes(bytes: &[u8]) -> Result<Vec<Version>, CodecError> {
 pub fn waiting_places(lens: &Lens<'_>, space: u32) -> Result<Vec<Path>, Miss> {
     let range = KeyRange::prefix(&space_key(space, WAITING));
     let rows = lens.scan(Table::View, &range, usize::MAX / 2, false)?;
-    Ok(rows.iter().filter_map(|(key, _)| Path::from_key(key.get(PREFIX..)?)).collect())
+    Ok(rows.iter().filter_map(|(key, _)| Path::from_row_key(key.get(PREFIX..)?)).collect())
 }
 
 /// The key of an inbox row whose last operation is in this entry.

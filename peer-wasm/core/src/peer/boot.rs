@@ -226,7 +226,7 @@ impl Peer {
         let deps = self.dependencies(space, own);
         let (Some(keys), Some(log)) = (&self.keys, space.logs.get(own as usize)) else { return 0 };
         let (key, seq) = (keys.device.public(), log.tip.len);
-        let sealed = ops.seal(redactions, epoch, &space.row.key, &key, seq, &mut self.entropy);
+        let sealed = space.made(ops).seal(redactions, epoch, &space.row.key, &key, seq, &mut self.entropy);
         let entry = Entry::sign(&keys.device, space.row.key, log.tip, Kind::Op, Some(epoch.id()), deps, &sealed);
         draft.entry(space, own, &entry);
         if let Some(log) = space.log_mut(own) {

@@ -43,6 +43,8 @@ pub(super) fn fold(
     values: bool,
     listing: &Path,
 ) -> Result<Result<Rows, Refusal>, Miss> {
+    // The past is seen where things stand now: who moved them there is no part of it.
+    rows.values_mut().for_each(|row| row.states.0.retain(|(kind, _)| *kind != tag::MOVE));
     let forgotten = space.has_forgotten(at);
     let is_later = |row: &ViewRow| row.register.as_ref().map_or(forgotten, |register| Point::of(register) > *at);
     // In the order of their keys, as all lists of places here.
@@ -211,7 +213,7 @@ fn merge(space: u32, mut items: Vec<Item>) -> Result<Rows, Miss> {
 impl Told {
     fn item(&self, leaf: Leaf) -> Option<Item> {
         let Point { clock, agent, seq } = self.point;
-        let path = self.place.get(history::PART + 1..).and_then(Path::from_key)?;
+        let path = self.place.get(history::PART + 1..).and_then(Path::from_row_key)?;
         Some(Item { path, register: Register { clock, agent, seq, leaf } })
     }
 }

@@ -288,6 +288,7 @@ pub(super) fn make_anew(space: &mut Space, draft: &mut Draft) {
         draft.batch.delete_ranges.push((Table::View, KeyRange::prefix(&top)));
     }
     draft.batch.puts.push((Table::Head, rows::index_key(space.number), rows::encode_behind(&[])));
+    space.recount_moves(draft);
     space.behind.clear();
     draft.batch.delete_ranges.extend(document::text::text_ranges(space.number).map(|range| (Table::View, range)));
     space.texts.clear();

@@ -6,6 +6,7 @@
 
 use super::commit::{Effect, Unit};
 use super::ingest::Taken;
+use super::moves::lay;
 use super::prepare::Prepared;
 use super::rows::{self, SpaceRow};
 use super::space::Space;
@@ -14,7 +15,6 @@ use crate::api::{Refusal, Reply, RequestId};
 use crate::archive::Part;
 use crate::authority::Record;
 use crate::codec::Reader;
-use crate::document;
 use crate::entry::{Entry, ForkProof};
 use crate::epoch::EpochKey;
 use crate::identity::PublicKey;
@@ -138,14 +138,15 @@ impl Peer {
                 }
             }
         };
-        let applied = match document::apply(lens, number, &prepared.0.items) {
-            Ok(applied) => applied,
+        let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
+        let laid = match lay(lens, space, &prepared.0.items) {
+            Ok(laid) => laid.owned(),
             Err(Miss) => {
                 self.importing.push((id, prepared));
                 return Err(Miss);
             }
         };
-        let settled = match self.settle(number, &prepared.0, &applied, lens) {
+        let settled = match self.settle(number, &prepared.0, &laid.applied, lens) {
             Ok(settled) => settled,
             Err(Miss) => {
                 self.importing.push((id, prepared));
@@ -157,7 +158,7 @@ impl Peer {
             return Ok(Done::WriteAndAgain(Unit::default()));
         }
         tally.judge(&prepared);
-        let Some(Taken { batch, effects, .. }) = self.take_in(number, prepared, applied, settled) else {
+        let Some(Taken { batch, effects, .. }) = self.take_in(number, prepared, laid, settled) else {
             return Ok(Done::Nothing);
         };
         Ok(self.imported(id, batch, effects, tally))

@@ -6,12 +6,13 @@
 use super::boot::Draft;
 use super::collect::Settled;
 use super::commit::{Effect, Unit};
+use super::moves::{Laid, Moved, lay};
 use super::prepare::{Prepared, Problem, Then};
 use super::rows;
 use super::space::Space;
 use super::{Done, Job, LinkId, Peer};
 use crate::clock::Clock;
-use crate::document::{self, Applied, Leaf};
+use crate::document::Leaf;
 use crate::entry::{Entry, Tip, Verified};
 use crate::history;
 use crate::identity::PublicKey;
@@ -102,14 +103,15 @@ impl Peer {
                 }
             },
         };
-        let applied = match document::apply(lens, number, &prepared.items) {
-            Ok(applied) => applied,
+        let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
+        let laid = match lay(lens, space, &prepared.items) {
+            Ok(laid) => laid.owned(),
             Err(Miss) => {
                 self.preparing.insert((id, number), prepared);
                 return Err(Miss);
             }
         };
-        let settled = match self.settle(number, &prepared, &applied, lens) {
+        let settled = match self.settle(number, &prepared, &laid.applied, lens) {
             Ok(settled) => settled,
             Err(Miss) => {
                 self.preparing.insert((id, number), prepared);
@@ -122,7 +124,7 @@ impl Peer {
         // From here on nothing can be missing.
         self.note_useless(id, number, &prepared);
         let key = self.spaces.get(&number).map(|space| space.row.key);
-        let Some((taken, key)) = self.take_in(number, prepared, applied, settled).zip(key) else {
+        let Some((taken, key)) = self.take_in(number, prepared, laid, settled).zip(key) else {
             return Ok(Done::Nothing);
         };
         let Taken { mut batch, effects, problems } = taken;
@@ -147,7 +149,7 @@ impl Peer {
         &mut self,
         number: u32,
         prepared: Prepared,
-        applied: Applied,
+        laid: Laid<'_>,
         settled: Settled<'_, '_>,
     ) -> Option<Taken> {
         let problems = prepared.problems;
@@ -162,7 +164,8 @@ impl Peer {
         }
         let mut behind = false;
         let has_work = settled.has_work;
-        let mut items = prepared.items.as_slice();
+        let Laid { items: laid, applied, moved } = laid;
+        let mut items = &*laid;
         for mut run in prepared.runs {
             settled.hollow(&mut run.entries);
             let number_of_log = space.number_of(run.log);
@@ -188,7 +191,7 @@ impl Peer {
             // What was refused before may stand now, and nothing decided meanwhile is lost.
             space.judge();
         }
-        for item in &prepared.items {
+        for item in &*laid {
             if item.path == Path::space_name()
                 && let Leaf::Json(text) = &item.register.leaf
                 && applied.changed.contains(&item.path)
@@ -197,7 +200,9 @@ impl Peer {
             }
         }
         settled.forget(&mut draft.batch);
-        let changed = space.merged(applied, &mut draft);
+        let anew = moved.as_ref().is_some_and(Moved::makes_anew);
+        let mut changed = space.relocated(moved, &mut draft);
+        changed.extend(space.merged(applied, &mut draft));
         settled.books.finish(&mut space.gone, &mut draft.batch);
         if has_work {
             space.gone.cursor = None;
@@ -213,7 +218,7 @@ impl Peer {
         if has_work || self.spaces.get(&number).is_some_and(Space::is_unsettled) {
             effects.push(Effect::Start(Job::Collect(number)));
         }
-        if behind && keys_changed {
+        if anew || (behind && keys_changed) {
             effects.push(Effect::Start(Job::Replay(number)));
         }
         Some(Taken { batch, effects, problems })

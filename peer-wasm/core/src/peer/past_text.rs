@@ -43,7 +43,7 @@ pub(super) fn texts(
     let places: Vec<(Vec<u8>, Path)> = rows
         .iter()
         .filter(|(_, row)| row.shown_tag() == Some(tag::TEXT))
-        .filter_map(|(key, _)| Some((key.clone(), Path::from_key(key.get(base..)?)?)))
+        .filter_map(|(key, _)| Some((key.clone(), Path::from_row_key(key.get(base..)?)?)))
         .collect();
     if places.len() > MAX_TEXTS {
         let what = "What is stored at this path (in texts)".to_owned();

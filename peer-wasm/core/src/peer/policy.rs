@@ -79,7 +79,7 @@ impl Peer {
         let top = document::conflict_key(number, &Path::root());
         let noted = lens.scan(Table::View, &KeyRange::prefix(&top), MAX_CONFLICTS + 1, false)?;
         let paths: Vec<Path> =
-            noted.iter().filter_map(|(key, _)| Path::from_key(key.get(top.len()..)?)).take(MAX_CONFLICTS).collect();
+            noted.iter().filter_map(|(key, _)| Path::from_row_key(key.get(top.len()..)?)).take(MAX_CONFLICTS).collect();
         lens.want(Table::View, paths.iter().map(|path| document::view_key(number, path)))?;
         let rule = self.rule(number);
         let mut items = Vec::new();

@@ -18,7 +18,7 @@ const MAX_CHAIN: usize = 64;
 /// The places whose state a write changed, with what it did there. Elements of a list have none: their list counts.
 pub(super) fn places(list: Vec<Option<Op>>) -> Vec<Op> {
     let mut places: Vec<Op> = Vec::new();
-    for op in list.into_iter().flatten().filter(|op| !op.path.is_reserved()) {
+    for op in list.into_iter().flatten().filter(|op| !op.path.is_reserved() && op.leaf.tag() != Some(tag::MOVE)) {
         let op = match (op.leaf.tag(), op.path.parent()) {
             (Some(tag::ELEMENT), Some(list)) => Op { path: list, leaf: Leaf::kind(tag::LIST) },
             _ => op,

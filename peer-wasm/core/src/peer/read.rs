@@ -6,6 +6,7 @@ use super::{Peer, write};
 use crate::api::{Body, ChangeItem, Facts, ListQuery, Merge, Refusal, Reply};
 use crate::document::{self, Held, Leaf, Located, Opened, kind};
 use crate::entry::{Kind, Verified};
+use crate::history::Point;
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
@@ -149,18 +150,22 @@ impl Peer {
 
     /// What the feed shows of an entry, by part; nothing where a part is gone or says nothing programs may see.
     fn changes_of(&self, space: &Space, entry: &Verified) -> Vec<Option<ChangeItem>> {
-        let Some(ops) = open_ops(space, entry) else { return Vec::new() };
+        let Some(ops) = said_ops(space, entry) else { return Vec::new() };
         let log = entry.header.log;
         let author = author_of(space, &log);
         let version = Version { agent: Agent::of(&log.0), seq: entry.header.seq };
         let time = crate::clock::Clock(ops.clock).millis();
+        let by = Point { clock: ops.clock, agent: version.agent, seq: version.seq };
         ops.list
             .into_iter()
             .map(|op| op.filter(|op| !op.path.is_reserved()))
             .map(|op| {
                 op.map(|op| {
-                    let (path, kind, merge) = said(op.path, &op.leaf);
-                    ChangeItem { cursor: String::new(), path, kind, merge, version, author: author.clone(), time }
+                    let is_move = op.leaf.tag() == Some(kind::tag::MOVE);
+                    let from = is_move.then(|| space.moves.before(&by, &op.path)).flatten();
+                    let (path, kind, merge) = said(space.moves.shown(&op.path), &op.leaf);
+                    let (cursor, author) = (String::new(), author.clone());
+                    ChangeItem { cursor, path, from, kind, merge, version, author, time }
                 })
             })
             .collect()
@@ -184,6 +189,7 @@ fn said(path: Path, leaf: &Leaf) -> (Path, &'static str, Option<&'static str>) {
         // Elements have no address of their own.
         Ok(kind::Act::Element) => (path.parent().unwrap_or(path), "put", name(Merge::List)),
         Ok(kind::Act::Text(_)) => (path, "put", name(Merge::Text)),
+        Ok(kind::Act::Move(_)) => (path, "move", None),
         Err(_) => (path, "put", Some("newer")),
     }
 }
@@ -193,8 +199,20 @@ pub(super) fn author_of(space: &Space, log: &PublicKey) -> String {
     space.authority.device(log).map_or_else(|| log.did(), |device| device.identity.did())
 }
 
-/// The ops in an entry; `None` if it holds none or they cannot be opened or read.
+/// The ops in an entry, at the paths where what they are about shows now; `None` if it holds none or they cannot be
+/// opened or read.
 pub(super) fn open_ops(space: &Space, entry: &Verified) -> Option<Opened> {
+    let mut opened = said_ops(space, entry)?;
+    if !space.moves.is_empty() {
+        for op in opened.list.iter_mut().flatten() {
+            op.path = space.moves.shown(&op.path);
+        }
+    }
+    Some(opened)
+}
+
+/// The same at the paths they name: where what they are about was made.
+pub(super) fn said_ops(space: &Space, entry: &Verified) -> Option<Opened> {
     if entry.header.kind != Kind::Op {
         return None;
     }

@@ -4,7 +4,8 @@ use super::books::Books;
 use super::boot::Draft;
 use super::commit::{Effect, Unit};
 use super::fork::make_anew;
-use super::read::open_ops;
+use super::moves::lay;
+use super::read::said_ops;
 use super::space::{READ_RUN, read_entries};
 use super::{Done, Job, Peer, rows};
 use crate::clock::Clock;
@@ -77,7 +78,7 @@ impl Peer {
                 if key_is_missing {
                     break;
                 }
-                let ops = open_ops(space, entry);
+                let ops = said_ops(space, entry);
                 if let Some(ops) = &ops {
                     if ops.clock <= clock {
                         // It would have been refused, had its key been here when it came: the log says no more.
@@ -97,17 +98,17 @@ impl Peer {
                 continue;
             }
             super::policy::allowed(&mut items, space.authority.role(&state.key));
-            let applied = document::apply(lens, number, &items);
+            let laid = lay(lens, space, &items);
             let mut books = Books::new(lens, number);
             books.want(targets.iter().map(|target| (target.log, target.seq)))?;
             let mut has_work = false;
             for target in &targets {
                 has_work |= books.name(target)?;
             }
-            let applied = applied?;
+            let laid = laid?;
             let Some(mut space) = self.spaces.remove(&number) else { return Ok(Done::Nothing) };
             let mut draft = Draft::default();
-            draft.batch.puts.extend(history::rows(number, log, &items));
+            draft.batch.puts.extend(history::rows(number, log, &laid.items));
             if let Some(log) = space.log_mut(log) {
                 log.applied += opened;
                 log.clock = clock;
@@ -118,7 +119,8 @@ impl Peer {
             let from = entries.first().map_or(0, |first| first.header.seq);
             let known = space.announced.get(&log).copied().unwrap_or(0).clamp(from, from + opened);
             draft.arrived(log, known, from + opened - known);
-            let changed = space.merged(applied, &mut draft);
+            let mut changed = space.relocated(laid.moved, &mut draft);
+            changed.extend(space.merged(laid.applied, &mut draft));
             if self.is_careful() {
                 self.unmark(&mut draft.batch);
             }

@@ -45,6 +45,9 @@ impl Peer {
                 let done = self.write_value(id, space, path, change, conditions, manner, write_id, *purge, lens)?;
                 return Ok(self.hold_back(id, request, done));
             }
+            Request::Move { space, from, to, conditions, id: write_id } => {
+                return self.move_value(id, space, from, to, conditions, write_id.as_deref(), lens);
+            }
             Request::Restore { space, path, from, conditions, id: write_id } => {
                 return self.restore(id, space, path, from, conditions, write_id.as_deref(), lens);
             }

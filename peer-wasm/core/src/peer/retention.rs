@@ -9,6 +9,7 @@ use super::sweep::look;
 use super::{Done, Job, Peer};
 use crate::api::Role;
 use crate::clock::Clock;
+use crate::document::moves::is_short;
 use crate::document::policy::{Policies, Retention};
 use crate::document::{self, Leaf, Op, Ops, ViewRow, view_prefix};
 use crate::history;
@@ -101,10 +102,11 @@ impl Peer {
         let expires = keep.any(|retention| retention.expire.is_some());
         let rows = if expires { lens.scan(Table::View, &range, ROWS, false)? } else { Vec::new() };
         let expired = |(key, value): &(Vec<u8>, Vec<u8>)| {
-            let path = Path::from_key(key.get(view_prefix(number).len()..)?)?;
+            let path = Path::from_row_key(key.get(view_prefix(number).len()..)?)?;
             let row = ViewRow::decode(value)?;
             let clock = row.register.as_ref().filter(|register| register.is_live())?.clock;
-            keep.is_over(keep.at(&path).expire, clock).then_some(Op { path, leaf: Leaf::Deleted })
+            let fits = is_short(&self.spaces.get(&number)?.moves.origin(&path));
+            (fits && keep.is_over(keep.at(&path).expire, clock)).then_some(Op { path, leaf: Leaf::Deleted })
         };
         let list: Vec<Op> = rows.iter().filter_map(expired).collect();
         let last = rows.last().filter(|_| rows.len() == ROWS).map(|(key, _)| key.clone());

@@ -11,6 +11,7 @@
 //!          space (4) ‖ 4 ‖ log[32]          fork proof
 //!          space (4) ‖ 5                    present while the tree is made anew
 //!          space (4) ‖ 6 ‖ tag              an op of a kind that this release did not know is in the tree
+//!          space (4) ‖ 8 ‖ point (26) ‖ hash (8) of the path   a move: 1 ‖ path key (bytes) ‖ key of where to (bytes)
 //!          space (4) ‖ 7                    what is merged and not in the index of history yet: see Behind
 //! tail     space (4) ‖ log (4) ‖ seq (8)    one entry
 //! segment  space (4) ‖ log (4) ‖ last (8)   entries, each with its length, the last at seq `last`
@@ -21,10 +22,13 @@ use super::quota::Used;
 use crate::api::Role;
 use crate::authority::Record;
 use crate::codec::{CodecError, Reader, Writer};
+use crate::document::moves::Which;
 use crate::entry::{Kind, Tip};
 use crate::epoch::EpochKey;
+use crate::history::Point;
 use crate::identity::PublicKey;
 use crate::invite::Ticket;
+use crate::path::{MAX_PATH_BYTES, Path};
 use crate::records::{role_of, role_tag};
 use crate::rows::KeyRange;
 
@@ -169,6 +173,7 @@ pub(super) enum HeadKey {
     Rebuilding,
     Unknown(u8),
     Index,
+    Move,
 }
 
 pub(super) fn head_prefix(space: u32) -> KeyRange {
@@ -207,6 +212,24 @@ pub(super) fn unknown_key(space: u32, tag: u8) -> Vec<u8> {
 /// unless it is older than the index.
 pub(super) fn index_key(space: u32) -> Vec<u8> {
     [&space.to_be_bytes()[..], &[7]].concat()
+}
+
+pub(super) fn move_key(space: u32, (by, node): &Which) -> Vec<u8> {
+    let hash = blake3::hash(&node.to_key());
+    [&space.to_be_bytes()[..], &[8], &by.to_bytes(), hash.as_bytes().get(..8).unwrap_or_default()].concat()
+}
+
+pub(super) fn encode_move(node: &Path, to: &Path) -> Vec<u8> {
+    Writer::new().u8(1).bytes(&node.to_key()).bytes(&to.to_key()).finish()
+}
+
+/// A move from its row.
+pub(super) fn decode_move(key: &[u8], value: &[u8]) -> Option<(Which, Path)> {
+    let by = Point::from_bytes(key.get(5..31)?)?;
+    let mut reader = Reader::new(value);
+    reader.u8().ok().filter(|version| *version == 1)?;
+    let mut path = || Path::from_key(reader.bytes(MAX_PATH_BYTES).ok()?);
+    Some(((by, path()?), path()?))
 }
 
 /// Entries of a log that are merged and not in the index of history.
@@ -253,6 +276,7 @@ pub(super) fn read_head_key(key: &[u8]) -> Option<HeadKey> {
         5 => HeadKey::Rebuilding,
         6 => HeadKey::Unknown(*rest.first()?),
         7 => HeadKey::Index,
+        8 => HeadKey::Move,
         _ => return None,
     })
 }

@@ -6,7 +6,8 @@ use super::boot::Draft;
 use super::collect::{find, redacted_parts, rewrite};
 use super::commit::{Effect, Unit};
 use super::gone::{self, Named, State};
-use super::read::open_ops;
+use super::moves::lay;
+use super::read::{open_ops, said_ops};
 use super::rows;
 use super::space::Space;
 use super::{Done, Job, LinkId, Peer};
@@ -242,11 +243,11 @@ impl Peer {
             return Ok(Done::WriteAndAgain(Unit::default()));
         };
         let version = Agent::of(&place.0.0);
-        let opened = open_ops(space, &filled)
+        let opened = said_ops(space, &filled)
             .filter(|_| space.logs.get(stored.log as usize).is_some_and(|log| log.applied > place.1));
         let targets = opened.as_ref().map(|opened| opened.redactions.clone()).unwrap_or_default();
         let items = opened.map(|opened| opened.into_items(version, place.1)).unwrap_or_default();
-        let applied = document::apply(lens, number, &items)?;
+        let laid = lay(lens, space, &items)?;
         books.want(targets.iter().map(|target| (target.log, target.seq)))?;
         for target in &targets {
             books.name(target)?;
@@ -263,18 +264,23 @@ impl Peer {
         let mut draft = Draft::default();
         let (row, key) = row_of(&found, place, &filled, number);
         draft.batch.puts.push((row, key.0, key.1));
-        for (key, row) in applied.rows {
-            draft.batch.puts.push((Table::View, key, row.encode()));
-        }
-        draft.batch.puts.extend(history::rows(number, stored.log, &items));
+        draft.batch.puts.extend(history::rows(number, stored.log, &laid.items));
         draft.arrived(stored.log, place.1, 1);
         self.seeking.came.swap_remove(at);
         let Some(mut space) = self.spaces.remove(&number) else { return Ok(Done::Nothing) };
+        let mut changed = space.relocated(laid.moved, &mut draft);
+        for (key, row) in laid.applied.rows {
+            draft.batch.puts.push((Table::View, key, row.encode()));
+        }
+        changed.extend(laid.applied.changed);
         books.finish(&mut space.gone, &mut draft.batch);
         let batch = draft.finish(&mut space);
+        let mut effects = vec![Effect::Changed(number, changed), Effect::Start(Job::Collect(number))];
+        if space.rebuilding {
+            effects.push(Effect::Start(Job::Replay(number)));
+        }
         self.spaces.insert(number, space);
         self.status_changed();
-        let effects = vec![Effect::Changed(number, applied.changed), Effect::Start(Job::Collect(number))];
         Ok(Done::WriteAndAgain(Unit { batch, effects }))
     }
 }

@@ -8,6 +8,7 @@ use super::spread::Acked;
 use crate::api::Role;
 use crate::authority::{Authority, Record};
 use crate::codec::Reader;
+use crate::document::moves::Moves;
 use crate::document::policy::Policies;
 use crate::document::{self, Applied};
 use crate::entry::{ForkProof, Tip, Verified};
@@ -84,6 +85,8 @@ pub(super) struct Space {
     pub(super) checkpoints: Vec<Checkpoint>,
     /// What is merged and not in the index of history yet.
     pub(super) behind: Vec<Behind>,
+    /// Where what was moved stands.
+    pub(super) moves: Moves,
     /// Texts for which something has arrived, of whom and from which entry on; without, whatever is in their inboxes.
     pub(super) texts: Vec<(Path, Option<(Agent, u64)>)>,
 }
@@ -111,6 +114,7 @@ impl Space {
             early: Vec::new(),
             checkpoints: Vec::new(),
             behind: Vec::new(),
+            moves: Moves::default(),
             texts: Vec::new(),
         }
     }
@@ -130,7 +134,7 @@ impl Space {
         space.arrivals =
             last.first().and_then(|(key, _)| Some(u64::from_be_bytes(key.get(4..)?.try_into().ok()?) + 1)).unwrap_or(0);
         space.gone = gone?;
-        let mut indexed = None;
+        let (mut indexed, mut moves) = (None, Vec::new());
         for (key, value) in heads? {
             match rows::read_head_key(&key) {
                 Some(HeadKey::Log(log)) => {
@@ -178,10 +182,14 @@ impl Space {
                         rows::decode_arrival(&value).into_iter().map(|run| (run.log, run.count)).collect();
                 }
                 Some(HeadKey::Unknown(tag)) => space.unknown.push(tag),
+                Some(HeadKey::Move) => {
+                    moves.extend(rows::decode_move(&key, &value));
+                }
                 Some(HeadKey::Index) => indexed = rows::decode_behind(&value).ok(),
                 None => {}
             }
         }
+        space.moves.extend(moves);
         space.behind = indexed.unwrap_or_else(|| {
             let all = space.logs.iter().enumerate().map(|(log, state)| (log as u32, state.applied));
             all.filter(|(_, upto)| *upto > 0).map(|(log, upto)| Behind { log, from: 0, upto }).collect()

@@ -12,6 +12,7 @@ use super::read::open_ops;
 use super::space::{READ_RUN, Space, read_entries};
 use super::{Done, Job, Peer};
 use crate::api::Role;
+use crate::document::moves::is_short;
 use crate::document::redaction::{MAX_TARGETS, Target, is_superseded};
 use crate::document::{Opened, Ops, ViewRow, view_key};
 use crate::entry::{Kind, MAX_BODY};
@@ -42,7 +43,12 @@ impl Space {
 
     /// Remembers that everything at and below a place, written before `clock`, is to go. False if there is no room:
     /// only purges that have been seen to before may make it.
-    pub(super) fn purge(&mut self, prefix: &Path, clock: u64) -> bool {
+    pub(super) fn purge(&mut self, place: &Path, clock: u64) -> bool {
+        // What is purged is what was made there, wherever it goes.
+        let prefix = &self.moves.origin(place);
+        if !is_short(prefix) {
+            return false;
+        }
         let gone = &mut self.gone;
         let mut rules = gone.rules.clone();
         rules.retain(|rule| !prefix.contains(&rule.prefix) || rule.clock > clock);
@@ -111,7 +117,7 @@ impl Peer {
         let from = space.gone.looked.get(&log).copied().unwrap_or(0);
         let purged = |path: &Path, clock: u64| {
             let mut rules = space.gone.rules.iter();
-            rules.any(|rule| clock < rule.clock && rule.prefix.contains(path))
+            rules.any(|rule| clock < rule.clock && rule.prefix.contains(&space.moves.origin(path)))
         };
         let (read, mut found) = look(lens, space, log, from, end, &purged)?;
         if let Some(space) = self.spaces.get_mut(&number) {

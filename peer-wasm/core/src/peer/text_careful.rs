@@ -55,7 +55,7 @@ fn name((space, path): &Which) -> Vec<u8> {
 
 fn which(name: &[u8]) -> Option<Which> {
     let (space, path) = name.split_first_chunk::<4>()?;
-    Some((u32::from_be_bytes(*space), Path::from_key(path)?))
+    Some((u32::from_be_bytes(*space), Path::from_row_key(path)?))
 }
 
 impl Peer {

@@ -12,11 +12,12 @@ use super::commit::Unit;
 use super::history::still_indexing;
 use super::past::{entries_at, too_large};
 use super::put_back::{own_ops, places, put_back};
-use super::read::open_ops;
+use super::read::{open_ops, said_ops};
 use super::space::Space;
 use super::{Done, Peer};
 use crate::api::{Refusal, Reply, RequestId, Role, SpaceRef};
-use crate::document::{self, MAX_WRITE_ID, Opened};
+use crate::document::kind::tag;
+use crate::document::{self, MAX_WRITE_ID, Op, Opened};
 use crate::history::Point;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
@@ -95,11 +96,28 @@ impl Peer {
             return reply(Reply::Undone { target: None, redo, version: None, restored: vec![], skipped: vec![] });
         };
         let target = Point { clock: ops.clock, agent, seq };
+        // A move is an entry of its own.
+        let moved = said_moves(lens, space, own, seq)?;
+        let mark = format!("{}{seq}", if redo { REDO } else { UNDO });
+        let undone = |version, restored, skipped| {
+            let target = Some(target.version());
+            Reply::Undone { target, redo, version: Some(version), restored, skipped }
+        };
+        let mut left = Vec::new();
+        if let Some(node) = moved {
+            if let Some((from, to)) = self.move_back(number, (&target, &node), lens)? {
+                let restored = vec![to.clone()];
+                return self.put_move_back(id, number, (&from, &to), mark, write_id, lens, |version| {
+                    undone(version, restored, Vec::new())
+                });
+            }
+            left.push(space.moves.shown(&node));
+        }
         let places = places(ops.list);
         if places.len() > MAX_PLACES {
             return refuse(too_large("What that write changed (in places)", MAX_PLACES, scope));
         }
-        let (mut list, mut restored, mut skipped) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut list, mut restored, mut skipped) = (Vec::new(), Vec::new(), left);
         let mut missing = false;
         for op in &places {
             match put_back(lens, space, own, op, &target) {
@@ -119,14 +137,8 @@ impl Peer {
             Ok(texts) => texts,
             Err(refusal) => return refuse(refusal),
         };
-        let mark = Some(format!("{}{seq}", if redo { REDO } else { UNDO }));
-        let target = Some(target.version());
-        self.put_ops(id, number, list, texts, mark, write_id, None, lens, |_, _, version| Reply::Undone {
-            target,
-            redo,
-            version: Some(version),
-            restored,
-            skipped,
+        self.put_ops(id, number, list, texts, Some(mark), write_id, None, lens, |_, _, version| {
+            undone(version, restored, skipped)
         })
     }
 }
@@ -187,6 +199,13 @@ fn touches(lens: &Lens<'_>, space: &Space, own: u32, mut seq: u64, scope: &Path)
     }
 }
 
+/// What an own entry moved, by where that was made.
+fn said_moves(lens: &Lens<'_>, space: &Space, own: u32, seq: u64) -> Result<Option<Path>, Miss> {
+    let said = entries_at(lens, space.number, &[(own, seq)])?.pop().and_then(|(_, entry)| said_ops(space, &entry));
+    let mut ops = said.into_iter().flat_map(|said| said.list).flatten();
+    Ok(ops.find(|op| op.leaf.tag() == Some(tag::MOVE)).map(|op| op.path))
+}
+
 /// The answer to an undo that was asked for before under the same id.
 fn done_already(lens: &Lens<'_>, space: &Space, own: u32, agent: Agent, seq: u64, redo: bool) -> Result<Reply, Miss> {
     let ops = own_ops(lens, space, own, seq)?;
@@ -194,6 +213,9 @@ fn done_already(lens: &Lens<'_>, space: &Space, own: u32, agent: Agent, seq: u64
         Part::Undoes(of) | Part::Redoes(of) => Some(Version { agent, seq: of }),
         Part::Write | Part::Other => None,
     });
-    let restored = ops.into_iter().flat_map(|ops| places(ops.list)).map(|op| op.path).collect();
+    let is_move = |op: &&Op| op.leaf.tag() == Some(tag::MOVE);
+    let moved = ops.iter().flat_map(|ops| ops.list.iter().flatten()).find(is_move).map(|op| op.path.clone());
+    let restored =
+        moved.into_iter().chain(ops.into_iter().flat_map(|ops| places(ops.list)).map(|op| op.path)).collect();
     Ok(Reply::Undone { target, redo, version: Some(Version { agent, seq }), restored, skipped: Vec::new() })
 }

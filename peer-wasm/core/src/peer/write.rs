@@ -71,7 +71,8 @@ impl Peer {
         if let Err(refusal) = check(conditions, exists, &before) {
             return refuse(refusal);
         }
-        if let Some(refusal) = purge.then(|| unerasable(path, &located)).flatten() {
+        let refusal = || unerasable(path, &located).or_else(|| self.scattered(number, purged(path, &located)));
+        if let Some(refusal) = purge.then(refusal).flatten() {
             return refuse(refusal);
         }
         let policies = self.spaces.get(&number).map(|space| space.policies.clone()).unwrap_or_default();
@@ -133,7 +134,11 @@ impl Peer {
             return refuse(refusal);
         }
         // The value fits, but its paths are part of the entry too.
-        if ops.weight() > MAX_BODY {
+        let Some(space) = self.spaces.get(&number) else { return refuse(Refusal::NoSuchSpace) };
+        if let Some(refusal) = space.unwritable(&ops) {
+            return refuse(refusal);
+        }
+        if space.made(&ops).weight() > MAX_BODY {
             let what = "The change with the paths it touches".to_owned();
             return refuse(Refusal::TooLarge { what, limit: MAX_BODY as u64, listing: None });
         }
@@ -257,7 +262,7 @@ fn too_many_purges() -> Refusal {
     ))
 }
 
-fn not_yet() -> Refusal {
+pub(super) fn not_yet() -> Refusal {
     Refusal::Unavailable {
         detail: "Joining this space is not finished yet: no member with the data is online. It will go on by itself."
             .to_owned(),
@@ -327,7 +332,7 @@ pub(super) fn after(
     let base = document::view_prefix(space).len();
     let kept = tree.rows.iter().filter(|(place, _)| top.contains(place)).cloned();
     let new = applied.rows.iter().filter(|(key, _)| key.starts_with(&prefix));
-    let new = new.filter_map(|(key, row)| Some((Path::from_key(key.get(base..)?)?, row.clone())));
+    let new = new.filter_map(|(key, row)| Some((Path::from_row_key(key.get(base..)?)?, row.clone())));
     let mut tree = document::Tree::merged(kept, new);
     tree.choose(rule);
     let merge = match tree.held(&top) {

@@ -241,6 +241,7 @@ fn listings_as_one_document_and_as_lines() {
 fn feeds() {
     let item = ChangeItem {
         merge: None,
+        from: None,
         cursor: "c7".to_owned(),
         path: Path::new(["a/b", "é x"]).unwrap(),
         kind: "put",

@@ -420,6 +420,31 @@ fn reads_of_the_past() {
 }
 
 #[test]
+fn moving() {
+    let moving = |text: &str, headers: &[(&str, &str)]| match asked("PUT", text, headers, None) {
+        Request::Move { from, to, conditions, id, .. } => (from, to, conditions, id),
+        other => panic!("{other:?}"),
+    };
+    let headers = [("If-None-Match", "*"), ("Version", "\"w1\"")];
+    let conditions = Preconditions { if_match: None, if_none_match: Some(Vec::new()) };
+    let from = Path::new(["a b", "c/d"]).unwrap();
+    let expected = (from, path("e/f"), conditions, Some("w1".to_owned()));
+    assert_eq!(moving("/~/me/e/f?move=a%2520b%2Fc%252Fd", &headers), expected);
+    for (method, text, headers, body) in [
+        ("PUT", "/~/me/e?move=%24x", &[][..], None),
+        ("PUT", "/~/me/e?move=a%25zz", &[], None),
+        ("PUT", "/~/me/e?move=a&purge=1", &[], None),
+        ("PUT", "/~/me/e?move=a&from=1764120600123", &[], None),
+        ("PUT", "/~/me/e?move=a", &[("Merge-Type", "lww")], None),
+        ("PUT", "/~/me/e?move=a", &[("Content-Type", "application/json")], Some("1")),
+        ("PATCH", "/~/me/e?move=a", &[], None),
+        ("DELETE", "/~/me/e?move=a", &[], None),
+    ] {
+        assert_eq!(answer(method, text, headers, body).status, 400, "{method} {text}");
+    }
+}
+
+#[test]
 fn restoring_and_undoing() {
     let restore = |text: &str, headers: &[(&str, &str)]| match asked("PUT", text, headers, None) {
         Request::Restore { path, from, conditions, id, .. } => (path, from, conditions, id),

@@ -171,6 +171,7 @@ fn a_listing_as_events() {
 fn change(cursor: &str) -> ChangeItem {
     ChangeItem {
         merge: None,
+        from: None,
         cursor: cursor.to_owned(),
         path: Path::new(["a"]).unwrap(),
         kind: "delete",

@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::row_bytes;
-use crate::schema::{FIRST, FOURTH, RowChange, SECOND, STEPS, THIRD, newest};
+use crate::schema::{FIFTH, FIRST, FOURTH, RowChange, SECOND, STEPS, THIRD, newest};
 
 /// Layout 1 as it was: frozen, never to be edited.
 const FIRST_TABLES: [&str; 5] = ["meta", "head", "tail", "segment", "view"];
@@ -48,7 +48,8 @@ const NEXT: &[Step] = &[
     SECOND,
     THIRD,
     FOURTH,
-    Step { to: 5, creates: &["next"], rewrites: &[("tail", shorten), ("head", keep)], packs: &[], recount: true },
+    FIFTH,
+    Step { to: 6, creates: &["next"], rewrites: &[("tail", shorten), ("head", keep)], packs: &[], recount: true },
 ];
 
 fn shorten(key: &[u8], value: &[u8]) -> RowChange {
@@ -114,7 +115,7 @@ async fn value_of(store: &impl Store, n: u32) -> Result<Option<Vec<u8>>, String>
 
 /// The release before this one, and the one after it: each in turn opens what the other left, or says why it does not.
 pub(super) async fn the_layout_before_is_upgraded_and_is_closed_to_who_left_it<F: Layouts>(factory: &F) -> Verdict {
-    const BEFORE: &[Step] = &[FIRST, SECOND, THIRD];
+    const BEFORE: &[Step] = &[FIRST, SECOND, THIRD, FOURTH];
     let store = factory.open_as("before", AMPLE, BEFORE).await.map_err(words)?;
     let batch = Table::ALL.into_iter().flat_map(|table| (0..400).map(move |n| put(table, &number(n), b"value")));
     store.commit(puts(batch.collect())).await.map_err(words)?;

@@ -359,6 +359,7 @@ fn the_bytes_of_ops_never_change() {
         ),
         (tag::ELEMENT, Act::Element, String::new()),
         (tag::TEXT, Act::Text(Vec::new()), String::new()),
+        (tag::MOVE, Act::Move(Path::new(["a", "é"]).unwrap()), "6100c3a900".to_owned()),
         (tag::TEXT, Act::Text(typed.encode()), "010101010101010101010101ac020204026869030 5".replace(' ', "")),
     ];
     for (tag, act, bytes) in acts {

@@ -248,6 +248,7 @@ fn any_kinded_op() -> impl Strategy<Value = Op> {
             Act::List(_) => tag::LIST,
             Act::Element => tag::ELEMENT,
             Act::Text(_) => tag::TEXT,
+            Act::Move(_) => tag::MOVE,
         };
         Op { path: Path::new(names).unwrap(), leaf: Leaf::Kind { tag, body: act.encode() } }
     })
