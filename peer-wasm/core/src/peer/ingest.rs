@@ -68,9 +68,10 @@ impl Peer {
         }
     }
 
-    /// Where a log stands.
-    fn tip(&self, number: u32, log: &PublicKey) -> Tip {
-        self.spaces.get(&number).and_then(|space| space.log(log)).map_or(Tip::EMPTY, |(_, log)| log.tip)
+    /// Where a log stands, and how much of it is in the tree.
+    fn stand(&self, number: u32, log: &PublicKey) -> (Tip, u64) {
+        let log = self.spaces.get(&number).and_then(|space| space.log(log));
+        log.map_or((Tip::EMPTY, 0), |(_, log)| (log.tip, log.applied))
     }
 
     /// The entry that is taken in next from a link.
@@ -138,10 +139,11 @@ impl Peer {
         Ok(Done::Write(Unit { batch, effects }))
     }
 
-    /// Whether a fork became known, or a log grew, since this was judged: then it may not stand now.
+    /// Whether a fork became known, a log grew, or its way into the tree began anew since this was judged: then it may not stand now.
     pub(super) fn is_outdated(&self, number: u32, prepared: &Prepared) -> bool {
         let forks = self.spaces.get(&number).map_or(0, |space| space.forks.len());
-        forks != prepared.forks || prepared.runs.iter().any(|run| self.tip(number, &run.log) != run.tip)
+        forks != prepared.forks
+            || prepared.runs.iter().any(|run| self.stand(number, &run.log) != (run.tip, run.applied))
     }
 
     /// Stores and merges what was verified. Nothing can be missing any more.

@@ -32,6 +32,8 @@ pub(super) struct Prepared {
 pub(super) struct PreparedRun {
     pub(super) log: PublicKey,
     pub(super) tip: Tip,
+    /// How much of the log was in the tree.
+    pub(super) applied: u64,
     pub(super) entries: Vec<Verified>,
     /// How many of the entries the items cover: all, unless a key is missing.
     pub(super) opened: u64,
@@ -279,7 +281,8 @@ impl Peer {
             prepared.items.extend(items);
             let counted: &[Verified] = if prepared.free { &[] } else { entries.as_slice() };
             let (_, used) = self.within_quota(space, &log, counted);
-            prepared.runs.push(PreparedRun { log, tip, entries, opened, clock, redactions, used });
+            let applied = known.map_or(0, |log| log.applied);
+            prepared.runs.push(PreparedRun { log, tip, applied, entries, opened, clock, redactions, used });
         }
         problem.map_or(Ok(()), Err)
     }

@@ -146,7 +146,12 @@ impl Peer {
                 space.announced.clear();
             }
             let batch = Batch { deletes: vec![(Table::Head, rows::rebuild_key(number))], ..Batch::default() };
-            return Ok(Done::Write(Unit { batch, effects: vec![Effect::Changed(number, vec![Path::root()])] }));
+            // What checkpoints say of the entries that are in the tree now has yet to be done.
+            let effects = vec![Effect::Changed(number, vec![Path::root()]), Effect::Start(Job::Collect(number))];
+            return Ok(Done::Write(Unit { batch, effects }));
+        }
+        if self.spaces.get(&number).is_some_and(super::space::Space::is_unsettled) {
+            self.start_later(Job::Collect(number));
         }
         Ok(Done::Nothing)
     }

@@ -290,13 +290,18 @@ impl Story {
                 None => first = Some(shown),
                 Some(first) if *first == shown => {}
                 Some(first) => {
-                    let seen = |rows: &Rows| rows.len();
+                    let text = |row: &(Vec<u8>, Vec<u8>)| String::from_utf8_lossy(&row.0).into_owned();
+                    let only = |one: &Rows, other: &Rows| -> Vec<String> {
+                        one.iter().filter(|row| !other.contains(row)).map(text).take(8).collect()
+                    };
                     return Err(format!(
-                        "peer {node} differs from peer 0 ({} and {} rows; versions {:?} and {:?})",
-                        seen(&shown.1),
-                        seen(&first.1),
+                        "peer {node} differs from peer 0 ({} and {} rows; versions {:?} and {:?}); only here {:?}, only there {:?}",
+                        shown.1.len(),
+                        first.1.len(),
                         shown.0.1,
-                        first.0.1
+                        first.0.1,
+                        only(&shown.1, &first.1),
+                        only(&first.1, &shown.1),
                     ));
                 }
             }
