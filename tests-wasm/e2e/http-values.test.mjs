@@ -202,7 +202,7 @@ inEachBrowser((world) => {
 
   test('what can be done where', async () => {
     const options = await ask('OPTIONS', '/~/me/anything')
-    assert.deepEqual([options.status, options.headers.allow, options.headers['merge-type']], [204, 'GET, HEAD, PUT, PATCH, DELETE, OPTIONS', 'lww, mv, counter, set, list, simpleton'])
+    assert.deepEqual([options.status, options.headers.allow, options.headers['merge-type']], [204, 'GET, HEAD, PUT, PATCH, DELETE, OPTIONS', 'lww, mv, counter, set, list, simpleton, dt'])
     assert.match(options.headers['accept-patch'], /merge-patch\+json/)
     const info = await ask('GET', '/~/')
     assert.equal(info.status, 200)
