@@ -22,6 +22,19 @@ async function end(instance: string, workers: ServiceWorkerContainer): Promise<v
   over.abort()
 }
 
+/** The worker's answer, or undefined if another takes over first: what was asked of the old one may then never be answered. */
+async function greeted(worker: ServiceWorker, workers: ServiceWorkerContainer, release: string): Promise<Welcome | undefined> {
+  const over = new AbortController()
+  const replaced = new Promise<undefined>((resolve) =>
+    workers.addEventListener('controllerchange', () => resolve(undefined), { signal: over.signal }),
+  )
+  try {
+    return await Promise.race([hello(worker, release), replaced])
+  } finally {
+    over.abort()
+  }
+}
+
 /** What a page does with each worker it meets. */
 export interface WorkerFollower {
   /** A worker answered: the first, or one after another died. */
@@ -38,7 +51,9 @@ export async function followWorker(workers: ServiceWorkerContainer, release: str
     try {
       const worker = workers.controller
       if (!worker) throw new KithError(problem('not-controlled', 0, 'No Service Worker controls this page any more. Reload it.'))
-      const welcome = await hello(worker, release)
+      const welcome = await greeted(worker, workers, release)
+      // Another one took over before this one answered: it is the one to greet.
+      if (!welcome) continue
       follower.met(welcome, worker)
       await end(welcome.instance, workers)
     } catch (error) {

@@ -155,6 +155,8 @@ export class PeerHost {
   /** Registers how an open stream is ended. @returns forgets it. */
   addStream(end: () => void): () => void {
     this.#streams.add(end)
+    // Asked for before the streams were ended, answered only now: one left open would keep the browser from ever replacing this worker.
+    if (this.draining) queueMicrotask(end)
     return () => this.#streams.delete(end)
   }
 
@@ -187,10 +189,13 @@ export class PeerHost {
     try {
       const patience = new Promise((resolve) => setTimeout(resolve, HAND_OVER_PATIENCE_MS))
       await Promise.race([Promise.allSettled([...this.#busy]), patience])
+      // Requests that were under way may have opened streams since.
+      this.endStreams()
       await (await running)?.close()
     } catch {
       // It never opened, or crashed while closing: either way it is closed now.
     } finally {
+      this.endStreams()
       this.#unlock()
     }
   }
