@@ -12,7 +12,7 @@ export const REFERENCE = process.env.KITH_TEXT_REFERENCE === '1'
 /** diamond-types as npm has it. */
 const DIAMOND = join(ROOT, 'node_modules', 'diamond-types-web', 'dt_bg.wasm')
 
-const page = (before) => `<!doctype html><title>texts</title>${before}<script type="module" src="/kith.js"></script><script type="module" src="/texts.js"></script><h1>Texts</h1>`
+const page = (before) => `<!doctype html><title>texts</title>${before}<script type="module" src="/kith.js" data-shell="/shell.json"></script><script type="module" src="/texts.js"></script><h1>Texts</h1>`
 
 /** In a page: texts go to the reference server, everything else where it was going. */
 const DIVERT = `{
