@@ -418,9 +418,12 @@ impl Peer {
                 }
             }
             Job::Update(id) => self.end_subscription(id, refusal),
-            Job::Meet(link, _) | Job::Ingest(link, _) | Job::Serve(link, _) | Job::Fork(link, ..) => {
+            Job::Ingest(link, number) => {
                 self.hang_up(link, "storage");
+                // What came over other links has waited for this.
+                self.commits.next_frames.insert(number);
             }
+            Job::Meet(link, _) | Job::Serve(link, _) | Job::Fork(link, ..) => self.hang_up(link, "storage"),
             Job::Replay(_)
             | Job::Renew(_)
             | Job::Mend(_)
