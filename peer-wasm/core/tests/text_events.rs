@@ -337,3 +337,38 @@ fn what_comes_too_early_waits_and_what_does_not_fit_is_refused() {
     assert_eq!(spliced("Hello!", &events[0].splices), "");
     assert_eq!(events[1], made("ada-7", &["ada-5"], &[(0, 0, "Ho")]));
 }
+
+#[test]
+fn the_history_of_clients_goes_with_a_text_that_is_moved_and_never_to_another() {
+    for restart in [false, true] {
+        let mut story = Story::begin(7, 1).unwrap();
+        let go = |story: &mut Story, from: &str, to: &str| {
+            let (from, to, conditions) = (at(from), at(to), Preconditions::default());
+            let request = Request::Move { space: story.space_ref(), from, to, conditions, id: None };
+            assert!(matches!(story.world.ask_for(0, request, 60_000), Some(Reply::Written { .. })));
+            if restart {
+                story.crash(0);
+                story.world.start(0);
+                story.world.run(1_000);
+            }
+        };
+        send(&mut story, &made("ada-4", &[], &[(0, 0, "Hello")])).unwrap();
+        go(&mut story, "t", "u");
+        let late = made("ada-5", &["ada-4"], &[(5, 5, "!")]);
+        // Nothing is at the old place …
+        assert!(matches!(send(&mut story, &late), Err(Refusal::VersionUnknown { .. })));
+        assert!(text(&mut story, 0, "t").is_err());
+        // … or another text is, which was never at that state.
+        put(&mut story, 0, "t", "new").unwrap();
+        let open = subscribed(follow(&mut story, &[]));
+        let Some(Update::Events { events, .. }) = told(&mut story, open) else { panic!("not told") };
+        assert_eq!((events.len(), events[0].splices.as_slice()), (1, &[(0, 0, "new".to_owned())][..]));
+        assert!(matches!(send(&mut story, &late), Err(Refusal::VersionUnknown { .. })));
+        assert_eq!(text(&mut story, 0, "t").unwrap().0, "new");
+        // Where the text is, its clients go on.
+        go(&mut story, "t", "other");
+        go(&mut story, "u", "t");
+        send(&mut story, &late).unwrap();
+        assert_eq!(text(&mut story, 0, "t").unwrap().0, "Hello!");
+    }
+}

@@ -119,7 +119,8 @@ pub(super) fn transplant(
     let below: Vec<Result<_, Miss>> = left.iter().map(scan).collect();
     places?;
     rows?;
-    let mut work = Work::new(lens);
+    // What goes is known: none of it is asked for again.
+    let mut work = Work { rows: from.clone(), ..Work::new(lens) };
     // What is below first: nothing is left where it was.
     for (key, row) in from.iter().rev() {
         work.reshape(key, ViewRow::default(), row)?;

@@ -18,6 +18,10 @@ use kith_map::BTreeMap;
 /// The most moves of a space that count: the earliest.
 pub const MAX_MOVES: usize = 4096;
 
+/// The most things that count as moved to one name. Who sees that a name is taken moves nothing there, so they were all
+/// moved there at once, or by somebody who means harm: who has which number is worked out from all of them.
+pub const MAX_CLAIMS: usize = 64;
+
 /// Stands between a name and which of several of this name it is.
 const FORK: char = '⑂';
 
@@ -205,6 +209,10 @@ impl Moves {
         let (Some(home), Some(slot)) = (slot(node), slot(to)) else { return };
         let fits = is_movable(&home.1) && is_movable(&slot.1) && !node.is_reserved() && !to.is_reserved();
         if !fits || self.is_inside(&slot.0, node) || !is_short(&self.shown(&slot.0).join(&slot.1)) {
+            return;
+        }
+        let claims = self.groups.get(&group_of(&slot).0).map_or(&[][..], |group| &group.moved);
+        if claims.iter().filter(|(_, other)| other != node).count() >= MAX_CLAIMS {
             return;
         }
         let before = self.stands(node, &home);

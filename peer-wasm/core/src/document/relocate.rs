@@ -116,16 +116,19 @@ fn scan(lens: &Lens<'_>, ranges: &[KeyRange]) -> Result<Option<Found>, Miss> {
 /// Takes the rows of a text elsewhere.
 fn take_text(lens: &Lens<'_>, space: u32, from: &Path, to: &Path, relocated: &mut Relocated) -> Result<(), Miss> {
     let range = text::whole_range(space, from);
-    let (rows, waits) =
-        (lens.scan(Table::View, &range, usize::MAX / 2, false), lens.get(Table::View, &text::waiting_key(space, from)));
-    let (rows, waits) = (rows?, waits?.is_some());
-    for (key, value) in rows {
+    let told = text::told_range(space, from);
+    let rows = lens.scan(Table::View, &range, usize::MAX / 2, false);
+    let twin = lens.scan(Table::View, &told, usize::MAX / 2, false);
+    let waits = lens.get(Table::View, &text::waiting_key(space, from));
+    let (rows, twin, waits) = (rows?, twin?, waits?.is_some());
+    for (key, value) in rows.into_iter().chain(twin) {
         if let Some(key) = text::key_at(space, to, from, &key) {
             relocated.batch.puts.push((Table::View, key, value));
         }
     }
     // Nothing is where it comes to; but what is in memory of both is to be forgotten.
-    relocated.batch.delete_ranges.extend([range, text::whole_range(space, to)].map(|range| (Table::View, range)));
+    let ranges = [range, told, text::whole_range(space, to), text::told_range(space, to)];
+    relocated.batch.delete_ranges.extend(ranges.map(|range| (Table::View, range)));
     relocated.texts.push(to.clone());
     if waits {
         relocated.batch.deletes.push((Table::View, text::waiting_key(space, from)));

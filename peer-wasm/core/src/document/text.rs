@@ -74,7 +74,10 @@ pub fn whole_range(space: u32, path: &Path) -> KeyRange {
 
 /// The key of a row of the text at one place, had the text been at another.
 pub(super) fn key_at(space: u32, path: &Path, of: &Path, key: &[u8]) -> Option<Vec<u8>> {
-    Some([&place_key(space, path)[..], key.strip_prefix(&place_key(space, of)[..])?].concat())
+    let at = |starts: fn(u32, &Path) -> Vec<u8>| {
+        Some([&starts(space, path)[..], key.strip_prefix(&starts(space, of)[..])?].concat())
+    };
+    at(place_key).or_else(|| at(told_start))
 }
 
 /// All rows of a text's history.
@@ -89,12 +92,16 @@ pub fn waiting_key(space: u32, path: &Path) -> Vec<u8> {
 
 /// The key of a row of what clients with a history of their own were told of a text. No path has a byte 0xff in its key.
 pub fn told_key(space: u32, path: &Path, row: u32) -> Vec<u8> {
-    [&space_key(space, TOLD)[..], &path.to_key(), &[0xff], &row.to_be_bytes()].concat()
+    [&told_start(space, path)[..], &row.to_be_bytes()].concat()
+}
+
+fn told_start(space: u32, path: &Path) -> Vec<u8> {
+    [&space_key(space, TOLD)[..], &path.to_key(), &[0xff]].concat()
 }
 
 /// All of those rows.
 pub fn told_range(space: u32, path: &Path) -> KeyRange {
-    KeyRange::prefix(&[&space_key(space, TOLD)[..], &path.to_key(), &[0xff]].concat())
+    KeyRange::prefix(&told_start(space, path))
 }
 
 /// Versions as bytes.

@@ -16,7 +16,7 @@ use crate::document::{ViewRow, text, view_key};
 use crate::entropy::Entropy;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
-use crate::rows::{Batch, Durability, Table};
+use crate::rows::{Batch, Durability, KeyRange, Table};
 use crate::version::Version;
 use kith_map::BTreeMap;
 use kith_text::{Delta, Event, EventError, Events, MAX_EVENTS, Mark, ReadError, Splice};
@@ -65,6 +65,11 @@ pub(super) struct Heard {
 impl Twins {
     pub(super) fn clear(&mut self) {
         self.open.clear();
+    }
+
+    /// Drops twins whose rows are deleted: they went elsewhere, or what is here now is another.
+    pub(super) fn forget(&mut self, deleted: &KeyRange) {
+        self.open.retain(|(space, path), _| !deleted.contains(&text::told_key(*space, path, 0)));
     }
 
     pub(super) fn get_mut(&mut self, which: &Which) -> Option<&mut Twin> {

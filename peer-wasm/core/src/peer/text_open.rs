@@ -127,6 +127,7 @@ impl Texts {
             };
             self.open.retain(|which, _| !gone(which));
             self.due.retain(|which, _| !gone(which));
+            self.twins.forget(range);
         }
     }
 

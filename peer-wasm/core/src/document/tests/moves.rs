@@ -263,3 +263,24 @@ fn of_more_moves_than_count_the_earliest_do() {
     assert_eq!(moves.shown(&path("n0".to_owned())), path("m0".to_owned()));
     assert_eq!(moves.shown(&path(format!("n{}", most + 4))), path(format!("n{}", most + 4)));
 }
+
+#[test]
+fn so_many_things_can_be_moved_to_one_name_and_what_comes_later_stays() {
+    let most = super::super::moves::MAX_CLAIMS as u64;
+    // Names of one family, each claimed by what was made at another of it: the worst there is to work out.
+    let told: Vec<Told> = (0..2 * most)
+        .map(|clock| (clock, 1, Path::new([format!("x⑂{}", clock + 2)]).unwrap(), Path::new(["x"]).unwrap()))
+        .collect();
+    let moves = table(&told);
+    let shows = |number: u64| moves.shown(&told[number as usize].2);
+    assert_eq!(shows(most - 1), Path::new(["x"]).unwrap());
+    assert!(
+        (0..2 * most)
+            .all(|number| moves.before(&point(number, 1), &told[number as usize].2).is_some() == (number < most))
+    );
+    // Nothing is lost: all stand at places of their own.
+    let all: std::collections::BTreeSet<Path> = (0..2 * most).map(shows).collect();
+    assert_eq!(all.len() as u64, 2 * most);
+    let backwards: Vec<Told> = told.iter().rev().cloned().collect();
+    assert!((0..2 * most).all(|number| table(&backwards).shown(&told[number as usize].2) == shows(number)));
+}
