@@ -460,6 +460,8 @@ pub enum SyncStatus {
     Local,
     /// Stored by this many other peers.
     Peers(u32),
+    /// The space is still arriving: there may be more or newer than what is shown.
+    Arriving,
 }
 
 /// What is known of a value besides its content.
@@ -469,6 +471,8 @@ pub struct Facts {
     pub merge: Merge,
     /// The other values that stand beside the one shown, until a write settles it.
     pub conflicts: Vec<Rival>,
+    /// Some of it may have come before the logs it stands in, and counts for no version yet.
+    pub early: bool,
 }
 
 /// A value that stands beside the one shown.

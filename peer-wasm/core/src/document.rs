@@ -12,6 +12,7 @@
 //! Places can be of a [`kind`] of their own; then the register says which, and states beside it say what it holds.
 
 mod apply;
+mod early;
 pub mod kind;
 mod lay;
 mod listing;

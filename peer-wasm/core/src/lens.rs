@@ -74,6 +74,25 @@ impl Overlay {
         self.ranges.clear();
     }
 
+    /// The row under a key.
+    pub(crate) fn row(&self, table: Table, key: &[u8]) -> Option<&[u8]> {
+        self.rows.get(&table)?.get(key)?.1.as_deref()
+    }
+
+    /// The rows of a range.
+    pub(crate) fn rows_in(&self, table: Table, range: &KeyRange) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let rows = self.rows.get(&table).filter(|_| range.start < range.end);
+        let rows = rows.into_iter().flat_map(|rows| rows.range(range.start.clone()..range.end.clone()));
+        rows.filter_map(|(key, (_, row))| Some((key.as_slice(), row.as_deref()?)))
+    }
+
+    /// Drops the rows of a table that are not to be kept.
+    pub(crate) fn retain(&mut self, table: Table, mut keep: impl FnMut(&[u8], &[u8]) -> bool) {
+        if let Some(rows) = self.rows.get_mut(&table) {
+            rows.retain(|key, (_, row)| row.as_deref().is_some_and(|row| keep(key, row)));
+        }
+    }
+
     /// How many rows it holds.
     pub fn len(&self) -> usize {
         self.rows.values().map(BTreeMap::len).sum()
@@ -95,18 +114,30 @@ pub struct Lens<'a> {
     overlay: &'a Overlay,
     /// What the overlay does not hold is not there at all.
     alone: bool,
+    /// Rows of the tree that reads see before they can be stored.
+    early: Option<&'a Overlay>,
     missing: RefCell<(Vec<Read>, HashSet<Read>)>,
 }
 
 impl<'a> Lens<'a> {
     /// A lens over what was loaded.
     pub fn new(answers: &'a Answers, overlay: &'a Overlay) -> Lens<'a> {
-        Lens { answers, overlay, alone: false, missing: RefCell::default() }
+        Lens { answers, overlay, alone: false, early: None, missing: RefCell::default() }
     }
 
     /// A lens over rows that are in no store: those in the overlay and no others. Nothing is ever missing.
     pub fn over(overlay: &'a Overlay, answers: &'a Answers) -> Lens<'a> {
         Lens { alone: true, ..Lens::new(answers, overlay) }
+    }
+
+    /// The same where reads see these rows of the tree, too; see `document/early`.
+    pub(crate) fn seeing(self, early: Option<&'a Overlay>) -> Lens<'a> {
+        Lens { early, ..self }
+    }
+
+    /// The rows that reads see before they can be stored.
+    pub(crate) fn early(&self) -> Option<&'a Overlay> {
+        self.early
     }
 
     /// What steps found missing.

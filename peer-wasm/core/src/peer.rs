@@ -19,6 +19,7 @@ mod exchange;
 mod export;
 mod fold;
 mod fork;
+mod glimpse;
 mod gone;
 mod held;
 mod history;
@@ -26,6 +27,7 @@ mod import;
 mod inbox;
 mod ingest;
 mod join;
+mod laid;
 mod links;
 mod mend;
 mod moves;
@@ -114,6 +116,15 @@ enum Job {
     Index(u32),
     Fork(LinkId, u32, PublicKey),
     Text(u32, Path),
+    Glimpse(LinkId, u32),
+}
+
+impl Job {
+    /// Whether it sees what came before the logs it stands in.
+    fn sees_early(&self) -> bool {
+        use Request::{Get, List, Write};
+        matches!(self, Job::Update(_) | Job::Request(_, Get { .. } | List { .. } | Write { .. }))
+    }
 }
 
 struct Task {
@@ -177,6 +188,7 @@ pub struct Peer {
     suspects: mend::Suspects,
     careful: careful::Careful,
     presence: presence::Presence,
+    early: laid::Early,
     /// Edits of texts that wait for what they build on.
     held: Vec<held::Held>,
     texts: text_open::Texts,
@@ -222,6 +234,7 @@ impl Peer {
             suspects: mend::Suspects::default(),
             careful: careful::Careful::default(),
             presence: presence::Presence::default(),
+            early: laid::Early::default(),
             held: Vec::new(),
             texts: text_open::Texts::default(),
             wake_at: None,
@@ -295,7 +308,8 @@ impl Peer {
     fn step(&mut self, id: TaskId) {
         while let Some(mut task) = self.tasks.remove(&id) {
             let overlay = std::mem::take(&mut self.overlay);
-            let lens = Lens::new(&task.answers, &overlay);
+            let early = task.job.sees_early().then(|| self.early.rows()).flatten();
+            let lens = Lens::new(&task.answers, &overlay).seeing(early.as_deref());
             let result = self.run(&task.job, &lens);
             let missing = lens.into_missing();
             self.overlay = overlay;
@@ -347,6 +361,7 @@ impl Peer {
             Job::Index(space) => self.index_history(*space, lens),
             Job::Fork(link, space, log) => self.search_fork(*link, *space, *log, lens),
             Job::Text(space, path) => self.merge_text(*space, path, lens),
+            Job::Glimpse(link, space) => self.glimpse(*link, *space, lens),
         }
     }
 
@@ -423,7 +438,9 @@ impl Peer {
                 // What came over other links has waited for this.
                 self.commits.next_frames.insert(number);
             }
-            Job::Meet(link, _) | Job::Serve(link, _) | Job::Fork(link, ..) => self.hang_up(link, "storage"),
+            Job::Meet(link, _) | Job::Serve(link, _) | Job::Glimpse(link, _) | Job::Fork(link, ..) => {
+                self.hang_up(link, "storage");
+            }
             Job::Replay(_)
             | Job::Renew(_)
             | Job::Mend(_)

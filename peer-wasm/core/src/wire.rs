@@ -17,6 +17,8 @@
 //! parts   = 13 ‖ space[32] ‖ count ‖ entry (bytes)*              the same entries with what the sender has of them
 //! keys    = 14 ‖ space[32] ‖ count ‖ wrap[112]*                  the space's keys, for a newcomer
 //! present = 15 ‖ space[32] ‖ stamp ‖ count ‖ (path (bytes) ‖ client (text) ‖ selections (text))*  all the sender's people
+//! glance  = 16 ‖ space[32] ‖ number ‖ path (bytes) ‖ each ‖ from (bytes)   what stands there? (see [`Glance`])
+//! glimpse = 17 ‖ space[32] ‖ number ‖ next (bytes) ‖ count ‖ (from (bytes) ‖ to (bytes))* ‖ count ‖ entry (bytes)*
 //!
 //! range   = digits ‖ bytes[half of the digits, rounded up]       keys that begin with these digits of four bits
 //! ```
@@ -57,8 +59,13 @@ pub const MAX_PRESENT: usize = 32;
 /// The last tag a later version may use for frames that this one passes over.
 pub const LAST_TAG: u8 = 63;
 
+/// The most ranges of places in a glimpse.
+pub const MAX_SEEN: usize = 256;
+/// The most entries in a glimpse.
+pub const MAX_GLIMPSED: usize = 1024;
+
 /// The last tag this version knows.
-pub const LAST_KNOWN_TAG: u8 = 15;
+pub const LAST_KNOWN_TAG: u8 = 17;
 const MAX_HEADER: usize = 256 + MAX_DEPS * 74;
 const MAX_RAW: usize = MAX_HEADER + 64 + MAX_BODY;
 
@@ -97,6 +104,32 @@ pub struct Present {
     pub selections: String,
 }
 
+/// A question by someone whose logs are still arriving: which entries does it take to see what stands at and below a place?
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glance {
+    /// Who asks names its questions by numbers.
+    pub number: u64,
+    /// The place.
+    pub path: Path,
+    /// Of each child so many places are enough; of all, all are wanted if it is 0.
+    pub each: u64,
+    /// The key of a place before which nothing is wanted.
+    pub from: Vec<u8>,
+}
+
+/// An answer to a [`Glance`]: part of what was asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Glimpse {
+    /// Of the question.
+    pub number: u64,
+    /// From where to ask for more; empty if this is all.
+    pub next: Vec<u8>,
+    /// The places, by ranges of their keys, whose last writes stand in the entries.
+    pub seen: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Entries, each with a signature of its own that holds; before them those that let their authors write.
+    pub entries: Vec<Vec<u8>>,
+}
+
 /// One thing said over a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
@@ -126,6 +159,10 @@ pub enum Frame {
     Keys(PublicKey, Vec<Wrap>),
     /// All the sender's people in a space just now, with a number that grows from frame to frame.
     Presence(PublicKey, u64, Vec<Present>),
+    /// A question about a place.
+    Glance(PublicKey, Glance),
+    /// The answer.
+    Glimpse(PublicKey, Glimpse),
     /// The sum of everything the sender has.
     Sum(PublicKey, Salt, ShortSum),
     /// What the sender has of ranges, as sums of their parts.
@@ -155,7 +192,9 @@ impl Frame {
             | Frame::Whole(space, ..)
             | Frame::Parts(space, _)
             | Frame::Keys(space, _)
-            | Frame::Presence(space, ..) => *space,
+            | Frame::Presence(space, ..)
+            | Frame::Glance(space, _)
+            | Frame::Glimpse(space, _) => *space,
             Frame::Sum(space, ..) | Frame::Sums(space, ..) | Frame::Heads(space, _) => *space,
         })
     }
@@ -216,6 +255,16 @@ impl Frame {
                     writer.bytes(&path.to_key()).text(client).text(selections);
                 }
             }
+            Frame::Glance(space, Glance { number, path, each, from }) => {
+                writer.u8(16).fixed(&space.0).number(*number).bytes(&path.to_key()).number(*each).bytes(from);
+            }
+            Frame::Glimpse(space, Glimpse { number, next, seen, entries }) => {
+                writer.u8(17).fixed(&space.0).number(*number).bytes(next).number(seen.len() as u64);
+                for (from, to) in seen {
+                    writer.bytes(from).bytes(to);
+                }
+                list(&mut writer, entries);
+            }
             Frame::Sum(space, salt, sum) => {
                 writer.u8(9).fixed(&space.0).fixed(salt).fixed(sum);
             }
@@ -265,6 +314,24 @@ impl Frame {
             13 => Frame::Parts(space, many(&mut reader, MAX_ASKED, raw)?),
             14 => Frame::Keys(space, many(&mut reader, MAX_KEYS, Wrap::decode)?),
             15 => Frame::Presence(space, reader.number()?, many(&mut reader, MAX_PRESENT, present)?),
+            16 => Frame::Glance(
+                space,
+                Glance {
+                    number: reader.number()?,
+                    path: path(&mut reader)?,
+                    each: reader.number()?,
+                    from: place(&mut reader)?,
+                },
+            ),
+            17 => Frame::Glimpse(
+                space,
+                Glimpse {
+                    number: reader.number()?,
+                    next: place(&mut reader)?,
+                    seen: many(&mut reader, MAX_SEEN, |reader| Ok((place(reader)?, place(reader)?)))?,
+                    entries: many(&mut reader, MAX_GLIMPSED, raw)?,
+                },
+            ),
             9 => Frame::Sum(space, reader.fixed()?, reader.fixed()?),
             10 => Frame::Sums(space, reader.fixed()?, sets::read_sums(&mut reader)?),
             11 => Frame::Heads(space, sets::read_ranges(&mut reader)?),
@@ -277,10 +344,19 @@ impl Frame {
 
 fn present(reader: &mut Reader<'_>) -> Result<Present, CodecError> {
     Ok(Present {
-        path: Path::from_key(reader.bytes(MAX_PATH_BYTES)?).ok_or(CodecError::Tag)?,
+        path: path(reader)?,
         client: reader.text(MAX_CLIENT_BYTES)?.to_owned(),
         selections: reader.text(MAX_SELECTIONS_BYTES)?.to_owned(),
     })
+}
+
+fn path(reader: &mut Reader<'_>) -> Result<Path, CodecError> {
+    Path::from_key(reader.bytes(MAX_PATH_BYTES)?).ok_or(CodecError::Tag)
+}
+
+/// A key of a place, or where one would be.
+fn place(reader: &mut Reader<'_>) -> Result<Vec<u8>, CodecError> {
+    Ok(reader.bytes(MAX_PATH_BYTES + 1)?.to_vec())
 }
 
 fn list(writer: &mut Writer, entries: &[Vec<u8>]) {
@@ -320,7 +396,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_decodes_encodes_to_the_same_bytes(tag in 0..16u8, bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+        fn what_decodes_encodes_to_the_same_bytes(tag in 0..18u8, bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
             let bytes = [vec![tag], bytes].concat();
             if let Ok(frame) = Frame::decode(&bytes) {
                 prop_assert_eq!(frame.encode(), bytes);
@@ -419,6 +495,19 @@ mod tests {
                 space,
                 1_800_000_000_000,
                 vec![Present { path: Path::new(["a", "b"]).unwrap(), client: "c".into(), selections: "[]".into() }],
+            ),
+            Frame::Glance(
+                space,
+                Glance { number: 300, path: Path::new(["a"]).unwrap(), each: 64, from: b"a\0b\0".to_vec() },
+            ),
+            Frame::Glimpse(
+                space,
+                Glimpse {
+                    number: 300,
+                    next: b"a\0c\x01".to_vec(),
+                    seen: vec![(b"a\0".to_vec(), b"a\x01".to_vec())],
+                    entries: vec![vec![5; 300]],
+                },
             ),
             Frame::Sum(space, [1; 8], [2; 8]),
             Frame::Sums(space, [1; 8], sums()),

@@ -1,7 +1,7 @@
 //! What version 1 stored and sent, kept for good: every later release has to open it, show the same, and pass it on.
 //!
 //! `tests-wasm/vectors/v1` holds the rows of two peers (`rows-0.txt`, `rows-1.txt`: table, key and value in hexadecimal), frames they sent each
-//! other (`frames.txt`) and what the first of them showed (`shown.json`). `KITH_FREEZE=1 cargo test -p kith-core --test vectors` makes
+//! other (`frames.txt`, and `frames-early.txt` of kinds that came later) and what the first of them showed (`shown.json`). `KITH_FREEZE=1 cargo test -p kith-core --test vectors` makes
 //! them where they are missing. They are never made again for the same version: a format that changes gets a new one.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -13,7 +13,7 @@ use kith_core::document::policy::Policy;
 use kith_core::path::Path;
 use kith_core::rows::{Batch, KeyRange, Read, Table};
 use kith_core::sim::{Disk, NodeId, Story, World};
-use kith_core::wire::Frame;
+use kith_core::wire::{Frame, Glance, Glimpse};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -256,6 +256,31 @@ fn freeze_missing() {
     std::fs::write(folder().join("shown.json"), serde_json::to_string_pretty(&shown).unwrap() + "\n").unwrap();
 }
 
+/// A question and an answer before the logs have come, with entries that version 1 sent.
+fn freeze_early() {
+    let file = folder().join("frames-early.txt");
+    if std::env::var_os("KITH_FREEZE").is_none() || file.exists() {
+        return;
+    }
+    let sent = read("frames.txt");
+    let mut parts = sent.lines().filter_map(|line| match Frame::decode(&bytes(line)) {
+        Ok(Frame::Parts(space, entries)) => Some((space, entries)),
+        _ => None,
+    });
+    let (space, entries) = parts.next_back().unwrap();
+    let path = at("notes/1");
+    let from = [path.to_key(), b"title\0".to_vec()].concat();
+    let seen = vec![(at("notes").to_key(), from.clone()), (from.clone(), vec![0xff])];
+    let frames = [
+        Frame::Glance(space, Glance { number: 300, path: path.clone(), each: 64, from: from.clone() }),
+        Frame::Glance(space, Glance { number: 0, path: Path::root(), each: 0, from: Vec::new() }),
+        Frame::Glimpse(space, Glimpse { number: 300, next: from, seen, entries }),
+        Frame::Glimpse(space, Glimpse { number: 0, next: Vec::new(), seen: Vec::new(), entries: Vec::new() }),
+    ];
+    let lines: Vec<String> = frames.iter().map(|frame| hex(&frame.encode()) + "\n").collect();
+    std::fs::write(file, lines.concat()).unwrap();
+}
+
 #[test]
 fn what_version_1_stored_opens_and_shows_the_same() {
     freeze();
@@ -292,7 +317,8 @@ fn a_newcomer_of_today_learns_everything_from_version_1() {
 #[test]
 fn frames_of_version_1_are_read_and_written_the_same() {
     freeze();
-    let frames = read("frames.txt");
+    freeze_early();
+    let frames = [read("frames.txt"), read("frames-early.txt")].concat();
     let mut kinds: Vec<u8> = Vec::new();
     for line in frames.lines() {
         let raw = bytes(line);
@@ -301,7 +327,7 @@ fn frames_of_version_1_are_read_and_written_the_same() {
         kinds.push(raw[0]);
     }
     kinds.dedup();
-    for kind in [0, 1, 2, 3, 4, 9, 11, 14] {
+    for kind in [0, 1, 2, 3, 4, 9, 11, 14, 16, 17] {
         assert!(kinds.contains(&kind), "no frame of kind {kind} is kept");
     }
 }

@@ -5,8 +5,9 @@ use crate::records;
 use kith_core::api::Role;
 use kith_core::identity::PublicKey;
 use kith_core::invite::Ticket;
+use kith_core::path::Path;
 use kith_core::ranges::Prefix;
-use kith_core::wire::{Frame, RangeHeads, RangeSums};
+use kith_core::wire::{Frame, Glance, Glimpse, RangeHeads, RangeSums};
 
 pub(crate) fn frame(data: &[u8]) -> u64 {
     let frame = match Frame::decode(data) {
@@ -34,6 +35,16 @@ pub(crate) fn frame_seeds() -> Vec<Vec<u8>> {
         Frame::Refused(space, log, 7, "wrong-prev".into()),
         Frame::Whole(space, log, vec![1, 300]),
         Frame::Parts(space, vec![vec![5; 40]]),
+        Frame::Glance(space, Glance { number: 3, path: Path::root(), each: 64, from: b"a\0".to_vec() }),
+        Frame::Glimpse(
+            records::space(),
+            Glimpse {
+                number: 3,
+                next: b"b\0".to_vec(),
+                seen: vec![(b"a\0".to_vec(), b"a\x01".to_vec())],
+                entries: records::entry_seeds(),
+            },
+        ),
         Frame::Sum(space, [1; 8], [2; 8]),
         Frame::Sums(space, [3; 8], vec![RangeSums { range, parts: vec![(0, [4; 8]), (9, [5; 8])] }]),
         Frame::Heads(space, vec![RangeHeads { range, logs: vec![(PublicKey(in_range), 1, [1; 32])] }]),

@@ -139,6 +139,7 @@ impl Framer {
                 let frame = braid::Frame::new(if body.is_some() { 200 } else { 404 }).versions(&version, &parents);
                 let named = first || facts.merge != Merge::Lww;
                 let frame = if named { frame.header("Merge-Type", facts.merge.name()) } else { frame };
+                let frame = if facts.early { frame.header("Sync-Status", render::ARRIVING) } else { frame };
                 let frame = match facts.conflicts.is_empty() {
                     true => frame,
                     false => frame.header("Conflicts", &render::conflicts(&facts)),

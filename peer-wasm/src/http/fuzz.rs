@@ -114,7 +114,7 @@ fn hostile_bytes() -> Body {
 }
 
 fn facts() -> Facts {
-    Facts { merge: Merge::Mv, conflicts: vec![Rival { version: version(7), body: hostile_bytes() }] }
+    Facts { merge: Merge::Mv, conflicts: vec![Rival { version: version(7), body: hostile_bytes() }], early: true }
 }
 
 fn items() -> Vec<Item> {
@@ -175,8 +175,8 @@ fn replies() -> Vec<Reply> {
         undone(None),
         Reply::Exported { bytes: vec![1], next: None },
         Reply::Imported { new: 1, known: 2, refused: [("gap", 3)].into() },
-        Reply::List { items: items(), next, version: vec![version(1)] },
-        Reply::List { items: vec![], next: None, version: vec![] },
+        Reply::List { items: items(), next, version: vec![version(1)], early: true },
+        Reply::List { items: vec![], next: None, version: vec![], early: false },
         Reply::Changes { items: changes(), next: "c\r\n".to_owned() },
         Reply::Written { created: true, deleted: false, version: vec![version(1)], sync, merge: Merge::Set },
         Reply::Written { created: false, deleted: true, version: vec![version(1)], sync, merge: Merge::Lww },

@@ -179,11 +179,11 @@ impl Render {
                     None => response,
                 }
             }
-            (Shape::List { conditions, lines, query, at }, Reply::List { items, next, version }) => {
+            (Shape::List { conditions, lines, query, at }, Reply::List { items, next, version, early }) => {
                 let items: Vec<Json> = items.iter().map(documents::item).collect();
                 let link = next.as_ref().map(|next| next_page(&self.here, &query, at.as_deref(), next));
                 let page = Page { items, next, link, lines };
-                listing(page, &version, &conditions)
+                listing(page, &version, early, &conditions)
             }
             (Shape::Changes { lines, limit }, Reply::Changes { items, next }) => {
                 let items: Vec<Json> = items.iter().map(documents::change).collect();
@@ -226,12 +226,12 @@ fn value(
     conditions: &Preconditions,
     range: Option<(String, Option<String>)>,
 ) -> HttpResponse {
-    let tag = etag(version);
+    let tag = tag_of(version, facts.early);
     let described = |status| {
         let response = described(HttpResponse::new(status), version, &tag, sync, facts.merge);
         with_conflicts(response, facts)
             .with("Current-Version", versions::write(current))
-            .with("Cache-Control", "no-cache")
+            .with("Cache-Control", if facts.early { "no-store" } else { "no-cache" })
             .with("Vary", VARY)
             .with("Accept-Subscribe", "true")
     };
@@ -272,17 +272,28 @@ fn value(
     }
 }
 
+/// What `Sync-Status` says of a space that is not all here yet.
+pub(super) const ARRIVING: &str = "arriving";
+
 /// The headers every answer about a value carries.
 fn described(response: HttpResponse, version: &[Version], tag: &str, sync: SyncStatus, merge: Merge) -> HttpResponse {
     let sync = match sync {
         SyncStatus::Local => "local".to_owned(),
         SyncStatus::Peers(count) => format!("peers={count}"),
+        SyncStatus::Arriving => ARRIVING.to_owned(),
     };
-    response
-        .with("Version", versions::write(version))
-        .with("ETag", tag)
+    tagged(response.with("Version", versions::write(version)), tag)
         .with("Merge-Type", merge.name())
         .with("Sync-Status", sync)
+}
+
+/// The tag of what these versions make; none, and empty, where it is more than they do.
+fn tag_of(version: &[Version], early: bool) -> String {
+    if early { String::new() } else { etag(version) }
+}
+
+fn tagged(response: HttpResponse, tag: &str) -> HttpResponse {
+    if tag.is_empty() { response } else { response.with("ETag", tag) }
 }
 
 /// Names the values that stand beside the one shown. They can be read by `?version=`.
@@ -326,13 +337,17 @@ impl Page {
     }
 }
 
-fn listing(page: Page, version: &[Version], conditions: &Preconditions) -> HttpResponse {
-    let mut tag = etag(version);
-    if page.lines {
+fn listing(page: Page, version: &[Version], early: bool, conditions: &Preconditions) -> HttpResponse {
+    let mut tag = tag_of(version, early);
+    if page.lines && !early {
         tag.insert_str(tag.len().saturating_sub(1), ".lines");
     }
     let described = |response: HttpResponse| {
-        response.with("Version", versions::write(version)).with("ETag", &tag).with("Cache-Control", "no-cache")
+        let response = tagged(response.with("Version", versions::write(version)), &tag);
+        match early {
+            true => response.with("Cache-Control", "no-store").with("Sync-Status", ARRIVING),
+            false => response.with("Cache-Control", "no-cache"),
+        }
     };
     match conditions::outcome(conditions, &tag) {
         Outcome::Failed => precondition_failed(Some(tag.clone())).response(),

@@ -63,6 +63,8 @@ pub enum Reply {
         next: Option<String>,
         /// The versions of everything listed.
         version: Vec<Version>,
+        /// Some of it may have come before the logs it stands in, and counts for no version yet.
+        early: bool,
     },
     /// A page of a feed.
     Changes {

@@ -65,7 +65,8 @@ fn towards(
         match wanted {
             Wanted::Same => {}
             Wanted::Leaf(leaf) => {
-                let visible = place.and_then(|(_, row)| row.visible());
+                // What came early may go again: then what is said here has to stand by itself.
+                let visible = place.and_then(|(_, row)| row.visible().filter(|_| !(exact && row.early)));
                 if visible.is_none_or(|register| register.leaf != leaf) || (always && leaf != Leaf::Object) {
                     ops.push(Op { path, leaf });
                 }

@@ -1,5 +1,6 @@
 //! Listings: the children of a place, in pages.
 
+use super::early;
 use super::kind::{Merge, State, tag};
 use super::ops::Leaf;
 use super::policy::Rule;
@@ -8,7 +9,7 @@ use super::row::{ViewRow, view_key, view_prefix};
 use crate::api::{Body, Item, ListQuery};
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
-use crate::rows::{KeyRange, Table};
+use crate::rows::KeyRange;
 use crate::version::{Agent, Version};
 use kith_map::BTreeMap;
 
@@ -37,9 +38,9 @@ pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery, rule:
         start: query.start.as_deref().map_or_else(|| whole.start.clone(), bound),
         end: query.end.as_deref().map_or_else(|| whole.end.clone(), bound),
     };
-    let own = lens.get(Table::View, &base);
-    let first = lens.scan(Table::View, &range, PAGE, query.reverse);
-    if own?.and_then(ViewRow::decode).and_then(|row| row.shown_tag()) == Some(tag::LIST) {
+    let own = early::get(lens, &base);
+    let first = early::scan(lens, &range, PAGE, query.reverse);
+    if own?.and_then(|row| row.shown_tag()) == Some(tag::LIST) {
         return Ok(elements(&tree(lens, space, prefix)?, prefix, query));
     }
     first?;
@@ -48,7 +49,7 @@ pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery, rule:
     let mut latest: BTreeMap<Agent, u64> = BTreeMap::new();
     let (mut chars, mut missing) = (0u64, Ok(()));
     loop {
-        let rows = lens.scan(Table::View, &range, PAGE, query.reverse)?;
+        let rows = early::scan(lens, &range, PAGE, query.reverse)?;
         let full = rows.len() == PAGE;
         for (key, value) in rows {
             let Some(name) = child_name(&key, base.len()) else { continue };

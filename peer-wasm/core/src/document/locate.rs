@@ -1,10 +1,11 @@
 //! Where paths lead: to places, to members of sets, into arrays and lists.
 
+use super::early;
 use super::kind::tag;
 use super::ops::Leaf;
 use super::policy::Rule;
 use super::read::{Tree, tree};
-use super::row::{ViewRow, view_key};
+use super::row::view_key;
 use crate::api::Body;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
@@ -63,13 +64,13 @@ pub fn locate(lens: &Lens<'_>, space: u32, path: &Path) -> Result<Located, Miss>
 pub fn locate_members(lens: &Lens<'_>, space: u32, path: &Path, members: &[Path]) -> Result<Located, Miss> {
     let elsewhere = reach(lens, space, path);
     lens.want(Table::View, [path].into_iter().chain(members).map(|place| view_key(space, place)))?;
-    let top = lens.get(Table::View, &view_key(space, path))?.and_then(ViewRow::decode).unwrap_or_default();
+    let top = early::get(lens, &view_key(space, path))?.unwrap_or_default();
     if elsewhere?.is_some() || (top.container && top.shown_tag() != Some(tag::SET)) {
         return locate(lens, space, path);
     }
     let mut tree = Tree::of(path.clone(), top);
     for member in members {
-        if let Some(row) = lens.get(Table::View, &view_key(space, member))?.and_then(ViewRow::decode) {
+        if let Some(row) = early::get(lens, &view_key(space, member))? {
             tree.put(member.clone(), row);
         }
     }
@@ -80,7 +81,7 @@ pub fn locate_members(lens: &Lens<'_>, space: u32, path: &Path, members: &[Path]
 fn reach(lens: &Lens<'_>, space: u32, path: &Path) -> Result<Option<Located>, Miss> {
     lens.want(Table::View, path.ancestors().map(|above| view_key(space, &above)))?;
     for above in path.ancestors().collect::<Vec<_>>().into_iter().rev() {
-        let row = lens.get(Table::View, &view_key(space, &above))?.and_then(ViewRow::decode).unwrap_or_default();
+        let row = early::get(lens, &view_key(space, &above))?.unwrap_or_default();
         let Some(register) = row.visible() else { continue };
         let whole = match &register.leaf {
             Leaf::Object | Leaf::Deleted => break,

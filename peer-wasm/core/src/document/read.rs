@@ -1,5 +1,6 @@
 //! Reading the tree: values, and values inside arrays.
 
+use super::early;
 use super::kind::{Merge, State, list, mv, tag};
 use super::ops::Leaf;
 use super::policy::Rule;
@@ -7,7 +8,7 @@ use super::row::{ViewRow, view_key};
 use crate::api::{Body, Rival};
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
-use crate::rows::{KeyRange, Table};
+use crate::rows::KeyRange;
 use crate::version::{Agent, Version};
 use kith_map::BTreeMap;
 use serde_json::{Map, Value as Json};
@@ -46,11 +47,11 @@ pub fn tree(lens: &Lens<'_>, space: u32, top: &Path) -> Result<Tree, Miss> {
     let key = view_key(space, top);
     let range = KeyRange::prefix(&key);
     let mut most = MAX_TREE_ROWS;
-    let mut rows = lens.scan(Table::View, &range, most + 1, false)?;
+    let mut rows = early::scan(lens, &range, most + 1, false)?;
     if rows.len() > most && rows.first().is_some_and(|(found, row)| *found == key && is_list(row)) {
         // Positions of elements that are gone are needed, too, to know the order of the rest.
         most = MAX_LIST_ROWS;
-        rows = lens.scan(Table::View, &range, most + 1, false)?;
+        rows = early::scan(lens, &range, most + 1, false)?;
     }
     let cut = rows.len() > most;
     let rows = rows.iter().take(most).filter_map(|(key, value)| decode(key, value)).collect();
@@ -60,12 +61,12 @@ pub fn tree(lens: &Lens<'_>, space: u32, top: &Path) -> Result<Tree, Miss> {
 }
 
 fn is_list(row: &[u8]) -> bool {
-    ViewRow::decode(row).is_some_and(|row| row.states.get(tag::LIST).is_some())
+    ViewRow::decode_seen(row).is_some_and(|row| row.states.get(tag::LIST).is_some())
 }
 
 pub(super) fn decode(key: &[u8], value: &[u8]) -> Option<(Path, ViewRow)> {
     let path = Path::from_row_key(key.get(5..)?)?;
-    Some((path, ViewRow::decode(value)?))
+    Some((path, ViewRow::decode_seen(value)?))
 }
 
 impl Tree {

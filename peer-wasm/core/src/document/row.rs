@@ -4,7 +4,7 @@
 //! key = space (4 bytes, big-endian) ‖ 0x01 ‖ path key
 //!     | space (4 bytes, big-endian) ‖ 0x03 ‖ path key      values stand beside each other there; the row is empty
 //!     | space (4 bytes, big-endian) ‖ 0x04, 0x05           texts, see [`text`](super::text)
-//! row = flags (1 register, 2 container, 4 hidden, 8 states) ‖ [clock (8 bytes) ‖ agent[10] ‖ seq ‖ leaf]
+//! row = flags (1 register, 2 container, 4 hidden, 8 states, 16 early: never stored) ‖ [clock (8 bytes) ‖ agent[10] ‖ seq ‖ leaf]
 //!       ‖ [count ‖ (tag ‖ state)*]
 //! ```
 //! Flags that are not known belong to a later layout. Rows written before there were kinds have no states and
@@ -20,6 +20,7 @@ const REGISTER: u8 = 1;
 const CONTAINER: u8 = 2;
 const HIDDEN: u8 = 4;
 const STATES: u8 = 8;
+const EARLY: u8 = 16;
 
 /// The last write at a place.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,6 +91,8 @@ pub struct ViewRow {
     pub container: bool,
     /// Whether something later above or below takes its place in reads.
     pub hidden: bool,
+    /// The register came before the log it stands in: it is shown, and counts for no version.
+    pub early: bool,
     /// What it knows of its past under each kind it has been of.
     pub states: States,
 }
@@ -130,7 +133,7 @@ impl ViewRow {
     pub fn versions(&self) -> impl Iterator<Item = Version> {
         let is_text = self.register.as_ref().is_some_and(|register| register.leaf.tag() == Some(tag::TEXT));
         let written = is_text && self.states.get(tag::TEXT).is_some_and(|state| !state.versions().is_empty());
-        let register = self.register.iter().filter(move |_| !written).map(Register::version);
+        let register = self.register.iter().filter(move |_| !written && !self.early).map(Register::version);
         register.chain(self.states.0.iter().flat_map(|(_, state)| state.versions()))
     }
 
@@ -147,6 +150,7 @@ impl ViewRow {
         writer.u8(flag(self.register.is_some(), REGISTER)
             | flag(self.container, CONTAINER)
             | flag(self.hidden, HIDDEN)
+            | flag(self.early, EARLY)
             | flag(!self.states.0.is_empty(), STATES));
         if let Some(register) = &self.register {
             writer.fixed(&register.clock.to_be_bytes()).fixed(&register.agent.0).number(register.seq);
@@ -163,13 +167,18 @@ impl ViewRow {
 
     /// Reads a row; `None` if it is not one.
     pub fn decode(bytes: &[u8]) -> Option<ViewRow> {
+        Self::read(bytes).ok().filter(|row| !row.early)
+    }
+
+    /// Reads a row that reads see, which may have come early.
+    pub(super) fn decode_seen(bytes: &[u8]) -> Option<ViewRow> {
         Self::read(bytes).ok()
     }
 
     fn read(bytes: &[u8]) -> Result<ViewRow, CodecError> {
         let mut reader = Reader::new(bytes);
         let flags = reader.u8()?;
-        if flags >= STATES << 1 {
+        if flags >= EARLY << 1 {
             return Err(CodecError::Tag);
         }
         let register = if flags & REGISTER == 0 {
@@ -188,7 +197,8 @@ impl ViewRow {
             }
         }
         reader.end()?;
-        Ok(ViewRow { register, container: flags & CONTAINER != 0, hidden: flags & HIDDEN != 0, states })
+        let is = |bit: u8| flags & bit != 0;
+        Ok(ViewRow { register, container: is(CONTAINER), hidden: is(HIDDEN), early: is(EARLY), states })
     }
 }
 

@@ -106,10 +106,31 @@ impl Peer {
         }
         if !wants.is_empty() {
             self.send(id, &Frame::Want(key, wants));
+            self.glance_all(number);
         }
         for log in forks {
             self.suspect_fork(id, number, log, Vec::new());
         }
+    }
+
+    /// How many entries we lack of what a link has, as far as they are taken, while any are on their way over it.
+    pub(super) fn lacking_from(&self, id: LinkId, number: u32) -> u64 {
+        let link = self.links.get(&id).filter(|link| self.may_know(link, number));
+        let session = link.and_then(|link| link.sessions.get(&number)).filter(|session| !session.asked.is_empty());
+        let (Some(session), Some(space)) = (session, self.spaces.get(&number)) else { return 0 };
+        let lacks = |(log, (len, _)): (&PublicKey, &(u64, [u8; 32]))| {
+            let tip = space.log(log).map_or(0, |(_, log)| log.tip.len);
+            let lacks = space.cut(log).map_or(*len, |cut| cut.min(*len)).saturating_sub(tip);
+            let is_held =
+                || session.held.get(log).is_some_and(|until| self.now < *until) && !session.asked.contains_key(log);
+            if lacks > 0 && (is_held() || self.is_over_quota(space, log)) { 0 } else { lacks }
+        };
+        session.theirs.iter().map(lacks).fold(0, u64::saturating_add)
+    }
+
+    /// How many entries of a space are on their way, at least.
+    pub(super) fn lacking(&self, number: u32) -> u64 {
+        self.links.keys().map(|id| self.lacking_from(*id, number)).max().unwrap_or(0)
     }
 
     /// Asks every link for what we lack of a space.

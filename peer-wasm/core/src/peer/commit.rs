@@ -170,6 +170,7 @@ impl Peer {
         for effect in done.effects {
             self.effect(effect);
         }
+        self.settle_early();
         for (space, logs) in done.grown {
             self.grew(space, &logs.iter().map(|(log, _)| *log).collect::<Vec<_>>());
             self.ingest_next(space);
@@ -238,6 +239,7 @@ impl Peer {
         self.proofs.clear();
         self.seeking.clear();
         self.suspects.clear();
+        self.early = super::laid::Early::default();
         self.careful.forget_marks();
         self.space_rows.clear();
         self.keys = None;

@@ -88,6 +88,7 @@ impl Peer {
             self.collect_again();
             self.seek_missing();
             self.give_up_waiting();
+            self.settle_early();
             self.repeat();
             self.begin_day();
         }

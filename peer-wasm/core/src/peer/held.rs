@@ -2,6 +2,7 @@
 //! their way. They wait a little for that instead of being refused at once.
 
 use super::commit::{Effect, Unit};
+use super::early::GLANCE;
 use super::{Done, Job, Peer};
 use crate::api::{Change, Refusal, Reply, Request, RequestId};
 use crate::path::Path;
@@ -64,6 +65,33 @@ impl Peer {
             }
             None => done,
         }
+    }
+
+    /// Whether a read waits for what was asked of others; not for long.
+    pub(super) fn hold_read(&mut self, id: RequestId, request: &Request, awaited: bool) -> bool {
+        let (now, has_room) = (self.now, self.held.len() < MAX_HELD);
+        match self.held.iter_mut().find(|held| held.id == id) {
+            Some(held) if awaited && held.until > now => {
+                held.trying = false;
+                true
+            }
+            Some(_) => {
+                self.forget_held(id);
+                false
+            }
+            None if awaited && has_room => {
+                let until = now + GLANCE;
+                self.held.push(Held { id, request: request.clone(), until, trying: false, again: false });
+                self.wake_by(until);
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// Something was answered that reads may wait for.
+    pub(super) fn try_reads(&mut self) {
+        self.try_those(|held| !matches!(held.request, Request::Write { .. }));
     }
 
     /// It has its answer.

@@ -84,13 +84,13 @@ impl Peer {
         let mut now = document::locate(lens, number, path)?;
         now.choose(&self.rule(number));
         let (_, current) = write::current(path, &now);
-        let Facts { merge, conflicts } = write::facts(path, &now);
+        let Facts { merge, conflicts, .. } = write::facts(path, &now);
         // One of the values that stand beside each other now, if just that is wanted.
         if let At::Versions(versions) = at
             && let [wanted] = versions.as_slice()
             && let Some(rival) = conflicts.into_iter().find(|rival| rival.version == *wanted)
         {
-            let (version, facts) = (vec![rival.version], Facts { merge, conflicts: Vec::new() });
+            let (version, facts) = (vec![rival.version], Facts { merge, ..Facts::default() });
             let sync = self.sync_status(number, &version);
             return Ok(Reply::Past { body: rival.body, version, current, sync, facts });
         }
@@ -128,7 +128,9 @@ impl Peer {
         };
         let Some(space) = self.spaces.get(&number) else { return Ok(Reply::Refused(Refusal::NoSuchSpace)) };
         Ok(match past_list(lens, space, prefix, query, &point, &self.rule(number))? {
-            Ok(listing) => Reply::List { items: listing.items, next: listing.next, version: listing.version },
+            Ok(listing) => {
+                Reply::List { items: listing.items, next: listing.next, version: listing.version, early: false }
+            }
             Err(refusal) => Reply::Refused(refusal),
         })
     }

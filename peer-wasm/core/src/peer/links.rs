@@ -75,6 +75,7 @@ pub(super) struct Session {
     pub(super) told_forks: BTreeSet<PublicKey>,
     pub(super) search: Option<Search>,
     pub(super) telling: presence::Telling,
+    pub(super) glances: super::glimpse::Glances,
 }
 
 impl Link {
@@ -122,6 +123,7 @@ impl Peer {
                 self.leave_inbox(id, *space);
             }
             self.presence_ends(&link);
+            self.forget_questions(id);
             let still_linked = self.links.values().any(|other| other.peer == link.peer);
             if !still_linked {
                 self.dials.lost(link.peer, self.now);
@@ -141,6 +143,7 @@ impl Peer {
         let Some(link) = self.links.get_mut(&id) else { return };
         link.queued = link.queued.saturating_sub(bytes);
         for space in link.sessions.keys().copied().collect::<Vec<_>>() {
+            self.show_next(id, space);
             self.serve_next(id, space);
         }
     }
@@ -288,6 +291,8 @@ impl Peer {
             Frame::Parts(_, entries) => self.parts_came(id, number, &entries),
             Frame::Keys(_, wraps) => self.keys_told(number, &wraps),
             Frame::Presence(_, stamp, people) => self.presence_told(id, number, stamp, people),
+            Frame::Glance(_, glance) => self.glanced(id, number, glance),
+            Frame::Glimpse(_, glimpse) => self.glimpsed(id, number, glimpse),
             Frame::Open(_) => {}
         }
         if new {

@@ -66,7 +66,12 @@ pub(super) struct Budget {
 
 impl Budget {
     fn take(&mut self, now: u64) -> bool {
-        let paid_at = self.paid_at.max(now) + REFILL;
+        self.take_as(1, now)
+    }
+
+    /// Takes a frame that counts as so many.
+    pub(super) fn take_as(&mut self, frames: u64, now: u64) -> bool {
+        let paid_at = self.paid_at.max(now) + frames * REFILL;
         let fits = paid_at <= now + BURST * REFILL;
         if fits {
             self.paid_at = paid_at;

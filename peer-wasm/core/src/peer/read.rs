@@ -38,7 +38,10 @@ impl Peer {
                 let Some(Held::Newer(tag)) = tree.held(path) else { return Ok(Err(Refusal::NotFound)) };
                 Err(Refusal::NewerKind { tag })
             }
-            _ => Ok((write::body(path, &located), version, write::facts(path, &located))),
+            _ => {
+                let early = self.early.touches(space, path);
+                Ok((write::body(path, &located), version, Facts { early, ..write::facts(path, &located) }))
+            }
         })
     }
 
@@ -54,7 +57,7 @@ impl Peer {
         }
         Ok(match self.value(number, path, lens)? {
             Ok((Some(body), version, facts)) => {
-                let sync = self.sync_status(number, &version);
+                let sync = self.sync_of_read(number, &version);
                 Reply::Value { body, version, sync, facts }
             }
             Ok((None, ..)) => Reply::Refused(Refusal::NotFound),
@@ -77,7 +80,8 @@ impl Peer {
         lens: &Lens<'_>,
     ) -> Result<Reply, Miss> {
         let listing = document::list(lens, number, prefix, query, &self.rule(number))?;
-        Ok(Reply::List { items: listing.items, next: listing.next, version: listing.version })
+        let early = self.early.touches(number, prefix);
+        Ok(Reply::List { items: listing.items, next: listing.next, version: listing.version, early })
     }
 
     /// The cursor behind everything that has arrived in a space.

@@ -1,6 +1,7 @@
 //! Requests: who may ask what, and where each is answered.
 
 use super::commit::Unit;
+use super::early::Look;
 use super::{Done, Job, MAX_REQUESTS, MAX_SPACES, Peer};
 use crate::api::{Refusal, Reply, Request, RequestId, Role, SpaceRef, Target};
 use crate::authority::Record;
@@ -93,6 +94,7 @@ impl Peer {
                 Err(refusal) => Reply::Refused(refusal),
             },
             Request::Get { space, path, parents } => match self.readable(space, lens)? {
+                Ok(number) if self.waits(id, request, number, &Look::value(path)) => return Ok(Done::Nothing),
                 Ok(number) => self.read_value(number, path, parents, lens)?,
                 Err(refusal) => Reply::Refused(refusal),
             },
@@ -113,6 +115,9 @@ impl Peer {
                 Err(refusal) => Reply::Refused(refusal),
             },
             Request::List { space, prefix, query } => match self.readable(space, lens)? {
+                Ok(number) if self.waits(id, request, number, &Look::listing(prefix, query)) => {
+                    return Ok(Done::Nothing);
+                }
                 Ok(number) => self.read_list(number, prefix, query, lens)?,
                 Err(refusal) => Reply::Refused(refusal),
             },

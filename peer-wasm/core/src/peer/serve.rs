@@ -14,7 +14,9 @@ use std::cmp::Reverse;
 const FRAME: usize = 128 << 10;
 /// Once this many bytes wait in the network's queue of a link no more are added: room for one frame of the longest
 /// value to leave while the next one is read …
-const QUEUE: usize = 2 << 20;
+pub(super) const QUEUE: usize = 2 << 20;
+/// … or this many, while the other side looks at places before everything is there: its answers come behind what waits.
+const SHORT_QUEUE: usize = 256 << 10;
 /// … and this many are sent before the other peer says what it has stored.
 const WINDOW: usize = 4 << 20;
 /// Entries of a log that are read at first. Then twice as many as went into the frame before: as many as are needed if
@@ -48,8 +50,9 @@ impl Peer {
     /// Goes on sending if there is something to send and room for it.
     pub(super) fn serve_next(&mut self, id: LinkId, number: u32) {
         let Some(link) = self.links.get_mut(&id) else { return };
-        let roomy = link.queued < QUEUE;
+        let queued = link.queued;
         let Some(session) = link.sessions.get_mut(&number) else { return };
+        let roomy = queued < if session.glances.are_fresh(self.now) { SHORT_QUEUE } else { QUEUE };
         let ready = session.member && !session.serving.is_empty() && session.unconfirmed < WINDOW;
         if ready && roomy && !session.is_serving {
             session.is_serving = true;

@@ -26,6 +26,8 @@ pub(super) enum Seen {
     Nothing,
     /// Versions it has (from here, or from before as it says).
     Versions(Vec<Version>),
+    /// Something that was not all there yet, of these versions.
+    Partly(Vec<Version>),
     /// The children it has, with their versions.
     Items(BTreeMap<String, Vec<Version>>, Vec<Version>),
     /// Everything up to a cursor.
@@ -238,6 +240,7 @@ impl Peer {
                 return Ok(Done::Nothing);
             }
         }
+        self.glance_at(space, &target);
         let mut batch = Batch::default();
         let told = match &target {
             Target::Status => {
@@ -270,14 +273,14 @@ impl Peer {
                 }
                 Ok((body, version, facts)) => {
                     let parents = seen.versions();
-                    let news = !matches!(&seen, Seen::Versions(before) if *before == version);
-                    let update = Update::Value { body, version: version.clone(), parents, facts };
-                    news.then_some((update, Seen::Versions(version)))
+                    let now = if facts.early { Seen::Partly } else { Seen::Versions }(version.clone());
+                    let news = facts.early || !matches!(&seen, Seen::Versions(before) if *before == version);
+                    news.then_some((Update::Value { body, version, parents, facts }, now))
                 }
             },
             Target::List { prefix, query, .. } => {
                 let listing = document::list(lens, space, prefix, query, &self.rule(space))?;
-                items_update(listing.items, listing.version, &seen)
+                items_update(listing.items, listing.version, &seen, self.early.touches(space, prefix))
             }
             Target::Cursors { path, client, .. } => self.cursors_update(space, path, client.as_deref(), &seen),
             Target::Changes { .. } => {
@@ -347,18 +350,22 @@ impl Peer {
 impl Seen {
     pub(super) fn versions(&self) -> Vec<Version> {
         match self {
-            Seen::Versions(versions) | Seen::Items(_, versions) => versions.clone(),
+            Seen::Versions(versions) | Seen::Partly(versions) | Seen::Items(_, versions) => versions.clone(),
             Seen::Text(held) => held.versions(),
             _ => Vec::new(),
         }
     }
 }
 
-fn items_update(items: Vec<Item>, version: Vec<Version>, seen: &Seen) -> Option<(Update, Seen)> {
+fn items_update(items: Vec<Item>, version: Vec<Version>, seen: &Seen, early: bool) -> Option<(Update, Seen)> {
     let now: BTreeMap<String, Vec<Version>> =
         items.iter().map(|item| (item.key.clone(), item.version.clone())).collect();
     let parents = seen.versions();
     match seen {
+        _ if early => {
+            let update = Update::Items { items, removed: Vec::new(), version: version.clone(), parents, whole: true };
+            Some((update, Seen::Partly(version)))
+        }
         // It says it has exactly this: only what comes after is told.
         Seen::Versions(before) if *before == version => None,
         Seen::Items(before, _) => {

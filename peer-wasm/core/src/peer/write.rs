@@ -220,6 +220,11 @@ impl Peer {
         Reply::Written { created, deleted, version, sync, merge }
     }
 
+    /// The same for what a read shows: while the space is arriving there may be more or newer.
+    pub(super) fn sync_of_read(&self, number: u32, versions: &[Version]) -> SyncStatus {
+        if self.is_arriving(number) { SyncStatus::Arriving } else { self.sync_status(number, versions) }
+    }
+
     /// How many other peers have all the own writes among these versions.
     pub(super) fn sync_status(&self, space: u32, versions: &[Version]) -> SyncStatus {
         let (Some(space), Some(device)) = (self.spaces.get(&space), self.device()) else { return SyncStatus::Local };
@@ -308,7 +313,7 @@ pub(super) fn facts(path: &Path, located: &Located) -> Facts {
                 Some(Held::Merge(merge)) => merge,
                 Some(Held::Newer(_)) | None => Merge::Lww,
             };
-            Facts { merge, conflicts: tree.rivals(path) }
+            Facts { merge, conflicts: tree.rivals(path), early: false }
         }
         Located::Inside { leaf, tree, .. } => match tree.held(leaf) {
             Some(Held::Merge(merge)) => Facts { merge, ..Facts::default() },

@@ -172,6 +172,8 @@ fn describe(bytes: &[u8]) -> String {
         Ok(Frame::Heads(_, ranges)) => {
             format!("heads of {} ranges: {}", ranges.len(), ranges.iter().map(|range| range.logs.len()).sum::<usize>())
         }
+        Ok(Frame::Glance(_, glance)) => format!("glance {} at {} from {:?}", glance.number, glance.path, glance.from),
+        Ok(Frame::Glimpse(_, glimpse)) => format!("glimpse {} of {} entries", glimpse.number, glimpse.entries.len()),
         Err(error) => format!("damaged frame of {} bytes: {error}", bytes.len()),
     }
 }

@@ -108,7 +108,7 @@ fn a_past_value_names_its_own_version_and_the_current_one() {
     let problem = whole(render, Reply::Refused(too_large));
     assert_eq!(header(&problem, "Link"), "</~/me/a/?at=5>; rel=\"collection\"");
     let query = format!("/~/me/a/?limit=2&version={}", version(1));
-    let list = Reply::List { items: vec![], next: Some("k".to_owned()), version: vec![] };
+    let list = Reply::List { items: vec![], next: Some("k".to_owned()), version: vec![], early: false };
     let page = whole(ask("GET", &query, &[], None).1, list);
     assert_eq!(header(&page, "Link"), format!("</~/me/a/?start=k&limit=2&version={}>; rel=\"next\"", version(1)));
 }
@@ -205,7 +205,7 @@ fn listing() -> Reply {
     let item = |key: &str, value| Item { key: key.to_owned(), version: vec![version(1)], value, kind: None };
     let picture = Body::Bytes { media: "image/png".to_owned(), bytes: vec![0; 7] };
     let items = vec![item("a/b", None), item("n", Some(Body::Json(json!(5)))), item("p", Some(picture))];
-    Reply::List { items, next: Some("q r".to_owned()), version: vec![version(1)] }
+    Reply::List { items, next: Some("q r".to_owned()), version: vec![version(1)], early: false }
 }
 
 #[test]
@@ -287,13 +287,13 @@ fn refusals_with_their_headers() {
 #[test]
 fn values_that_stand_beside_each_other_are_named_and_can_be_read() {
     let rival = Rival { version: version(1), body: Body::Json(json!("other")) };
-    let facts = Facts { merge: Merge::Mv, conflicts: vec![rival] };
+    let facts = Facts { merge: Merge::Mv, conflicts: vec![rival], early: false };
     let (body, sync) = (Body::Json(json!("one")), SyncStatus::Local);
     let reply = Reply::Value { body, version: vec![version(2), version(1)], sync, facts };
     let shown = get(&[], reply);
     assert_eq!((text(&shown).as_str(), header(&shown, "Merge-Type")), ("\"one\"", "mv"));
     assert_eq!(header(&shown, "Conflicts"), format!("\"{}\"", version(1)));
-    let facts = Facts { merge: Merge::Mv, conflicts: Vec::new() };
+    let facts = Facts { merge: Merge::Mv, conflicts: Vec::new(), early: false };
     let (body, current) = (Body::Json(json!("other")), vec![version(2), version(1)]);
     let reply = Reply::Past { body, version: vec![version(1)], current, sync, facts };
     let other = get(&[("Version", &format!("\"{}\"", version(1)))], reply);
@@ -304,7 +304,7 @@ fn values_that_stand_beside_each_other_are_named_and_can_be_read() {
 fn options_tell_the_kind_of_a_value() {
     let options = |reply| whole(ask("OPTIONS", "/~/me/a", &[], None).1, reply);
     let held = |merge| {
-        let facts = Facts { merge, conflicts: Vec::new() };
+        let facts = Facts { merge, ..Facts::default() };
         Reply::Value { body: Body::Json(json!(1)), version: vec![version(1)], sync: SyncStatus::Local, facts }
     };
     let counter = options(held(Merge::Counter));
@@ -340,4 +340,23 @@ fn places_in_documents_are_in_url_form() {
     let reply = Reply::Document(json!({"items": [{"path": ["a/b", "é"], "winner": "x"}, {"prefix": []}]}));
     let response = whole(ask("GET", "/~/me/$conflicts", &[], None).1, reply);
     assert_eq!(text(&response), "{\"items\":[{\"path\":\"a%2Fb/%C3%A9\",\"winner\":\"x\"},{\"prefix\":\"\"}]}");
+}
+
+#[test]
+fn what_came_early_has_no_tag_and_is_not_kept() {
+    let value = |early| {
+        let (sync, facts) = (SyncStatus::Arriving, Facts { early, ..Facts::default() });
+        Reply::Value { body: Body::Json(json!(1)), version: Vec::new(), sync, facts }
+    };
+    let known = get(&[], value(false));
+    assert_eq!(header(&known, "Sync-Status"), "arriving");
+    let again = [("If-None-Match", header(&known, "ETag"))];
+    assert_eq!(get(&again, value(false)).status, 304);
+    let list = |early| Reply::List { items: Vec::new(), next: None, version: Vec::new(), early };
+    let listed = whole(ask("GET", "/~/me/x/", &again, None).1, list(true));
+    for early in [get(&again, value(true)), listed] {
+        assert_eq!((early.status, early.header("ETag"), header(&early, "Version")), (200, None, ""));
+        assert_eq!((header(&early, "Sync-Status"), header(&early, "Cache-Control")), ("arriving", "no-store"));
+    }
+    assert_eq!(whole(ask("GET", "/~/me/x/", &[], None).1, list(false)).header("Sync-Status"), None);
 }

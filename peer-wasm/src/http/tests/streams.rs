@@ -255,7 +255,7 @@ fn a_text_in_frames() {
         (header(&announced, "Merge-Type"), header(&announced, "Current-Version")),
         ("simpleton", format!("\"{}\"", version(2)).as_str())
     );
-    let facts = Facts { merge: Merge::Text, conflicts: vec![] };
+    let facts = Facts { merge: Merge::Text, ..Facts::default() };
     let whole = Update::Value {
         body: bytes("text/plain", "a😀".as_bytes()),
         version: vec![version(1)],
@@ -337,7 +337,11 @@ fn heartbeats_are_asked_for_in_several_ways() {
 #[test]
 fn frames_name_what_stands_beside_the_value() {
     let (_, mut framer) = stream("/~/me/a", &[SUBSCRIBE]);
-    let facts = Facts { merge: Merge::Mv, conflicts: vec![Rival { version: version(1), body: Body::Json(json!(0)) }] };
+    let facts = Facts {
+        merge: Merge::Mv,
+        conflicts: vec![Rival { version: version(1), body: Body::Json(json!(0)) }],
+        early: false,
+    };
     for first in [true, false] {
         let version = vec![version(2), version(1)];
         let update = Update::Value { body: json_body(json!(1)), version, parents: Vec::new(), facts: facts.clone() };
