@@ -72,7 +72,8 @@ pub fn decode(part: &[u8]) -> Result<Vec<Target>, CodecError> {
     for _ in 0..reader.size(MAX_TARGETS)? {
         let log = PublicKey(reader.fixed()?);
         let entries = reader.size(MAX_TARGETS)?;
-        if entries == 0 {
+        // A log stands once, with all its entries: a list has one encoding.
+        if entries == 0 || targets.last().is_some_and(|last| last.log >= log) {
             return Err(CodecError::Tag);
         }
         for _ in 0..entries {
@@ -90,7 +91,7 @@ pub fn decode(part: &[u8]) -> Result<Vec<Target>, CodecError> {
                 parts.push(reader.size(MAX_PARTS - 1)?);
             }
             let rises = parts.is_sorted_by(|a, b| a < b);
-            if !rises || targets.last().is_some_and(|last| (last.log, last.seq) >= (log, seq)) {
+            if !rises || targets.last().is_some_and(|last| last.log == log && last.seq >= seq) {
                 return Err(CodecError::Tag);
             }
             targets.push(Target { log, seq, parts });
@@ -118,6 +119,13 @@ pub fn is_superseded(op: &Op, clock: u64, version: Version, row: Option<&ViewRow
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_log_named_twice_is_refused() {
+        let one = |seq: u8| [&[1; 32][..], &[1, seq, 1, 0]].concat();
+        let list = |seqs: [u8; 2]| [&[KEY.len() as u8], KEY, &[2], &one(seqs[0]), &one(seqs[1])].concat();
+        assert_eq!(decode(&list([1, 2])), Err(CodecError::Tag));
+    }
 
     proptest! {
         #[test]

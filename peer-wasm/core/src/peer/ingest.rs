@@ -164,7 +164,6 @@ impl Peer {
             self.space_rows.insert(number, space.row.clone());
             draft.space(&space);
         }
-        let mut behind = false;
         let has_work = settled.has_work;
         let Laid { items: laid, applied, moved } = laid;
         let mut items = &*laid;
@@ -185,10 +184,11 @@ impl Peer {
                 }
                 log.clock = log.clock.max(run.clock);
                 log.used = run.used;
-                behind |= log.applied < log.tip.len;
             }
             self.hlc.recall(Clock(run.clock));
         }
+        // A key may come with another log than those that wait for it.
+        let behind = keys_changed && space.logs.iter().any(|log| log.applied < log.tip.len);
         if authority_changed {
             // What was refused before may stand now, and nothing decided meanwhile is lost.
             space.judge();
@@ -220,7 +220,7 @@ impl Peer {
         if has_work || self.spaces.get(&number).is_some_and(Space::is_unsettled) {
             effects.push(Effect::Start(Job::Collect(number)));
         }
-        if anew || (behind && keys_changed) {
+        if anew || behind {
             effects.push(Effect::Start(Job::Replay(number)));
         }
         Some(Taken { batch, effects, problems })
