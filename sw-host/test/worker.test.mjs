@@ -86,3 +86,45 @@ test('a shell list names files of this origin, and nothing of ours', async () =>
   assert.equal(parse({ release: '1', files: Array.from({ length: SHELL_FILES + 9 }, (_, n) => `/${n}`) }).files.size, SHELL_FILES)
   for (const bad of [null, [], {}, { release: 1, files: [] }, { release: '../x', files: [] }, { release: '1' }]) assert.equal(parse(bad), undefined)
 })
+
+test('the word to take over is given once, after a moment in which nothing came; among events without pause, when answers leave together', async (t) => {
+  const { Replacement, QUIET_MS, RESTLESS_MS, AGAIN_MS } = await load('worker/replacement.ts')
+  t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 })
+  let waits = false
+  let words = 0
+  const make = () => new Replacement(() => waits, () => words++)
+  const calm = make()
+  calm.came()
+  t.mock.timers.tick(QUIET_MS)
+  assert.equal(words, 0, 'nobody waits')
+  waits = true
+  let finish
+  calm.came(new Promise((resolve) => { finish = resolve }))
+  t.mock.timers.tick(QUIET_MS * 4)
+  assert.equal(words, 0, 'something is under way')
+  finish()
+  await new Promise((resolve) => setImmediate(resolve))
+  t.mock.timers.tick(QUIET_MS - 1)
+  calm.came()
+  t.mock.timers.tick(QUIET_MS - 1)
+  assert.equal(words, 0, 'something came meanwhile')
+  t.mock.timers.tick(1)
+  assert.equal(words, 1)
+  calm.came()
+  t.mock.timers.tick(QUIET_MS)
+  assert.equal(words, 1, 'not again so soon')
+  t.mock.timers.tick(AGAIN_MS)
+  calm.came()
+  t.mock.timers.tick(QUIET_MS)
+  assert.equal(words, 2)
+
+  const restless = make()
+  for (let ms = 0; ms < RESTLESS_MS; ms += 100) {
+    restless.came()
+    restless.left()
+    t.mock.timers.tick(100)
+  }
+  assert.equal(words, 2)
+  restless.left()
+  assert.equal(words, 3)
+})

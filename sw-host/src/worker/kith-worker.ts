@@ -17,6 +17,7 @@ import { PageShell } from './page-shell.ts'
 import { parseRequest } from './parse-request.ts'
 import { PeerHost } from './peer-host.ts'
 import { forgetOtherPeers, precachePeer } from './peer-wasm.ts'
+import { Replacement } from './replacement.ts'
 import { scope } from './scope.ts'
 
 const script = new URL(scope.location.href)
@@ -32,11 +33,23 @@ const host = new PeerHost({
     void tellEnvironment(host)
   },
   outdated: () => void scope.registration.update().catch(() => undefined),
-  // Our own workers never wait by choice. An author's worker decides itself when it is replaced.
-  replacementWaits: () => !embedded && scope.registration.waiting !== null,
+  replacementWaits: () => replacementWaits(),
 })
-const together = new LeaveTogether(() => host.draining, urgeReplacement)
+const replacement = new Replacement(
+  () => replacementWaits() && host.draining,
+  () => scope.registration.waiting?.postMessage(wire({ type: 'take-over' })),
+)
+const together = new LeaveTogether(
+  () => host.draining,
+  () => replacement.left(),
+)
 hearWorkers(identity, host)
+
+/** Our own workers never wait by choice. An author's worker decides itself when it is replaced. The one that waits may be this one. */
+function replacementWaits(): boolean {
+  const replaceable = scope.serviceWorker?.state !== 'installed'
+  return !embedded && replaceable && scope.registration.waiting !== null
+}
 
 // Replaced workers may live on for a moment; they must not open the peer again.
 scope.serviceWorker?.addEventListener('statechange', () => {
@@ -62,6 +75,7 @@ scope.addEventListener('activate', (event) => {
 
 scope.addEventListener('message', (event) => {
   const work = takePageMessage(event, identity, host)
+  replacement.came(work)
   if (work) event.waitUntil(shell ? Promise.all([work, shell.refresh()]) : work)
 })
 
@@ -69,11 +83,12 @@ scope.addEventListener('fetch', (event) => {
   const { request } = event
   const place = { origin: script.origin, scope: scope.registration.scope, shell: shell !== undefined }
   const parsed = parseRequest(request, place)
-  if (parsed.kind === 'foreign') return
+  if (parsed.kind === 'foreign') return replacement.came()
   const tools = { host, shell, later: (work: Promise<unknown>) => event.waitUntil(work) }
+  const passed = together.pass(answer(request, parsed, tools))
+  replacement.came(passed)
   event.respondWith(
-    together
-      .pass(answer(request, parsed, tools))
+    passed
       .catch((error: unknown) => {
         const { problem } = asKithError(error, 'peer-start', 503)
         return problemResponse(problem, problem.status === 503 ? { 'retry-after': '1' } : {})
@@ -81,20 +96,6 @@ scope.addEventListener('fetch', (event) => {
       .then((response) => (parsed.kind === 'shell' ? response : stamped(response, request))),
   )
 })
-
-/** Least time between two calls to the worker that waits for this one, in milliseconds. */
-const URGE_MS = 200
-let urged = 0
-
-/**
- * Chromium looks once, when a worker asks to take over, whether the old one is idle, and then only every few minutes. If the old
- * one was started again in that very moment, the chance is gone: so the new one is told to ask again.
- */
-function urgeReplacement(): void {
-  if (Date.now() - urged < URGE_MS) return
-  urged = Date.now()
-  scope.registration.waiting?.postMessage(wire({ type: 'take-over' }))
-}
 
 /** Adds what every answer of ours carries. What people stored must not run as a page of this origin. */
 function stamped(response: Response, request: Request): Response {

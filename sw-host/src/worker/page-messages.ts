@@ -58,7 +58,8 @@ async function take(message: PageMessage, event: ExtendableMessageEvent, identit
     case 'environment':
       return host.setEnvironment({ persisted: message.persisted })
     case 'take-over':
-      if (!identity.embedded) await scope.skipWaiting()
+      // Not waited for: as long as this one is pending no other counts, and only a worker that may be stopped for idleness gets another try.
+      if (!identity.embedded) void scope.skipWaiting()
       return
     case 'shutdown':
       await host.shutDown()

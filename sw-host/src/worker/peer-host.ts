@@ -23,8 +23,11 @@ export const BOOT_PATIENCE_MS = 25_000
 export const HAND_OVER_PATIENCE_MS = 5_000
 /** How long a peer that can no longer store may take to close, in milliseconds. */
 export const CLOSE_PATIENCE_MS = 1_000
-/** How long a worker that is to be replaced makes room for it, in milliseconds. */
+/** How long a worker that is to be replaced makes room for it, and how long it then serves as ever before it does so again, in milliseconds. */
 export const DRAIN_MS = 60_000
+export const DRAIN_REST_MS = 60_000
+/** While it makes room it ends streams for so long, lets them be for as long, and so on, in milliseconds: no page is told nothing for longer. */
+export const DRAIN_TURN_MS = 2_000
 
 /** What the host tells the rest of the worker. */
 export interface HostEvents {
@@ -46,7 +49,8 @@ export class PeerHost {
   #releaseLock: (() => void) | undefined
   #opened = 0
   #crashes: number[] = []
-  #drainUntil = 0
+  #drainSince = Number.NEGATIVE_INFINITY
+  #drainTurn = 0
   #shut: string | undefined
   #carrier: MessagePort | undefined
   #environment: Environment = {}
@@ -156,7 +160,7 @@ export class PeerHost {
   addStream(end: () => void): () => void {
     this.#streams.add(end)
     // Asked for before the streams were ended, answered only now: one left open would keep the browser from ever replacing this worker.
-    if (this.draining) queueMicrotask(end)
+    if (this.endsStreams) queueMicrotask(end)
     return () => this.#streams.delete(end)
   }
 
@@ -168,15 +172,27 @@ export class PeerHost {
 
   /** From now on streams end at once, so that this worker has idle moments in which the browser can replace it. */
   drain(): void {
-    this.#drainUntil = Date.now() + DRAIN_MS
+    this.#drainSince = Date.now()
+    this.#drainTurn = 0
     this.endStreams()
   }
 
-  /** Whether this worker is to be replaced: new streams end at once, answers leave together. */
+  /** Whether this worker is to be replaced: answers leave together. */
   get draining(): boolean {
     // A worker that was stopped and started again has not heard the announcement, but sees who waits.
-    if (this.#drainUntil === 0 && this.#events.replacementWaits()) this.drain()
-    return Date.now() < this.#drainUntil
+    if (Date.now() > this.#drainSince + DRAIN_MS + DRAIN_REST_MS && this.#events.replacementWaits()) this.drain()
+    const since = Date.now() - this.#drainSince
+    const turn = Math.floor(since / DRAIN_TURN_MS)
+    if (since < DRAIN_MS && turn !== this.#drainTurn) {
+      this.#drainTurn = turn
+      if (this.endsStreams) this.endStreams()
+    }
+    return since < DRAIN_MS
+  }
+
+  /** Whether new streams end at once. */
+  get endsStreams(): boolean {
+    return this.draining && this.#drainTurn % 2 === 0
   }
 
   /** Lets requests under way finish, closes the peer and gives the lock to whoever waits for it. */
