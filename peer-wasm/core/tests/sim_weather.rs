@@ -52,6 +52,12 @@ fn a_key_that_comes_with_another_log_opens_what_waits_for_it() {
     fifty_peers(2146).unwrap();
 }
 
+/// Who had just joined lost its link to the founder, the only one it knew as a member.
+#[test]
+fn who_joins_learns_who_belongs_from_anybody() {
+    fifty_peers(2204).unwrap();
+}
+
 fn fifty_peers(seed: u64) -> Result<(), String> {
     let mut story = Story::begin(seed, 50)?;
     for node in 1..50 {

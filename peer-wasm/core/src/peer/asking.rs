@@ -46,7 +46,9 @@ impl Peer {
         let joining = !space.authority.is_founded();
         let Some(link) = self.links.get(&id) else { return };
         let Some(session) = link.sessions.get(&number) else { return };
-        if !session.member && !joining || self.is_paused() || self.inboxes.is_left(number) {
+        // Who joins may know only the founder yet, and need not meet it: what says who else belongs is taken from anybody.
+        let stranger = !session.member && !joining;
+        if stranger && space.row.joined || self.is_paused() || self.inboxes.is_left(number) {
             return;
         }
         let now = self.now;
@@ -73,7 +75,7 @@ impl Peer {
             }
             // The founding tells who else may say anything.
             let first = *log == space.row.key || Some(*log) == inviter;
-            if len <= tip.len || joining && !first || self.is_over_quota(space, log) {
+            if len <= tip.len || (joining || stranger) && !first || self.is_over_quota(space, log) {
                 continue;
             }
             // Whoever is sending a log is let finish; what is there beyond that is asked for then.
