@@ -271,6 +271,14 @@ fn refused(story: &Story, what: &str) -> Result<(), String> {
     if all.contains_key(what) { Ok(()) } else { Err(format!("nothing was refused as `{what}`, only {all:?}")) }
 }
 
+/// The victim is shown a write that stands in no log yet, further on in the hostile peer's own.
+fn lie(story: &mut Story, hostile: &mut Hostile, glance: &Glance, at: &str) {
+    let (len, now) = (hostile.tip().len, story.world.now());
+    let lie = hostile.op(Tip { len: len + 5, hash: [9; 32] }, at, "evil", now);
+    hostile.say(&mut story.world, 1, &Frame::Glimpse(story.space, glimpse(glance, vec![lie.raw().to_vec()])));
+    story.world.run(200);
+}
+
 fn unharmed(mut story: Story) -> Result<(), String> {
     story.settle(SETTLE)?;
     for node in 0..2 {
@@ -287,10 +295,7 @@ fn unharmed(mut story: Story) -> Result<(), String> {
 fn what_is_not_in_the_log_goes_once_the_log_is_there() {
     for_each_seed(2, 50, |seed| {
         let (mut story, mut hostile, real, glance) = asked_by_victim(seed)?;
-        let (len, now) = (hostile.tip().len, story.world.now());
-        let lie = hostile.op(Tip { len: len + 5, hash: [9; 32] }, "evil", "evil", now);
-        hostile.say(&mut story.world, 1, &Frame::Glimpse(story.space, glimpse(&glance, vec![lie.raw().to_vec()])));
-        story.world.run(200);
+        lie(&mut story, &mut hostile, &glance, "evil");
         // Whoever may write there is believed, for as long as their log is on its way.
         assert!(is_there(&mut story, "evil"));
         let entries: Vec<&[u8]> = real.iter().map(Vec::as_slice).collect();
@@ -304,10 +309,7 @@ fn what_is_not_in_the_log_goes_once_the_log_is_there() {
 fn what_is_in_nobodys_log_goes_with_who_said_it() {
     for_each_seed(2, 50, |seed| {
         let (mut story, mut hostile, _, glance) = asked_by_victim(seed)?;
-        let (len, now) = (hostile.tip().len, story.world.now());
-        let lie = hostile.op(Tip { len: len + 5, hash: [9; 32] }, "evil", "evil", now);
-        hostile.say(&mut story.world, 1, &Frame::Glimpse(story.space, glimpse(&glance, vec![lie.raw().to_vec()])));
-        story.world.run(200);
+        lie(&mut story, &mut hostile, &glance, "evil");
         assert!(is_there(&mut story, "evil"));
         story.world.divide(|node| u64::from(node == 2));
         story.world.run(20_000);
@@ -320,10 +322,7 @@ fn what_is_in_nobodys_log_goes_with_who_said_it() {
 fn what_is_written_just_as_it_is_seen_early_stays_when_that_goes() {
     for_each_seed(2, 50, |seed| {
         let (mut story, mut hostile, _, glance) = asked_by_victim(seed)?;
-        let (len, now) = (hostile.tip().len, story.world.now());
-        let lie = hostile.op(Tip { len: len + 5, hash: [9; 32] }, "evil/field", "evil", now);
-        hostile.say(&mut story.world, 1, &Frame::Glimpse(story.space, glimpse(&glance, vec![lie.raw().to_vec()])));
-        story.world.run(200);
+        lie(&mut story, &mut hostile, &glance, "evil/field");
         let Reply::Value { body: seen, facts, .. } = get(&mut story, 1, "evil") else { panic!("it is not seen") };
         assert!(facts.early);
         assert_eq!(seen, Body::Json(json!({"field": "evil"})));
@@ -356,16 +355,14 @@ fn what_is_written_just_as_it_is_seen_early_stays_when_that_goes() {
 fn what_never_comes_in_its_log_goes_after_a_while() {
     for_each_seed(2, 50, |seed| {
         let (mut story, mut hostile, _, glance) = asked_by_victim(seed)?;
-        let (len, now) = (hostile.tip().len, story.world.now());
-        let lie = hostile.op(Tip { len: len + 5, hash: [9; 32] }, "evil", "evil", now);
-        hostile.say(&mut story.world, 1, &Frame::Glimpse(story.space, glimpse(&glance, vec![lie.raw().to_vec()])));
-        story.world.run(200);
+        lie(&mut story, &mut hostile, &glance, "evil");
         assert!(is_there(&mut story, "evil"));
         // Who said it stays, and goes on saying that its log is that long.
         for minute in 0..11 {
             assert!(minute >= 5 || is_there(&mut story, "evil"));
             story.world.run(60_000);
-            hostile.claim(&mut story.world, 1, Tip { len: len + 30, hash: [8; 32] });
+            let len = hostile.tip().len + 30;
+            hostile.claim(&mut story.world, 1, Tip { len, hash: [8; 32] });
         }
         story.world.run(1_000);
         assert!(!is_there(&mut story, "evil"));

@@ -33,7 +33,7 @@ const host = new PeerHost({
     void tellEnvironment(host)
   },
   outdated: () => void scope.registration.update().catch(() => undefined),
-  replacementWaits: () => replacementWaits(),
+  replacementWaits,
 })
 const replacement = new Replacement(
   () => replacementWaits() && host.draining,

@@ -185,7 +185,7 @@ export class PeerHost {
     const turn = Math.floor(since / DRAIN_TURN_MS)
     if (since < DRAIN_MS && turn !== this.#drainTurn) {
       this.#drainTurn = turn
-      if (this.endsStreams) this.endStreams()
+      if (turn % 2 === 0) this.endStreams()
     }
     return since < DRAIN_MS
   }

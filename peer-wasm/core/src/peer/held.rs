@@ -58,9 +58,7 @@ impl Peer {
                 done
             }
             None if unknown && has_room => {
-                let until = now + PATIENCE;
-                self.held.push(Held { id, request: request.clone(), until, trying: false, again: false });
-                self.wake_by(until);
+                self.keep(id, request, now + PATIENCE);
                 Done::Nothing
             }
             None => done,
@@ -80,13 +78,17 @@ impl Peer {
                 false
             }
             None if awaited && has_room => {
-                let until = now + GLANCE;
-                self.held.push(Held { id, request: request.clone(), until, trying: false, again: false });
-                self.wake_by(until);
+                self.keep(id, request, now + GLANCE);
                 true
             }
             None => false,
         }
+    }
+
+    /// It is tried again when what it waits for may be there, until that time.
+    fn keep(&mut self, id: RequestId, request: &Request, until: u64) {
+        self.held.push(Held { id, request: request.clone(), until, trying: false, again: false });
+        self.wake_by(until);
     }
 
     /// Something was answered that reads may wait for.
