@@ -296,3 +296,58 @@ fn opening_a_text_costs_the_text_and_not_its_history() {
     let written = story.world.nodes[0].read_bytes.get() - before;
     assert!(read < 8_000 && written < 16_000, "{read} bytes were read for the text, {written} with an edit");
 }
+
+/// Who follows a place where another peer begins a text is never told that it holds what it was not given: the first
+/// edits come in one frame at times, at times one by one.
+#[test]
+fn a_text_that_begins_elsewhere_is_told_with_what_is_in_it() {
+    for seed in 1..=60 {
+        let mut story = Story::joined(seed, 2).unwrap();
+        story.world.run(5_000);
+        let (space, path) = (story.space_ref(), at("t"));
+        let target = Target::Text { space, path, parents: None, client: Some("reader".into()), events: false };
+        let Some(Reply::Subscribed(open)) = story.world.ask_for(1, Request::Subscribe(target), 60_000) else {
+            panic!("not subscribed")
+        };
+        story.world.pull(1, open);
+        let wanted = "hello";
+        if seed % 2 == 0 {
+            story.world.divide(|node| node as u64);
+        }
+        put(&mut story, 0, "t", "").unwrap();
+        let request = edit(&story, "t", None, insert(0, wanted), None, None);
+        edited(&mut story, 0, request).unwrap();
+        story.world.unite();
+        let (mut shown, mut holds) = (String::new(), Vec::new());
+        let mut seen: Vec<(Vec<Version>, String)> = Vec::new();
+        let late = story.world.now() + 120_000;
+        while shown != wanted && story.world.now() < late {
+            story.world.run(5);
+            // What is read at a version is what is read at it ever after.
+            if let Ok((read, version)) = text(&mut story, 1, "t") {
+                let known = seen.iter().find(|(known, _)| !known.is_empty() && *known == version);
+                assert!(
+                    known.is_none_or(|(_, text)| *text == read),
+                    "seed {seed}: {version:?} was {known:?}, is {read}"
+                );
+                seen.push((version, read));
+            }
+            let Some(update) = story.world.update(1, open) else { continue };
+            story.world.pull(1, open);
+            match update {
+                Update::Value { body: Some(Body::Bytes { bytes, .. }), version, .. } => {
+                    (shown, holds) = (String::from_utf8(bytes).unwrap(), names(&version).unwrap());
+                }
+                Update::Value { body: None, .. } => {}
+                Update::Text { splices, version, parents } => {
+                    assert_eq!(parents, holds, "seed {seed}");
+                    let now = names(&version).unwrap();
+                    assert_ne!(now, holds, "seed {seed}: a patch from a version to itself");
+                    (shown, holds) = (spliced(&shown, &splices), now);
+                }
+                other => panic!("told {other:?}"),
+            }
+        }
+        assert_eq!(shown, wanted, "seed {seed}");
+    }
+}

@@ -27,7 +27,12 @@ impl Peer {
     pub(super) fn value(&self, space: u32, path: &Path, lens: &Lens<'_>) -> Result<Found, Miss> {
         let mut located = document::locate(lens, space, path)?;
         located.choose(&self.rule(space));
-        let (_, version) = write::current(path, &located);
+        let (_, mut version) = write::current(path, &located);
+        let facts = write::facts(path, &located);
+        if facts.merge == Merge::Text && self.is_unread(space, path, lens)? {
+            // What it is made of is here, but not put together: it is not at that version yet.
+            version.clear();
+        }
         Ok(match &located {
             Located::Place(tree) if tree.cut => Err(Refusal::TooLarge {
                 what: "What is stored at this path (in places)".to_owned(),
@@ -40,7 +45,7 @@ impl Peer {
             }
             _ => {
                 let early = self.early.touches(space, path);
-                Ok((write::body(path, &located), version, Facts { early, ..write::facts(path, &located) }))
+                Ok((write::body(path, &located), version, Facts { early, ..facts }))
             }
         })
     }

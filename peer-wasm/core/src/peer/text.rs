@@ -47,6 +47,20 @@ impl Peer {
         self.texts.is_busy(number) || self.spaces.get(&number).is_some_and(|space| !space.texts.is_empty())
     }
 
+    /// Whether something is about to be done for a text.
+    pub(super) fn is_in_work(&self, number: u32, path: &Path) -> bool {
+        let noted = |space: &super::space::Space| space.texts.iter().any(|(place, _)| place == path);
+        self.texts.is_due(&(number, path.clone())) || self.spaces.get(&number).is_some_and(noted)
+    }
+
+    /// Whether operations on a text are here and none of them is in it yet. Its place knows versions of which the text
+    /// shows nothing then.
+    pub(super) fn is_unread(&self, number: u32, path: &Path, lens: &Lens<'_>) -> Result<bool, Miss> {
+        let row = lens.get(Table::View, &view_key(number, path))?.and_then(ViewRow::decode).unwrap_or_default();
+        let empty = matches!(row.shown_state(), Some(State::Text(shown)) if shown.frontier.is_empty());
+        Ok(empty && lens.get(Table::View, &text::waiting_key(number, path))?.is_some())
+    }
+
     /// One step of putting a text together from what arrived.
     pub(super) fn merge_text(&mut self, number: u32, path: &Path, lens: &Lens<'_>) -> Result<Done, Miss> {
         let which = (number, path.clone());
@@ -120,6 +134,10 @@ impl Peer {
         }
         let mut row = row.and_then(ViewRow::decode).unwrap_or_default();
         let mut effects = Vec::new();
+        if done && open.frontier().is_empty() {
+            // Whoever follows it waits for what is not to come.
+            effects.push(Effect::Changed(number, vec![path.clone()]));
+        }
         let shown = State::Text(open.shown());
         if let Some(state) = row.states.of(tag::TEXT)
             && *state != shown

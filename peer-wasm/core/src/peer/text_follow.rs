@@ -106,7 +106,13 @@ impl Peer {
             return Ok(Ok(news.then(|| (update, Followed::told(&version, version.clone(), true, turn)))));
         };
         let at = shown.frontier.clone();
-        let version = if at.is_empty() { row.versions().collect() } else { at.clone() };
+        let unread = self.is_unread(number, path, lens)?;
+        let holds = matches!(seen, Seen::Text(held) if !held.gone);
+        if unread && !holds && self.is_in_work(number, path) {
+            // It is told with what is in it.
+            return Ok(Ok(None));
+        }
+        let version = if at.is_empty() && !unread { row.versions().collect() } else { at.clone() };
         if let Seen::Text(held) = seen
             && !held.gone
         {
