@@ -138,7 +138,7 @@ for (const kind of ['chromium', 'firefox', 'webkit']) {
         browser = await browser.reopen()
         page = await openStorePage(browser, site)
         found = await page.call('checkBatches', 'sigkill')
-        assert.ok(found > acknowledged, `batch ${acknowledged} was acknowledged, only ${found} are there`)
+        assert.ok(found > acknowledged, `${kind}, kill ${round + 1}: batch ${acknowledged} was acknowledged, only ${found} are there; databases: ${JSON.stringify(await page.call('databases'))}`)
       }
     })
   })

@@ -36,6 +36,9 @@ const local = {
     return 'wrote them all'
   },
 
+  /** The names of all databases. */
+  databases: async () => (await indexedDB.databases()).map(({ name }) => name),
+
   /** An older layout held open by a connection that does not let go, then does. */
   async blockOpening(name) {
     const request = indexedDB.open(name, 1)
