@@ -9,6 +9,7 @@ test('every message of a page is read back', () => {
   for (const message of [
     { type: 'hello', release: '1' },
     { type: 'claim' },
+    { type: 'reconnect' },
     { type: 'relays', source: 'https://r.example', addrs: ['/dns/r.example/tcp/443/tls/ws/p2p/x'] },
     { type: 'carrier' },
     { type: 'carrier-gone' },

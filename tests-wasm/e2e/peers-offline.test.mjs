@@ -1,7 +1,7 @@
-// Both sides without a network, editing the same and different fields, then together again.
+// Both sides without a network, editing the same and different fields, then together again. And a device that has a network again.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { missing, startProxy, startRelay, waitFor } from '../harness/index.mjs'
+import { availableBrowsers, missing, startProxy, startRelay, waitFor } from '../harness/index.mjs'
 import { NETWORK_MS, person, together } from './peers-support.mjs'
 
 describe('edits on both sides of a cut', { skip: missing('chromium', 'firefox') }, () => {
@@ -46,4 +46,39 @@ describe('edits on both sides of a cut', { skip: missing('chromium', 'firefox') 
     assert.equal(plan.tags, undefined)
     await Promise.all([ada.close(), ben.close(), relay.kill()])
   })
+})
+
+/** Tries in vain after which the next one is eight seconds away or more. */
+const TRIES = 6
+/** Much less than that. */
+const AT_ONCE_MS = 5_000
+
+describe('the network is back', () => {
+  for (const kind of ['chromium', 'firefox']) {
+    it(`in ${kind}: the relay is tried at once, not when its turn comes`, { skip: !availableBrowsers().includes(kind) }, async () => {
+      const relay = await startRelay()
+      const line = await startProxy(relay.url)
+      const ada = await person(kind, line.url, { webrtc: 'blocked' })
+      await ada.reachable()
+      await ada.page.evaluate(() => {
+        window.failures = 0
+        let before
+        new EventSource('/~/peer').onmessage = ({ data }) => {
+          const now = JSON.parse(data).relays[0]?.state
+          if (now !== before && now === 'failed') window.failures++
+          before = now
+        }
+      })
+      await ada.browser.setOffline(true)
+      await line.cut()
+      await ada.page.waitFor((tries) => window.failures >= tries, { args: [TRIES], what: `${TRIES} tries in vain`, timeout: NETWORK_MS })
+      await line.restore()
+      const restored = Date.now()
+      await ada.browser.setOffline(false)
+      await waitFor(() => line.connections > 0, { what: 'another try', timeout: NETWORK_MS })
+      assert.ok(Date.now() - restored < AT_ONCE_MS, `tried after ${Date.now() - restored} ms`)
+      await ada.reachable()
+      await Promise.all([ada.close(), relay.kill()])
+    })
+  }
 })

@@ -11,6 +11,7 @@ import { Keeper } from './keeper.ts'
 import { askJson, jsonBody } from './peer-fetch.ts'
 import type { Connection } from './peer-fetch.ts'
 import { serviceWorkers, takeControl } from './register.ts'
+import { watchNetwork } from './reconnect.ts'
 import { tellRelays } from './relays.ts'
 import { openSpace } from './space.ts'
 import { importSpace } from './space-past.ts'
@@ -107,6 +108,7 @@ export class PageKith extends EventTarget implements Kith {
           this.#relays.abort()
           this.#relays = new AbortController()
           void tellRelays(worker, this.#options.relay ?? location.origin, this.#relays.signal)
+          watchNetwork(worker, this.#relays.signal)
           resolve()
         },
         lost: (error) => reject(this.#tell(asKithError(error, 'worker-silent', 0))),

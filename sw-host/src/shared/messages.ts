@@ -16,6 +16,8 @@ export type PageMessage =
   | { type: 'claim' }
   /** Relay addresses that `source` named: kept for cold starts without pages. */
   | { type: 'relays'; source: string; addrs: string[] }
+  /** The network may be back, or somebody looks again: what could not be reached is tried at once. */
+  | { type: 'reconnect' }
   /** This tab carries WebRTC now: its port is transferred with the message. */
   | { type: 'carrier' }
   /** This tab no longer carries. */
@@ -78,6 +80,7 @@ export function readPageMessage(data: unknown): PageMessage | undefined {
     case 'environment':
       return typeof message.persisted === 'boolean' ? message : undefined
     case 'claim':
+    case 'reconnect':
     case 'carrier':
     case 'carrier-gone':
     case 'take-over':

@@ -2,7 +2,7 @@
 import { CHANNEL } from '../shared/names.ts'
 import { PROTOCOL, protocolOf, readAnnouncement, readPageMessage, wire } from '../shared/messages.ts'
 import type { Announcement, PageMessage, Welcome } from '../shared/messages.ts'
-import { rememberRelays } from './config.ts'
+import { knownRelays, rememberRelays } from './config.ts'
 import type { PeerHost } from './peer-host.ts'
 import { scope } from './scope.ts'
 
@@ -50,6 +50,9 @@ async function take(message: PageMessage, event: ExtendableMessageEvent, identit
       if (all) host.setRelays(all)
       return
     }
+    case 'reconnect':
+      // Telling the relays again is what makes those that failed be tried.
+      return host.setRelays(await knownRelays())
     case 'carrier':
       if (port) await host.attachCarrier(port)
       return
