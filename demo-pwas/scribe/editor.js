@@ -13,6 +13,9 @@ const look = EditorView.theme({
   '.cm-button': { backgroundImage: 'none', backgroundColor: 'var(--card)', color: 'var(--text)', border: '1px solid var(--muted)' },
 })
 
+/** Room for the line of status that stays in sight below the text, in pixels. */
+const FOOT = 56
+
 const locking = new Compartment()
 const lock = (locked) => [EditorState.readOnly.of(locked), EditorView.editable.of(!locked)]
 
@@ -32,6 +35,7 @@ export function mountEditor(element, doc, label, locked) {
         highlightSpecialChars(),
         placeholder('Write something. Whoever you invite sees it appear.'),
         EditorView.lineWrapping,
+        EditorView.scrollMargins.of(() => ({ bottom: FOOT })),
         EditorView.contentAttributes.of({ 'aria-label': label, spellcheck: 'true', autocorrect: 'on', autocapitalize: 'sentences' }),
         look,
         kithText(doc),
