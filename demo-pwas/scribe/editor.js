@@ -13,9 +13,6 @@ const look = EditorView.theme({
   '.cm-button': { backgroundImage: 'none', backgroundColor: 'var(--card)', color: 'var(--text)', border: '1px solid var(--muted)' },
 })
 
-/** Room for the line of status that stays in sight below the text, in pixels. */
-const FOOT = 56
-
 const locking = new Compartment()
 const lock = (locked) => [EditorState.readOnly.of(locked), EditorView.editable.of(!locked)]
 
@@ -35,7 +32,8 @@ export function mountEditor(element, doc, label, locked) {
         highlightSpecialChars(),
         placeholder('Write something. Whoever you invite sees it appear.'),
         EditorView.lineWrapping,
-        EditorView.scrollMargins.of(() => ({ bottom: FOOT })),
+        // The line of status below the text stays in sight; what is typed must not hide behind it.
+        EditorView.scrollMargins.of(() => ({ bottom: document.querySelector('.foot')?.offsetHeight ?? 0 })),
         EditorView.contentAttributes.of({ 'aria-label': label, spellcheck: 'true', autocorrect: 'on', autocapitalize: 'sentences' }),
         look,
         kithText(doc),
