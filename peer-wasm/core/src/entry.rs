@@ -14,6 +14,7 @@
 
 use crate::codec::{CodecError, Reader, Writer};
 use crate::identity::{PublicKey, SecretKey};
+use crate::purpose::Purpose;
 use crate::sealed::Body;
 
 /// The most bytes of an entry's body: 1 MiB of value and room for its paths and seal.
@@ -359,7 +360,8 @@ pub(crate) fn body_hash(kind: Kind, bytes: &[u8]) -> Result<(usize, [u8; 32], bo
 }
 
 fn hash_of(signed: &[u8]) -> [u8; 32] {
-    *blake3::Hasher::new_derive_key("kith 2026 entry v1").update(signed).finalize().as_bytes()
+    static PURPOSE: Purpose = Purpose::new("kith 2026 entry v1");
+    *PURPOSE.hasher().update(signed).finalize().as_bytes()
 }
 
 impl Header {

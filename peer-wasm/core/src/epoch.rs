@@ -21,7 +21,11 @@ pub const MAX_WRAPS: usize = 1024;
 
 /// The key that seals the bodies of ops for a time.
 #[derive(Clone, PartialEq, Eq)]
-pub struct EpochKey(Zeroizing<[u8; 32]>);
+pub struct EpochKey {
+    bytes: Zeroizing<[u8; 32]>,
+    /// Worked out once: every entry is asked which key it is under.
+    commit: [u8; 32],
+}
 
 /// Names an epoch key without revealing it.
 pub type EpochId = [u8; 16];
@@ -35,7 +39,8 @@ impl std::fmt::Debug for EpochKey {
 impl EpochKey {
     /// The key with these bytes.
     pub fn new(bytes: [u8; 32]) -> EpochKey {
-        EpochKey(Zeroizing::new(bytes))
+        let commit = blake3::derive_key("kith 2026 epoch commit v1", &bytes);
+        EpochKey { bytes: Zeroizing::new(bytes), commit }
     }
 
     /// A new key.
@@ -45,7 +50,7 @@ impl EpochKey {
 
     /// The bytes, to be stored.
     pub fn bytes(&self) -> &[u8; 32] {
-        &self.0
+        &self.bytes
     }
 
     /// The key's name: the first half of its commitment.
@@ -58,7 +63,7 @@ impl EpochKey {
 
     /// What the epoch's entry says of the key, so that no two members can be handed different ones.
     pub fn commit(&self) -> [u8; 32] {
-        blake3::derive_key("kith 2026 epoch commit v1", self.0.as_slice())
+        self.commit
     }
 }
 

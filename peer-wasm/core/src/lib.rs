@@ -21,6 +21,7 @@ pub mod lens;
 pub mod patch;
 pub mod path;
 pub mod peer;
+mod purpose;
 pub mod ranges;
 pub mod records;
 pub mod rows;

@@ -16,6 +16,7 @@
 
 use crate::entry::Tip;
 use crate::identity::PublicKey;
+use crate::purpose::Purpose;
 
 /// A range with at most this many logs is not divided any more: they are listed.
 pub const FEW: usize = 3;
@@ -24,7 +25,7 @@ pub const SHORT: usize = 8;
 /// Digits in a key, of four bits each.
 pub const DIGITS: u8 = 64;
 
-const DOMAIN: &str = "kith 2026 log range v1";
+static DOMAIN: Purpose = Purpose::new("kith 2026 log range v1");
 
 /// A sum of a range, as kept.
 pub type Sum = [u8; 32];
@@ -271,7 +272,7 @@ impl Node {
                 let sum = match many.sum {
                     Some(sum) => sum,
                     None => {
-                        let mut hasher = blake3::Hasher::new_derive_key(DOMAIN);
+                        let mut hasher = DOMAIN.hasher();
                         hasher.update(&[1]);
                         for part in &mut many.parts {
                             hasher.update(&part.sum().unwrap_or([0; 32]));
@@ -300,7 +301,7 @@ fn sum_of_few(logs: &[(PublicKey, Tip)]) -> Option<Sum> {
     if logs.is_empty() {
         return None;
     }
-    let mut hasher = blake3::Hasher::new_derive_key(DOMAIN);
+    let mut hasher = DOMAIN.hasher();
     hasher.update(&[0]);
     for (log, tip) in logs {
         hasher.update(&log.0).update(&tip.len.to_be_bytes()).update(&tip.hash);

@@ -19,6 +19,7 @@ use crate::entropy::Entropy;
 use crate::entry::MAX_BODY;
 use crate::epoch::EpochKey;
 use crate::identity::PublicKey;
+use crate::purpose::Purpose;
 use zeroize::Zeroizing;
 
 /// The most parts of one body.
@@ -137,7 +138,8 @@ impl<'a> Body<'a> {
         for part in &self.parts {
             writer.number(part.len() as u64).fixed(&part.hash());
         }
-        *blake3::Hasher::new_derive_key("kith 2026 body v1").update(&writer.finish()).finalize().as_bytes()
+        static PURPOSE: Purpose = Purpose::new("kith 2026 body v1");
+        *PURPOSE.hasher().update(&writer.finish()).finalize().as_bytes()
     }
 
     fn is_all_gone(&self) -> bool {
@@ -199,8 +201,9 @@ const fn number_len(mut number: usize) -> usize {
 }
 
 fn head_nonce(nonce: &[u8; NONCE]) -> [u8; NONCE] {
+    static PURPOSE: Purpose = Purpose::new("kith 2026 head nonce v1");
     let mut short = [0; NONCE];
-    blake3::Hasher::new_derive_key("kith 2026 head nonce v1").update(nonce).finalize_xof().fill(&mut short);
+    PURPOSE.hasher().update(nonce).finalize_xof().fill(&mut short);
     short
 }
 
@@ -221,7 +224,8 @@ struct EntryKeys {
 
 impl EntryKeys {
     fn new(epoch: &EpochKey, log: &PublicKey, seq: u64) -> EntryKeys {
-        let mut hasher = blake3::Hasher::new_derive_key("kith 2026 entry keys v1");
+        static PURPOSE: Purpose = Purpose::new("kith 2026 entry keys v1");
+        let mut hasher = PURPOSE.hasher();
         hasher.update(epoch.bytes().as_slice()).update(&log.0).update(&seq.to_be_bytes());
         let mut bytes = hasher.finalize_xof();
         let mut key = || {
