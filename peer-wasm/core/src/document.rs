@@ -11,6 +11,7 @@
 //!
 //! Places can be of a [`kind`] of their own; then the register says which, and states beside it say what it holds.
 
+mod applied;
 mod apply;
 mod early;
 pub mod kind;
@@ -25,24 +26,29 @@ mod read;
 pub mod redaction;
 mod relocate;
 mod row;
+mod sets;
+mod since;
 mod steps;
 pub mod text;
 
+pub use applied::Applied;
 pub(crate) use apply::hidden;
-pub use apply::{Applied, apply};
+pub use apply::{apply, live_on};
 pub use kind::Merge;
-pub(crate) use lay::{add_member, counter, deletion, restore};
-pub use lay::{member_paths, text_of};
+pub use lay::text_of;
+pub(crate) use lay::{counter, deletion, restore};
 pub(crate) use listing::child_name;
 pub use listing::{Listing, list};
 pub use locate::{Located, locate, locate_members};
 pub use ops::{Item, Leaf, MAX_OPS, MAX_WRITE_ID, Op, Opened, Ops};
-pub use plan::{MAX_VALUE, Planned, Wish, plan};
+pub use plan::{MAX_VALUE, Planned, Wish, plan, replaced};
 pub use policy::Rule;
 pub use read::{Held, MAX_LIST_ROWS, MAX_TREE_ROWS, Tree, body_of, inside, merge_versions, text_body, tree};
 pub(crate) use relocate::{Relocated, marks, relocate};
-pub(crate) use row::conflict_of_row;
-pub use row::{Register, States, ViewRow, conflict_key, view_key, view_prefix, write_id_key};
+pub use row::{Register, States, ViewRow, conflict_key, view_key, view_prefix, write_id_key, write_ids};
+pub(crate) use sets::add_member;
+pub use sets::{member_name, member_paths};
+pub use since::Since;
 
 #[cfg(test)]
 mod tests;

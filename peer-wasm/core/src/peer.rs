@@ -36,6 +36,7 @@ mod past_text;
 mod policy;
 mod prepare;
 mod presence;
+mod purge;
 mod put_back;
 mod quota;
 mod read;

@@ -489,7 +489,7 @@ proptest! {
         for (tag, body, peer, place) in ops {
             let place = ["a", "a/b", "a/1", "a/\"m\""][usize::from(place)];
             let leaf = Leaf::Kind { tag, body };
-            let bytes = Op { path: Path::new(place.split('/')).unwrap(), leaf }.encode();
+            let bytes = Op::new(Path::new(place.split('/')).unwrap(), leaf).encode();
             let Ok(op) = Op::decode(&bytes) else { continue };
             prop_assert_eq!(op.encode(), bytes);
             let ops = Ops { clock: 5, id: String::new(), list: vec![op] };

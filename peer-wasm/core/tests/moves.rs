@@ -170,21 +170,35 @@ fn feeds_history_and_the_past_tell_of_what_was_moved_where_it_stands() {
 }
 
 #[test]
-fn what_was_moved_about_is_erased_only_where_that_is_clear() {
+fn a_purge_erases_what_stands_there_and_nothing_that_stands_elsewhere() {
     let mut story = alone();
-    put(&mut story, 0, "a", json!({ "secret": 1, "other": 2 }));
-    put(&mut story, 0, "b", json!({ "in": 1 }));
+    for turn in ["first", "last"] {
+        put(&mut story, 0, "a", json!({ "secret": format!("{turn} of secret"), "other": format!("{turn} of other") }));
+        put(&mut story, 0, "b", json!({ "in": format!("{turn} of in") }));
+    }
     moved(&mut story, 0, "a/other", "b/other");
-    for place in ["a", "b"] {
-        let reply = change(&mut story, 0, place, Change::Delete, None, true);
-        assert!(matches!(reply, Reply::Refused(Refusal::Conflict(_))), "{reply:?}");
-    }
-    for place in ["b/other", "a/secret"] {
-        let reply = change(&mut story, 0, place, Change::Delete, None, true);
+    moved(&mut story, 0, "b", "c/b");
+    moved(&mut story, 0, "c/b/in", "in");
+    let there = |story: &Story, what: &str| {
+        ["first", "last"].map(|turn| !story.find_bytes(0, format!("{turn} of {what}").as_bytes()).is_empty())
+    };
+    let purge = |story: &mut Story, place: &str| {
+        let reply = change(story, 0, place, Change::Delete, None, true);
         assert!(matches!(reply, Reply::Written { .. }), "{reply:?}");
-    }
-    story.world.run(60_000);
-    assert_eq!(shown(&mut story, 0, ""), json!({ "a": {}, "b": { "in": 1 } }));
+        story.collect_all(60_000).unwrap();
+    };
+    purge(&mut story, "a");
+    assert_eq!(shown(&mut story, 0, ""), json!({ "c": { "b": { "other": "last of other" } }, "in": "last of in" }));
+    assert_eq!(["secret", "other", "in"].map(|what| there(&story, what)), [[false, false], [true, true], [true, true]]);
+    purge(&mut story, "c");
+    assert_eq!(shown(&mut story, 0, ""), json!({ "in": "last of in" }));
+    assert_eq!(["other", "in"].map(|what| there(&story, what)), [[false, false], [true, true]]);
+    // Its old place is another now.
+    change(&mut story, 0, "in", Change::Delete, None, false);
+    purge(&mut story, "b");
+    assert_eq!(there(&story, "in"), [true, true]);
+    purge(&mut story, "in");
+    assert_eq!(there(&story, "in"), [false, false]);
 }
 
 #[test]

@@ -15,7 +15,7 @@ const SPACE: PublicKey = PublicKey([2; 32]);
 
 fn op(entry: u64, part: usize) -> Op {
     let path = Path::new([format!("e{entry}"), format!("p{part}")]).unwrap();
-    Op { path, leaf: Leaf::Json(format!("\"entry {entry} part {part}\"").into_bytes()) }
+    Op::new(path, Leaf::Json(format!("\"entry {entry} part {part}\"").into_bytes()))
 }
 
 /// A log whose entries have so many parts each.

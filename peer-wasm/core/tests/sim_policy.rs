@@ -194,7 +194,7 @@ fn a_kind_that_nobody_here_knows_is_kept_and_passed_on() {
         newer.greet(&mut story.world, 1);
         let leaf = Leaf::Kind { tag: 200, body: b"who knows".to_vec() };
         let clock = Clock::new(story.world.now(), 0).0;
-        let ops = Ops { clock, id: String::new(), list: vec![Op { path: path("o/new"), leaf }] };
+        let ops = Ops { clock, id: String::new(), list: vec![Op::new(path("o/new"), leaf)] };
         let tip = newer.tip();
         let entry = newer.ops(tip, &ops, &[]);
         newer.push(&mut story.world, 1, &[entry.raw()]);

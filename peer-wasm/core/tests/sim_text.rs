@@ -170,7 +170,7 @@ fn editors_at_many_peers_come_to_the_same_texts() {
 /// An entry of a member that says this of a text.
 fn said(story: &Story, hostile: &mut Hostile, path: &str, bodies: &[Vec<u8>]) {
     let leaf = |body: &Vec<u8>| Leaf::Kind { tag: 10, body: body.clone() };
-    let list = bodies.iter().map(|body| Op { path: at(path), leaf: leaf(body) }).collect();
+    let list = bodies.iter().map(|body| Op::new(at(path), leaf(body))).collect();
     let tip = hostile.tip();
     let clock = Clock::new(story.world.now(), tip.len as u16).0;
     let entry = hostile.ops(tip, &Ops { clock, id: String::new(), list }, &[]);

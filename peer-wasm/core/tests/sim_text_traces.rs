@@ -142,7 +142,7 @@ fn concurrent(name: &str) {
         let version = Version { agent: agents[txn.agent], seq: tip.len };
         let leaf = Leaf::Kind { tag: 10, body: op.encode() };
         let clock = Clock::new(now - 60_000 + tip.len / 60_000, (tip.len % 60_000) as u16).0;
-        let ops = Ops { clock, id: String::new(), list: vec![Op { path: at("t"), leaf }] };
+        let ops = Ops { clock, id: String::new(), list: vec![Op::new(at("t"), leaf)] };
         let entry = author.ops(tip, &ops, &[]);
         author.log.push(entry);
         versions.push(version);

@@ -8,7 +8,7 @@ mod common;
 mod texts;
 
 use common::for_each_seed;
-use kith_core::api::{At, Body, Change, Merge, Preconditions, Refusal, Reply, Request, TextEdit};
+use kith_core::api::{At, Body, Change, Merge, Preconditions, Reply, Request, TextEdit};
 use kith_core::path::Path;
 use kith_core::sim::Story;
 use kith_core::version::Version;
@@ -104,15 +104,17 @@ fn everybody_sees_the_same_past_of_a_text() {
 }
 
 #[test]
-fn nobody_is_told_that_a_text_was_erased() {
+fn who_is_told_that_a_text_was_erased_finds_nothing_of_it() {
     let mut story = Story::begin(2, 1).unwrap();
     put(&mut story, 0, "notes/doc", "a secret").unwrap();
-    for (path, change) in [("notes/doc", Change::Delete), ("notes", Change::Delete)] {
-        let purged = story.purge(0, path, change);
-        assert!(matches!(purged, Some(Reply::Refused(Refusal::Conflict(_)))), "{purged:?}");
-    }
     let body = Body::Bytes { media: "text/plain".to_owned(), bytes: b"other".to_vec() };
     let purged = story.purge(0, "notes/doc", Change::Put(body));
-    assert!(matches!(purged, Some(Reply::Refused(Refusal::Conflict(_)))), "{purged:?}");
-    assert_eq!(text(&mut story, 0, "notes/doc").unwrap().0, "a secret");
+    assert!(matches!(purged, Some(Reply::Written { deleted: false, .. })), "{purged:?}");
+    assert_eq!(text(&mut story, 0, "notes/doc").unwrap().0, "other");
+    let purged = story.purge(0, "notes", Change::Delete);
+    assert!(matches!(purged, Some(Reply::Written { deleted: true, .. })), "{purged:?}");
+    story.collect_all(300_000).unwrap();
+    for gone in ["a secret", "other"] {
+        assert_eq!(story.find_bytes(0, gone.as_bytes()), Vec::<String>::new());
+    }
 }

@@ -3,9 +3,9 @@
 use crate::laws::{magnitude, mark, same};
 use kith_core::document::kind::authors::Covers;
 use kith_core::document::kind::list::{Action, Hook, Ref};
-use kith_core::document::kind::{Act, State, counter, list, member, mv, tag};
+use kith_core::document::kind::{Act, Stamp, State, counter, list, member, mv, tag};
 use kith_core::document::redaction;
-use kith_core::document::{Leaf, Op, Ops, Register, States, ViewRow, apply, tree};
+use kith_core::document::{Leaf, Op, Ops, Register, Since, States, ViewRow, apply, tree};
 use kith_core::identity::PublicKey;
 use kith_core::lens::{Answers, Lens, Overlay};
 use kith_core::path::Path;
@@ -122,11 +122,18 @@ fn shown(mut answers: Answers, overlay: &Overlay) {
 }
 
 pub(crate) fn op_seeds() -> Vec<Vec<u8>> {
-    let ops = leaves().into_iter().enumerate().filter_map(|(number, leaf)| {
-        Some(Op { path: Path::new(["notes".to_owned(), number.to_string()]).ok()?, leaf })
+    let ops = leaves()
+        .into_iter()
+        .enumerate()
+        .filter_map(|(number, leaf)| Some(Op::new(Path::new(["notes".to_owned(), number.to_string()]).ok()?, leaf)));
+    let of_kinds = kinds().into_iter().filter_map(|(name, leaf)| Some(Op::new(Path::new(["k", name]).ok()?, leaf)));
+    let purge = Stamp { clock: 1 << 50, agent: Agent([7; 10]), seq: 3 };
+    let lives = [Since::Here, Since::Purge(purge)].into_iter().flat_map(|since| {
+        let of_kinds = kinds().into_iter().chain([("gone", Leaf::Deleted)]);
+        of_kinds.filter_map(move |(name, leaf)| Some(Op { since, ..Op::new(Path::new(["k", name]).ok()?, leaf) }))
     });
-    let of_kinds = kinds().into_iter().filter_map(|(name, leaf)| Some(Op { path: Path::new(["k", name]).ok()?, leaf }));
-    ops.chain([Op::name("Trip")]).chain(of_kinds).map(|op| op.encode()).collect()
+    let lives: Vec<Op> = lives.collect();
+    ops.chain([Op::name("Trip")]).chain(of_kinds).chain(lives).map(|op| op.encode()).collect()
 }
 
 pub(crate) fn redaction(data: &[u8]) -> u64 {

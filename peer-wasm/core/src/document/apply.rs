@@ -1,50 +1,16 @@
 //! Merging ops into the tree.
 
+use super::applied::Applied;
 use super::kind::{Act, Stamp, State, counter, list, member, mv, tag};
-use super::ops::{Item, Leaf};
-use super::row::{PREFIX, Register, ViewRow, conflict_of_row, view_key};
-use super::text::{self, Arrived};
+use super::ops::{Item, Leaf, Op};
+use super::row::{PREFIX, Register, ViewRow, view_key};
+use super::since::Since;
+use super::text;
 use crate::lens::{Lens, Miss};
-use crate::path::{MAX_SEGMENTS, Path};
-use crate::rows::{Batch, KeyRange, Table};
-use crate::version::Agent;
+use crate::path::MAX_SEGMENTS;
+use crate::rows::{KeyRange, Table};
 use kith_map::BTreeSet;
 use std::collections::BTreeMap;
-
-/// What applying ops changes.
-#[derive(Debug, Default)]
-pub struct Applied {
-    /// View rows to write: key and row.
-    pub rows: BTreeMap<Vec<u8>, ViewRow>,
-    /// The places whose value may have changed.
-    pub changed: Vec<Path>,
-    /// The places where values stand beside each other from now on, or no longer do: keys of their rows.
-    pub conflicts: Vec<(Vec<u8>, bool)>,
-    /// Tags that this release does not know.
-    pub unknown: Vec<u8>,
-    /// Operations on texts, by place and author, to be looked at later.
-    pub texts: kith_map::BTreeMap<(Path, Agent), Arrived>,
-}
-
-impl Applied {
-    /// Adds the rows to a batch.
-    pub fn store(&self, space: u32, batch: &mut Batch) {
-        for ((path, agent), arrived) in &self.texts {
-            let rows = text::pack_inbox(arrived).into_iter();
-            let rows = rows.map(|(last, row)| (Table::View, text::inbox_key(space, path, *agent, last), row));
-            batch.puts.extend(rows);
-            batch.puts.push((Table::View, text::waiting_key(space, path), Vec::new()));
-        }
-        batch.puts.extend(self.rows.iter().map(|(key, row)| (Table::View, key.clone(), row.encode())));
-        for (key, stands) in &self.conflicts {
-            let key = conflict_of_row(key);
-            match stands {
-                true => batch.puts.push((Table::View, key, Vec::new())),
-                false => batch.deletes.push((Table::View, key)),
-            }
-        }
-    }
-}
 
 /// What happens at one place.
 enum Change {
@@ -67,23 +33,47 @@ enum Told {
 /// changes nothing.
 pub fn apply(lens: &Lens<'_>, space: u32, items: &[Item]) -> Result<Applied, Miss> {
     let mut changes: Vec<(Vec<u8>, Stamp, Change)> = Vec::new();
-    let mut ends: Vec<usize> = Vec::new();
+    let mut ends: Vec<(usize, Vec<u8>)> = Vec::new();
     for item in items {
         spread(space, item, &mut changes);
-        ends.push(changes.len());
+        ends.push((changes.len(), view_key(space, &item.lives_at())));
     }
     // Load every place and every place above in one go.
     let places: BTreeSet<&[u8]> = changes.iter().flat_map(|(key, ..)| above(key).chain([key.as_slice()])).collect();
     lens.want(Table::View, places.iter())?;
     let mut work = Work::new(lens);
+    let begins = |item: &Item, ruler: &[u8]| Ok(item.since > work.row(ruler)?.since());
+    let mut told = BTreeSet::new();
+    for (item, (_, ruler)) in items.iter().zip(&ends).filter(|(item, _)| item.since.is_some()) {
+        if begins(item, ruler)? {
+            told.insert(text::told_key(space, &item.lives_at(), 0));
+        }
+    }
+    lens.want(Table::View, told.iter())?;
     let mut applied = Applied::default();
     let mut start = 0;
-    for (item, end) in items.iter().zip(ends) {
+    for (item, (end, ruler)) in items.iter().zip(&ends) {
         let mut changed = false;
-        for (key, stamp, change) in changes.get(start..end).unwrap_or_default() {
+        let its_changes = changes.get(start..*end).unwrap_or_default();
+        start = *end;
+        match (item.since, work.row(ruler)?.since()) {
+            // Of a life that is over.
+            (since, life) if since < life => continue,
+            (Some(purge), life) if item.since > life => {
+                let path = item.lives_at();
+                // What clients were told outlives the tree.
+                let told = lens.get(Table::View, &text::told_key(space, &path, 0))?;
+                if work.begin(ruler, purge)? || told.is_some() {
+                    applied.texts.retain(|(place, _), _| *place != path);
+                    applied.ended.insert(path);
+                }
+                changed = true;
+            }
+            _ => {}
+        }
+        for (key, stamp, change) in its_changes {
             changed |= work.change(key, *stamp, change)?;
         }
-        start = end;
         if changed {
             applied.changed.push(item.path.clone());
         }
@@ -99,6 +89,12 @@ pub fn apply(lens: &Lens<'_>, space: u32, items: &[Item]) -> Result<Applied, Mis
         applied.unknown.extend(item.register.leaf.tag().filter(|tag| !tag::is_known(*tag)));
     }
     work.settle_all()?;
+    for key in std::mem::take(&mut work.emptied) {
+        if work.rows.get(&key).is_some_and(|row| *row == ViewRow::default()) {
+            work.rows.remove(&key);
+            applied.gone.push(key);
+        }
+    }
     Ok(Applied { rows: work.rows, conflicts: work.conflicts, ..applied })
 }
 
@@ -123,7 +119,7 @@ pub(super) fn transplant(
     let mut work = Work { rows: from.clone(), ..Work::new(lens) };
     // What is below first: nothing is left where it was.
     for (key, row) in from.iter().rev() {
-        work.reshape(key, ViewRow::default(), row)?;
+        work.reshape(key, ViewRow::default(), row, false)?;
     }
     work.plain.clear();
     for (key, below) in left.iter().zip(below) {
@@ -136,10 +132,23 @@ pub(super) fn transplant(
         work.rows.insert(key.to_vec(), row);
     }
     for (key, row) in to {
-        work.reshape(key, ViewRow { container: false, ..row.clone() }, &ViewRow::default())?;
+        work.reshape(key, ViewRow { container: false, ..row.clone() }, &ViewRow::default(), false)?;
     }
     work.settle_all()?;
     Ok(work.rows)
+}
+
+/// Says of ops that are about to be written in which lives of their places they are.
+pub fn live_on(lens: &Lens<'_>, space: u32, ops: &mut [Op]) -> Result<(), Miss> {
+    let key = |op: &Op| view_key(space, &op.lives_at());
+    lens.want(Table::View, ops.iter().map(key))?;
+    for op in ops.iter_mut().filter(|op| op.since == Since::Start) {
+        let row = lens.get(Table::View, &key(op))?.and_then(ViewRow::decode);
+        if let Some(purge) = row.as_ref().and_then(ViewRow::since) {
+            op.since = Since::Purge(purge);
+        }
+    }
+    Ok(())
 }
 
 /// Lays an item out over the places it changes.
@@ -212,12 +221,14 @@ struct Work<'a, 'b, 'c> {
     /// Places known to have something below and to hold no scalar.
     plain: BTreeSet<&'c [u8]>,
     conflicts: Vec<(Vec<u8>, bool)>,
+    /// What stood in sets and lists that were purged, by the keys of its rows.
+    emptied: BTreeSet<Vec<u8>>,
 }
 
 impl<'a, 'b, 'c> Work<'a, 'b, 'c> {
     fn new(lens: &'b Lens<'a>) -> Work<'a, 'b, 'c> {
         let (clashes, plain) = (BTreeSet::new(), BTreeSet::new());
-        Work { lens, rows: BTreeMap::new(), clashes, plain, conflicts: Vec::new() }
+        Work { lens, rows: BTreeMap::new(), clashes, plain, conflicts: Vec::new(), emptied: BTreeSet::new() }
     }
 
     fn row(&self, key: &[u8]) -> Result<ViewRow, Miss> {
@@ -226,6 +237,57 @@ impl<'a, 'b, 'c> Work<'a, 'b, 'c> {
         }
         let stored = self.lens.get(Table::View, key)?;
         Ok(stored.and_then(ViewRow::decode).unwrap_or_default())
+    }
+
+    /// Begins a new life at a place: whatever is known of the one before goes, with what stands in a set or list. Tells
+    /// whether there was a text.
+    fn begin(&mut self, key: &'c [u8], purge: Stamp) -> Result<bool, Miss> {
+        let before = self.row(key)?;
+        let held = |kind| before.states.get(kind).is_some();
+        let mut row = before.clone();
+        // Who moved something there or away is nothing of a life.
+        row.states.0.retain(|(kind, _)| *kind == tag::MOVE);
+        row.states.0.push((tag::SINCE, State::Since(purge)));
+        row.register = None;
+        let mut clash = false;
+        if before.is_in_conflict() {
+            self.conflicts.retain(|(known, _)| known != key);
+            self.conflicts.push((key.to_vec(), false));
+        }
+        if held(tag::SET) || held(tag::LIST) {
+            let mut subtree = self.subtree(key)?;
+            subtree.remove(key);
+            row.container = false;
+            self.plain.remove(key);
+            for (place, mut part) in subtree {
+                let is_part = |kind: u8| matches!(kind, tag::MEMBER | tag::ELEMENT);
+                // Its parts are just below it.
+                let name = place.get(key.len()..).unwrap_or_default();
+                if name.iter().filter(|byte| **byte == 0).count() == 1
+                    && part.states.0.iter().any(|(kind, _)| is_part(*kind))
+                {
+                    part.states.0.retain(|(kind, _)| !is_part(*kind));
+                    part.register = part.register.filter(|held| !held.leaf.tag().is_some_and(is_part));
+                    part.hidden = false;
+                    self.emptied.insert(place.clone());
+                    self.rows.insert(place, part.clone());
+                    clash |= part.container;
+                }
+                row.container |= part.is_held() || part.container;
+            }
+        }
+        self.reshape(key, row, &before, clash)?;
+        Ok(held(tag::TEXT))
+    }
+
+    /// A place and everything below it.
+    fn subtree(&self, prefix: &[u8]) -> Result<BTreeMap<Vec<u8>, ViewRow>, Miss> {
+        let stored = self.lens.scan(Table::View, &KeyRange::prefix(prefix), usize::MAX / 2, false)?;
+        let stored = stored.into_iter().map(|(key, value)| (key, ViewRow::decode(&value).unwrap_or_default()));
+        let mut subtree: BTreeMap<Vec<u8>, ViewRow> = stored.collect();
+        subtree
+            .extend(self.rows.iter().filter(|(key, _)| key.starts_with(prefix)).map(|(k, r)| (k.clone(), r.clone())));
+        Ok(subtree)
     }
 
     fn change(&mut self, key: &'c [u8], stamp: Stamp, change: &Change) -> Result<bool, Miss> {
@@ -252,16 +314,17 @@ impl<'a, 'b, 'c> Work<'a, 'b, 'c> {
         if row.register == before.register && row.is_live() == before.is_live() {
             self.rows.insert(key.to_vec(), row);
         } else {
-            self.reshape(key, row, &before)?;
+            self.reshape(key, row, &before, false)?;
         }
         Ok(true)
     }
 
-    /// Writes a row whose register is another, or which came alive or went: others may be hidden by it now.
-    fn reshape(&mut self, key: &'c [u8], mut row: ViewRow, before: &ViewRow) -> Result<(), Miss> {
+    /// Writes a row whose register is another, or which came alive or went: others may be hidden by it now. `clash` if
+    /// something below it changed in such a way.
+    fn reshape(&mut self, key: &'c [u8], mut row: ViewRow, before: &ViewRow, mut clash: bool) -> Result<(), Miss> {
         let was_scalar = before.register.as_ref().is_some_and(Register::is_scalar);
         let is_scalar = row.register.as_ref().is_some_and(Register::is_scalar);
-        let mut clash = row.container && (was_scalar || is_scalar);
+        clash |= row.container && (was_scalar || is_scalar);
         let mut top = key;
         row.hidden = false;
         for above in above(key).rev() {
@@ -301,14 +364,7 @@ impl<'a, 'b, 'c> Work<'a, 'b, 'c> {
 
     /// Works out anew what is hidden at and below `top`, which no scalar stands above.
     fn settle(&mut self, prefix: &[u8]) -> Result<(), Miss> {
-        let mut subtree: BTreeMap<Vec<u8>, ViewRow> = self
-            .lens
-            .scan(Table::View, &KeyRange::prefix(prefix), usize::MAX / 2, false)?
-            .into_iter()
-            .map(|(key, value)| (key, ViewRow::decode(&value).unwrap_or_default()))
-            .collect();
-        subtree
-            .extend(self.rows.iter().filter(|(key, _)| key.starts_with(prefix)).map(|(k, r)| (k.clone(), r.clone())));
+        let subtree = self.subtree(prefix)?;
         let hidden = hidden(&subtree);
         for (key, row) in &subtree {
             let now = hidden.contains(key);

@@ -15,6 +15,7 @@
 //! | 9 | an element of a list goes | nothing |
 //! | 10 | on a [`text`] | nothing: a text is here; or an operation as `kith-text` writes it |
 //! | 11 | what stands here [moves](super::moves) | the key of the path it moves to |
+//! | 12 | an op of a later [life](super::since::Since) of its place | see there |
 //!
 //! `covers = count ‖ (agent[10] ‖ seq)*`, agents ascending: everything of that agent at this place up to that entry
 //! has been seen and is replaced. Sums and deltas are zigzag numbers. A tag never changes its meaning: what a later
@@ -52,10 +53,12 @@ pub mod tag {
     pub const TEXT: u8 = 10;
     /// A move to another path. No register is ever of it: rows only note by it who moved something there or away.
     pub const MOVE: u8 = 11;
+    /// Around another op: of a life of its place that a purge began. As a state: which life that is.
+    pub const SINCE: u8 = 12;
 
     /// Whether this release knows what the tag means.
     pub const fn is_known(tag: u8) -> bool {
-        matches!(tag, MV | COUNTER | SET | MEMBER | LIST | ELEMENT | TEXT | MOVE)
+        matches!(tag, MV | COUNTER | SET | MEMBER | LIST | ELEMENT | TEXT | MOVE | SINCE)
     }
 }
 
@@ -113,8 +116,8 @@ impl Merge {
     }
 }
 
-/// Who changed something, and when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Who changed something, and when. Stamps are ordered as writes win over each other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Stamp {
     /// When, by the author's hybrid logical clock.
     pub clock: u64,
@@ -122,6 +125,21 @@ pub struct Stamp {
     pub agent: Agent,
     /// Which entry of it.
     pub seq: u64,
+}
+
+impl Stamp {
+    const NONE: Stamp = Stamp { clock: 0, agent: Agent([0; 10]), seq: 0 };
+
+    /// Writes it.
+    pub fn write(&self, writer: &mut Writer) {
+        writer.fixed(&self.clock.to_be_bytes()).fixed(&self.agent.0).number(self.seq);
+    }
+
+    /// Reads one.
+    pub fn read(reader: &mut Reader<'_>) -> Result<Stamp, CodecError> {
+        let clock = u64::from_be_bytes(reader.fixed()?);
+        Ok(Stamp { clock, agent: Agent(reader.fixed()?), seq: authors::seq(reader)? })
+    }
 }
 
 /// What the bytes of a kinded op say.
@@ -202,6 +220,8 @@ pub enum State {
     Element(list::Element),
     /// A text.
     Text(text::Shown),
+    /// The purge that began the life this place is in. Beside it are the states of that life.
+    Since(Stamp),
 }
 
 impl State {
@@ -214,6 +234,7 @@ impl State {
             tag::SET | tag::LIST | tag::MOVE => State::Writers(Writers::default()),
             tag::ELEMENT => State::Element(list::Element::default()),
             tag::TEXT => State::Text(text::Shown::default()),
+            tag::SINCE => State::Since(Stamp::NONE),
             _ => return None,
         })
     }
@@ -224,7 +245,7 @@ impl State {
             State::Mv(values) => values.is_live(),
             State::Counter(sums) => sums.is_live(),
             State::Member(adds) => adds.is_live(),
-            State::Writers(_) | State::Text(_) => true,
+            State::Writers(_) | State::Text(_) | State::Since(_) => true,
             State::Element(element) => element.is_live(),
         }
     }
@@ -236,7 +257,7 @@ impl State {
             State::Counter(sums) => sums.0.versions(),
             State::Member(adds) => adds.0.versions(),
             State::Writers(writers) => writers.versions(),
-            State::Element(_) => Vec::new(),
+            State::Element(_) | State::Since(_) => Vec::new(),
             State::Text(shown) => shown.frontier.clone(),
         }
     }
@@ -250,6 +271,7 @@ impl State {
             State::Writers(writers) => writers.write(writer),
             State::Element(element) => element.write(writer),
             State::Text(shown) => shown.write(writer),
+            State::Since(purge) => purge.write(writer),
         }
     }
 
@@ -262,6 +284,7 @@ impl State {
             State::Writers(_) => State::Writers(Writers::read(reader)?),
             State::Element(_) => State::Element(list::Element::read(reader)?),
             State::Text(_) => State::Text(text::Shown::read(reader)?),
+            State::Since(_) => State::Since(Stamp::read(reader)?),
         })
     }
 }

@@ -5,6 +5,7 @@ use super::ops::{Leaf, MAX_OPS, Op};
 use super::plan::{Wish, check_depth, check_size};
 use super::read::{Held, Tree, ordered};
 use super::row::ViewRow;
+use super::sets::{additions, member_path, member_paths, remove_member};
 use super::steps::{element_text, list_op};
 use crate::api::{Body, Refusal};
 use crate::path::Path;
@@ -56,7 +57,7 @@ fn towards(
     let mut ops = Vec::new();
     for (path, row) in tree.rows.iter().filter(|(path, row)| !path.is_reserved() && row.is_live()) {
         if !wanted.contains_key(path) && !is_part(&wanted, path, row) {
-            ops.push(Op { path: path.clone(), leaf: deletion(row, seen) });
+            ops.push(Op::new(path.clone(), deletion(row, seen)));
         }
     }
     for (path, wanted) in wanted {
@@ -68,7 +69,7 @@ fn towards(
                 // What came early may go again: then what is said here has to stand by itself.
                 let visible = place.and_then(|(_, row)| row.visible().filter(|_| !(exact && row.early)));
                 if visible.is_none_or(|register| register.leaf != leaf) || (always && leaf != Leaf::Object) {
-                    ops.push(Op { path, leaf });
+                    ops.push(Op::new(path, leaf));
                 }
             }
             Wanted::Kind(kind, body) => {
@@ -167,7 +168,7 @@ pub(crate) fn deletion(row: &ViewRow, seen: Option<&[Version]>) -> Leaf {
         Some(State::Counter(sums)) => counter(&sums.deletion()),
         Some(State::Member(_)) => remove_member(Some(row)),
         Some(State::Element(_)) => Leaf::kind(tag::ELEMENT),
-        Some(State::Writers(_) | State::Text(_)) | None => Leaf::Deleted,
+        Some(State::Writers(_) | State::Text(_) | State::Since(_)) | None => Leaf::Deleted,
     }
 }
 
@@ -246,7 +247,7 @@ fn change(
 ) -> Result<Vec<Op>, Refusal> {
     let row = place.map(|(_, row)| row);
     let is_shown = |kind: u8| row.and_then(ViewRow::shown_tag) == Some(kind);
-    let op = |leaf| vec![Op { path: path.clone(), leaf }];
+    let op = |leaf| vec![Op::new(path.clone(), leaf)];
     let unfit = |what: &str| Refusal::WrongKind {
         kind: kind.name(),
         detail: format!(
@@ -299,7 +300,7 @@ fn change(
             let mut ops = if is_shown(tag::SET) { Vec::new() } else { op(Leaf::kind(tag::SET)) };
             for (place, row) in below.iter().filter(|(place, row)| place.len() == path.len() + 1 && held(row)) {
                 if !wanted.contains(place) {
-                    ops.push(Op { path: place.clone(), leaf: remove_member(Some(row)) });
+                    ops.push(Op::new(place.clone(), remove_member(Some(row))));
                 }
             }
             let here = |json: &&Json| {
@@ -351,72 +352,4 @@ pub(super) fn whole_number(json: &Json) -> Result<i64, Refusal> {
         kind: Merge::Counter.name(),
         detail: "A counter changes by a whole number of at most 64 bits. Send one, such as 1 or -3.".to_owned(),
     })
-}
-
-/// The op that adds a member where this row is.
-pub(crate) fn add_member(row: Option<&ViewRow>, json: &Json) -> Result<Leaf, Refusal> {
-    let text = member::text(json);
-    if text.len() > member::MAX_MEMBER {
-        let what = "A member of a set".to_owned();
-        return Err(Refusal::TooLarge { what, limit: member::MAX_MEMBER as u64, listing: None });
-    }
-    check_depth(json)?;
-    let text = if member::name(&text).starts_with('#') { text } else { Vec::new() };
-    let body = member::Act::Add(covers(row), text).encode();
-    Ok(Leaf::Kind { tag: tag::MEMBER, body })
-}
-
-/// The op that removes the member where this row is.
-pub(super) fn remove_member(row: Option<&ViewRow>) -> Leaf {
-    Leaf::Kind { tag: tag::MEMBER, body: member::Act::Remove(covers(row)).encode() }
-}
-
-fn covers(row: Option<&ViewRow>) -> super::kind::authors::Covers {
-    match row.and_then(|row| row.states.get(tag::MEMBER)) {
-        Some(State::Member(adds)) => adds.covers(),
-        _ => Default::default(),
-    }
-}
-
-fn member_path(set: &Path, name: &str) -> Result<Path, Refusal> {
-    set.child(name).map_err(|error| Refusal::Unprocessable(error.to_string()))
-}
-
-/// The places of members with these values.
-pub fn member_paths<'a>(set: &Path, members: impl Iterator<Item = &'a Json>) -> Vec<Path> {
-    members.filter_map(|json| set.child(&member::name(&member::text(json))).ok()).collect()
-}
-
-fn additions<'a>(set: &Path, members: impl Iterator<Item = &'a Json>, tree: &Tree) -> Result<Vec<Op>, Refusal> {
-    let mut places: BTreeSet<Path> = BTreeSet::new();
-    let mut ops = Vec::new();
-    for json in members {
-        let path = member_path(set, &member::name(&member::text(json)))?;
-        if places.insert(path.clone()) {
-            ops.push(Op { leaf: add_member(tree.row(&path), json)?, path });
-        }
-    }
-    Ok(ops)
-}
-
-/// The ops that add and remove members; what is in both is added.
-pub(super) fn set_patch(set: &Path, tree: &Tree, add: &[Json], remove: &[Json]) -> Result<Vec<Op>, Refusal> {
-    let is_set = tree.top(set).and_then(ViewRow::shown_tag) == Some(tag::SET);
-    let mut ops = if is_set { Vec::new() } else { vec![Op { path: set.clone(), leaf: Leaf::kind(tag::SET) }] };
-    let additions = additions(set, add.iter(), tree)?;
-    let added: BTreeSet<Path> = additions.iter().map(|op| op.path.clone()).collect();
-    let mut gone: BTreeSet<Path> = BTreeSet::new();
-    for json in remove {
-        let path = member_path(set, &member::name(&member::text(json)))?;
-        let row = tree.row(&path).filter(|row| row.visible().is_some() && !added.contains(&path));
-        if let (Some(row), true) = (row, gone.insert(path.clone())) {
-            ops.push(Op { path, leaf: remove_member(Some(row)) });
-        }
-    }
-    ops.extend(additions);
-    if ops.len() > MAX_OPS {
-        let what = "The change (in members)".to_owned();
-        return Err(Refusal::TooLarge { what, limit: MAX_OPS as u64, listing: None });
-    }
-    Ok(ops)
 }

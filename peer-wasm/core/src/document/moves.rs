@@ -310,12 +310,14 @@ impl Moves {
         Some(self.shown(&mount.before.0).join(&mount.before.1))
     }
 
-    /// Whether something at or below a path was moved there from elsewhere, or away from there.
-    pub fn touches(&self, path: &Path) -> bool {
-        let origin = self.origin(path);
-        let parts = self.mounts.keys().filter(|node| **node != origin);
-        let mut parts = parts.map(|node| (origin.contains(node), self.is_inside(node, &origin)));
-        !self.is_empty() && parts.any(|(made, stands)| made || stands)
+    /// What was moved and stands in what was made at an origin; and what was made in any of that, and stands elsewhere.
+    pub fn parts(&self, origin: &Path) -> (Vec<Path>, Vec<Path>) {
+        let is_other = |node: &&Path| *node != origin;
+        let (within, away): (Vec<Path>, Vec<Path>) =
+            self.mounts.keys().filter(is_other).cloned().partition(|node| self.is_inside(node, origin));
+        let made = |node: &Path| origin.contains(node) || within.iter().any(|part| part.contains(node));
+        let away = away.into_iter().filter(made).collect();
+        (within, away)
     }
 
     /// The paths that moves are noted at, each with the writes that say so.

@@ -5,13 +5,15 @@
 //! part = path key (bytes) ‖ leaf, or what is redacted (see [`redaction`](super::redaction))
 //! leaf = 0 (deleted) | 1 (object) | 2 ‖ JSON text (bytes) | 3 ‖ media type (text) ‖ content (bytes)
 //!      | tag from 4 on ‖ what it says (bytes), see [`kind`](super::kind)
+//!      | 12 ‖ (0 ‖ leaf | 1 ‖ clock (8 bytes, big-endian) ‖ agent[10] ‖ seq ‖ leaf) (bytes), see [`Since`]
 //! ```
 //! What a tag says has its length in front, so a peer that does not know the tag keeps the op and passes it on.
 //! Each part stands or falls alone: one that cannot be read, or was redacted, takes nothing from the others.
 
-use super::kind::{Act, list, tag};
+use super::kind::{Act, Stamp, list, tag};
 use super::redaction::{self, MAX_TARGETS, Target};
 use super::row::Register;
+use super::since::{self, Since};
 use crate::codec::{CodecError, Reader, Writer};
 use crate::entropy::Entropy;
 use crate::entry::MAX_BODY;
@@ -135,6 +137,20 @@ pub struct Op {
     pub path: Path,
     /// What it holds.
     pub leaf: Leaf,
+    /// In which life of the place.
+    pub since: Since,
+}
+
+impl Op {
+    /// An op of the first life of its place.
+    pub const fn new(path: Path, leaf: Leaf) -> Op {
+        Op { path, leaf, since: Since::Start }
+    }
+
+    /// The place whose life it is of: a set's or list's, for what stands in one.
+    pub fn lives_at(&self) -> Path {
+        since::ruler(&self.path, &self.leaf)
+    }
 }
 
 /// What an op entry says, to be sealed.
@@ -155,7 +171,7 @@ impl Op {
     /// Names the space.
     pub fn name(text: &str) -> Op {
         let json = serde_json::Value::from(text).to_string().into_bytes();
-        Op { path: Path::space_name(), leaf: Leaf::Json(json) }
+        Op::new(Path::space_name(), Leaf::Json(json))
     }
 }
 
@@ -164,8 +180,17 @@ impl Op {
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::new();
         writer.bytes(&self.path.to_key());
-        self.leaf.encode(&mut writer);
-        writer.finish()
+        let mut life = Writer::new();
+        match &self.since {
+            Since::Start => {
+                self.leaf.encode(&mut writer);
+                return writer.finish();
+            }
+            Since::Here => drop(life.u8(0)),
+            Since::Purge(purge) => purge.write(life.u8(1)),
+        }
+        self.leaf.encode(&mut life);
+        writer.u8(tag::SINCE).bytes(&life.finish()).finish()
     }
 
     /// Reads a part: a path must be a path; the top of a space holds an object; JSON must be JSON.
@@ -174,7 +199,10 @@ impl Op {
         let key = reader.bytes(MAX_PATH_BYTES)?;
         let path = if key == NAME_KEY { Some(Path::space_name()) } else { Path::from_key(key) };
         let path = path.or_else(|| Path::policy_from_key(key)).ok_or(CodecError::Tag)?;
-        let leaf = Leaf::decode(&mut reader)?;
+        let (since, leaf) = match Leaf::decode(&mut reader)? {
+            Leaf::Kind { tag: tag::SINCE, body } if !path.is_empty() && !path.is_reserved() => since::read(&body)?,
+            leaf => (Since::Start, leaf),
+        };
         let fits = match &leaf {
             Leaf::Json(text) => !path.is_empty() && is_leaf_json(text),
             Leaf::Bytes { .. } => !path.is_empty(),
@@ -185,7 +213,7 @@ impl Op {
             return Err(CodecError::Tag);
         }
         reader.end()?;
-        Ok(Op { path, leaf })
+        Ok(Op { path, leaf, since })
     }
 }
 
@@ -219,13 +247,17 @@ impl Ops {
     /// The ops as items to apply.
     pub fn into_items(self, agent: Agent, seq: u64) -> Vec<Item> {
         let clock = self.clock;
-        self.list.into_iter().map(|op| op.into_item(clock, agent, seq)).collect()
+        let stamp = Stamp { clock, agent, seq };
+        self.list.into_iter().filter_map(|op| op.into_item(stamp)).collect()
     }
 }
 
 impl Op {
-    fn into_item(self, clock: u64, agent: Agent, seq: u64) -> Item {
-        Item { path: self.path, register: Register { clock, agent, seq, leaf: self.leaf } }
+    /// The op as an item to apply; nothing if it says that it is of a life that began after it was made.
+    fn into_item(self, stamp: Stamp) -> Option<Item> {
+        let Stamp { clock, agent, seq } = stamp;
+        let since = self.since.purge(stamp).ok()?;
+        Some(Item { path: self.path, register: Register { clock, agent, seq, leaf: self.leaf }, since })
     }
 }
 
@@ -283,7 +315,8 @@ impl Opened {
     /// The ops as items to apply.
     pub fn into_items(self, agent: Agent, seq: u64) -> Vec<Item> {
         let clock = self.clock;
-        self.list.into_iter().flatten().map(|op| op.into_item(clock, agent, seq)).collect()
+        let stamp = Stamp { clock, agent, seq };
+        self.list.into_iter().flatten().filter_map(|op| op.into_item(stamp)).collect()
     }
 }
 
@@ -326,4 +359,13 @@ pub struct Item {
     pub path: Path,
     /// What it becomes, if nothing later stands there.
     pub register: Register,
+    /// The purge that began the life of the place it is of.
+    pub since: Option<Stamp>,
+}
+
+impl Item {
+    /// The place whose life it is of: a set's or list's, for what stands in one.
+    pub fn lives_at(&self) -> Path {
+        since::ruler(&self.path, &self.register.leaf)
+    }
 }

@@ -6,7 +6,7 @@ use super::locate::Located;
 use super::ops::Op;
 use super::policy::Policies;
 use super::read::{Held, Tree, index, inside, ordered};
-use super::steps;
+use super::{sets, steps};
 use crate::api::{Body, Change, Manner, Refusal};
 use crate::patch::{self, PatchInput};
 use crate::path::Path;
@@ -64,11 +64,11 @@ fn plan_place(path: &Path, tree: &Tree, change: &Change, wish: Wish<'_>) -> Resu
         Change::Delete => None,
         Change::Increment(number) => {
             let delta = lay::whole_number(number)?;
-            let op = Op { path: path.clone(), leaf: lay::counter(&counter::Act::Add(delta)) };
+            let op = Op::new(path.clone(), lay::counter(&counter::Act::Add(delta)));
             return Ok(Planned { ops: vec![op], existed, deleted: false });
         }
         Change::Set { add, remove } => {
-            let ops = lay::set_patch(path, tree, add, remove)?;
+            let ops = sets::set_patch(path, tree, add, remove)?;
             return Ok(Planned { ops, existed, deleted: false });
         }
         Change::Text(_) => {
@@ -142,7 +142,7 @@ fn plan_member(path: &Path, tree: &Tree, change: &Change) -> Result<Planned, Ref
     let existed = row.is_some_and(|row| row.visible().is_some());
     let name = path.segments().last().map_or("", String::as_str);
     let leaf = match change {
-        Change::Put(Body::Json(json)) if member::name(&member::text(json)) == name => lay::add_member(row, json)?,
+        Change::Put(Body::Json(json)) if member::name(&member::text(json)) == name => sets::add_member(row, json)?,
         Change::Delete => match row.filter(|_| existed) {
             Some(row) => lay::deletion(row, None),
             None => return Err(Refusal::NotFound),
@@ -158,7 +158,7 @@ fn plan_member(path: &Path, tree: &Tree, change: &Change) -> Result<Planned, Ref
         }
     };
     let deleted = matches!(change, Change::Delete);
-    Ok(Planned { ops: vec![Op { path: path.clone(), leaf }], existed, deleted })
+    Ok(Planned { ops: vec![Op::new(path.clone(), leaf)], existed, deleted })
 }
 
 /// A write that reaches into an array or a list, or into one of several concurrent values.
@@ -199,8 +199,7 @@ fn plan_inside(
     let deleted = new.is_none();
     let nowhere =
         || Refusal::Conflict("There is no such place inside the array. Use an index up to its length.".to_owned());
-    let mut whole = value.clone();
-    replace(&mut whole, rest, new).ok_or_else(nowhere)?;
+    let whole = replaced(value, rest, new).ok_or_else(nowhere)?;
     check_depth(&whole)?;
     let manner = Manner { merge: None, ..wish.manner.clone() };
     let wish = Wish { manner: &manner, ..wish };
@@ -219,6 +218,12 @@ fn plan_inside(
         (_, _, whole) => difference(leaf, tree, Some(&Body::Json(whole)), true, None, wish)?,
     };
     Ok(Planned { ops, existed, deleted })
+}
+
+/// A value with what these names lead to replaced, or taken away.
+pub fn replaced(value: &Json, names: &[String], new: Option<Json>) -> Option<Json> {
+    let mut whole = value.clone();
+    replace(&mut whole, names, new).map(|()| whole)
 }
 
 fn replace(at: &mut Json, names: &[String], new: Option<Json>) -> Option<()> {

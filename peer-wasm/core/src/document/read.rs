@@ -186,7 +186,7 @@ impl Tree {
             Some(State::Element(element)) => Body::Json(element.json()),
             Some(State::Text(_)) => text_body(self.texts.get(path)?.clone()),
             // What only a later release can read is not hidden.
-            Some(State::Writers(_)) | None => Body::Json(serde_json::json!({ "$newer-kind": kind })),
+            Some(State::Writers(_) | State::Since(_)) | None => Body::Json(serde_json::json!({ "$newer-kind": kind })),
         })
     }
 

@@ -4,14 +4,19 @@
 //! part = "$redact\0" (bytes) ‖ count ‖ (log[32] ‖ count ‖ (seq ‖ count ‖ part number*)*)*
 //! ```
 //! Everything in rising order, nothing twice. It stands among the parts of an op entry, so who may write may ask, and
-//! what a peer that honours it may lose is bounded: see [`is_superseded`].
+//! what a peer that honours it may lose is bounded: see [`bearing`].
 
+use super::applied::Applied;
+use super::kind::{Stamp, tag};
 use super::ops::{Leaf, Op};
-use super::row::ViewRow;
+use super::row::{ViewRow, view_key};
+use super::since::Since;
 use crate::codec::{CodecError, Reader, Writer};
 use crate::identity::PublicKey;
+use crate::lens::{Lens, Miss};
+use crate::path::Path;
+use crate::rows::Table;
 use crate::sealed::MAX_PARTS;
-use crate::version::Version;
 use kith_map::BTreeMap;
 
 /// The most entries one part names.
@@ -101,18 +106,65 @@ pub fn decode(part: &[u8]) -> Result<Vec<Target>, CodecError> {
     Ok(targets)
 }
 
-/// Whether what an op says, written at `clock` as `version`, has no bearing any more on what its place holds: only then
-/// may its bytes go. `row` is the place's row.
+/// What bearing an op has on what its place holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Bearing {
+    /// It counts, or may come to.
+    Has,
+    /// A later write stands in its place.
+    Replaced,
+    /// It is of a life of its place that a purge ended.
+    Over,
+}
+
+/// What bearing an op made at `stamp` has: only where it has none may its bytes go. `row` is the row of its place,
+/// `ruler` that of the place whose life it is of.
 ///
-/// The register there must be of a later write; or there is none any more, since it was deleted up to `settled`, the
-/// time up to which deletions have been forgotten (a deletion itself stays then: nothing else tells of it). Values
-/// that are made up of many ops are never superseded by this rule, whatever stands there now.
-pub fn is_superseded(op: &Op, clock: u64, version: Version, row: Option<&ViewRow>, settled: u64) -> bool {
+/// The register of a plain place must be of a later write; or there is none any more, since it was deleted up to
+/// `settled`, the time up to which deletions have been forgotten (a deletion itself stays then: nothing else tells of
+/// it). Of values that are made up of many ops none is replaced as long as their life lasts; and what began the life
+/// that lasts stays, since nothing else tells of it.
+pub fn bearing(op: &Op, stamp: Stamp, row: Option<&ViewRow>, ruler: Option<&ViewRow>, settled: u64) -> Bearing {
+    // A move is about where things stand, in whatever life.
+    if op.leaf.tag() == Some(tag::MOVE) {
+        return Bearing::Has;
+    }
+    let Ok(since) = op.since.purge(stamp) else { return Bearing::Over };
+    if since < ruler.and_then(ViewRow::since) {
+        return Bearing::Over;
+    }
     let plain = matches!(op.leaf, Leaf::Deleted | Leaf::Object | Leaf::Json(_) | Leaf::Bytes { .. });
-    let Some(held) = row.and_then(|row| row.register.as_ref()) else {
-        return plain && op.leaf != Leaf::Deleted && clock <= settled;
+    let replaced = match row.and_then(|row| row.register.as_ref()) {
+        None => op.leaf != Leaf::Deleted && stamp.clock <= settled,
+        Some(held) => (held.clock, held.agent, held.seq) > (stamp.clock, stamp.agent, stamp.seq),
     };
-    plain && (held.clock, held.agent, held.seq) > (clock, version.agent, version.seq)
+    if plain && replaced && op.since != Since::Here { Bearing::Replaced } else { Bearing::Has }
+}
+
+/// The same, with the rows read as they are, or will be once `applied` is stored.
+pub fn bearing_in(
+    lens: &Lens<'_>,
+    space: u32,
+    applied: Option<&Applied>,
+    op: &Op,
+    stamp: Stamp,
+    settled: u64,
+) -> Result<Bearing, Miss> {
+    let row = |path: &Path| -> Result<Option<ViewRow>, Miss> {
+        let key = view_key(space, path);
+        if let Some(row) = applied.and_then(|applied| applied.rows.get(&key)) {
+            return Ok(Some(row.clone()));
+        }
+        if applied.is_some_and(|applied| applied.gone.contains(&key)) {
+            return Ok(None);
+        }
+        Ok(lens.get(Table::View, &key)?.and_then(ViewRow::decode))
+    };
+    let ruler = op.lives_at();
+    let above = if ruler == op.path { Ok(None) } else { row(&ruler) };
+    let own = row(&op.path)?;
+    let above = above?;
+    Ok(bearing(op, stamp, own.as_ref(), if ruler == op.path { own.as_ref() } else { above.as_ref() }, settled))
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@
 //! Flags that are not known belong to a later layout. Rows written before there were kinds have no states and
 //! read as they always did.
 
-use super::kind::{State, tag};
+use super::kind::{Stamp, State, tag};
 use super::ops::Leaf;
 use crate::codec::{CodecError, Reader, Writer};
 use crate::path::Path;
@@ -98,6 +98,19 @@ pub struct ViewRow {
 }
 
 impl ViewRow {
+    /// The purge that began the life this place is in, if any did.
+    pub fn since(&self) -> Option<Stamp> {
+        match self.states.get(tag::SINCE) {
+            Some(State::Since(purge)) => Some(*purge),
+            _ => None,
+        }
+    }
+
+    /// Whether what it holds, or held, is made of many ops of its own, so that a purge has to begin a new life here.
+    pub fn is_grown(&self) -> bool {
+        self.states.0.iter().any(|(kind, _)| !matches!(*kind, tag::MEMBER | tag::ELEMENT | tag::MOVE | tag::SINCE))
+    }
+
     /// Whether it holds anything: what its kind's state says, or else the register.
     pub fn is_live(&self) -> bool {
         match &self.register {
@@ -236,10 +249,14 @@ pub(crate) fn conflict_of_row(row: &[u8]) -> Vec<u8> {
     key
 }
 
+/// What the keys of all rows begin with that remember writers' own ids.
+pub fn write_ids(space: u32) -> Vec<u8> {
+    [&space.to_be_bytes()[..], &[2]].concat()
+}
+
 /// The key of the row that remembers a writer's own id for a write.
 pub fn write_id_key(space: u32, id: &str) -> Vec<u8> {
-    let mut key = space.to_be_bytes().to_vec();
-    key.push(2);
+    let mut key = write_ids(space);
     key.extend(blake3::hash(id.as_bytes()).as_bytes().iter().take(16));
     key
 }

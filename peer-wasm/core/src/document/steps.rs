@@ -29,7 +29,7 @@ pub(super) fn list_op(path: &Path, editor: list::Editor, mark: bool) -> Result<V
     }
     let act = editor.finish().or_else(|| mark.then(list::Act::default));
     let leaf = |act: list::Act| Leaf::Kind { tag: tag::LIST, body: act.encode() };
-    Ok(act.map(|act| Op { path: path.clone(), leaf: leaf(act) }).into_iter().collect())
+    Ok(act.map(|act| Op::new(path.clone(), leaf(act))).into_iter().collect())
 }
 
 /// Applies a JSON Patch to a list step by step, if every step is about whole elements: then elements keep their

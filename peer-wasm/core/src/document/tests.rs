@@ -167,6 +167,7 @@ fn a_scalar_and_what_was_written_below_it_at_once_are_settled_by_the_clock() {
     let item = |clock, agent, at: &str, json: &str| Item {
         path: path(at),
         register: Register { clock, agent: Agent([agent; 10]), seq: clock, leaf: Leaf::Json(json.into()) },
+        since: None,
     };
     let writes = [item(10, 1, "p", "5"), item(12, 2, "p/x", "1"), item(8, 3, "p/y", "2")];
     let mut forward = Shelf::default();
@@ -175,6 +176,7 @@ fn a_scalar_and_what_was_written_below_it_at_once_are_settled_by_the_clock() {
     let gone = Item {
         path: path("p/x"),
         register: Register { clock: 15, agent: Agent([2; 10]), seq: 15, leaf: Leaf::Deleted },
+        since: None,
     };
     forward.apply(&[gone]);
     assert_eq!(forward.value("p"), Some(json!(5)));
@@ -212,6 +214,7 @@ fn any_item() -> impl Strategy<Value = Item> {
     (0..40u64, 0..3u8, place, leaf).prop_map(|(clock, agent, place, leaf)| Item {
         path: Path::new(place).unwrap(),
         register: Register { clock, agent: Agent([agent; 10]), seq: clock, leaf },
+        since: None,
     })
 }
 

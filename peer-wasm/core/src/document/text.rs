@@ -232,9 +232,13 @@ impl ClientState {
         if writer.len() <= MAX_STATE {
             return writer.finish();
         }
-        // The client will have to begin anew.
         writer.finish();
-        writer.fixed(&seq.unwrap_or(u64::MAX).to_be_bytes()).u8(0).finish()
+        ClientState::forgotten(&seq.unwrap_or(u64::MAX).to_be_bytes())
+    }
+
+    /// A row with the same entry and nothing else: the client will have to begin anew.
+    pub fn forgotten(row: &[u8]) -> Vec<u8> {
+        [row.get(..8).unwrap_or_default(), &[0]].concat()
     }
 
     /// What a row under a write's id says of a text. Writes to other values have nothing but the entry there.

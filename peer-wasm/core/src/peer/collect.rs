@@ -4,18 +4,20 @@
 use super::books::Books;
 use super::commit::{Effect, Unit};
 use super::gone::{self, Named, Place, State};
+use super::moves::Laid;
 use super::prepare::Prepared;
-use super::read::open_ops;
+use super::read::{open_ops, open_ops_by};
 use super::space::Space;
 use super::{Done, Job, Peer, rows};
-use crate::document::redaction::is_superseded;
-use crate::document::{Applied, Opened, ViewRow, view_key};
+use crate::document::kind::{Stamp, tag};
+use crate::document::redaction::{Bearing, bearing_in};
+use crate::document::{Applied, Opened};
 use crate::entry::Verified;
 use crate::history::{self, OpRow, Point};
 use crate::lens::{Lens, Miss};
 use crate::rows::{Batch, KeyRange, Table};
 use crate::sealed::Body;
-use crate::version::{Agent, Version};
+use crate::version::Agent;
 use kith_map::BTreeMap;
 
 /// Entries looked at in one step.
@@ -48,10 +50,14 @@ impl Settled<'_, '_> {
 
     /// Marks in the index of history what entries are stored without.
     pub(super) fn forget(&self, batch: &mut Batch) {
+        let told = || self.hollowed.values().flat_map(|(_, told)| told);
+        batch
+            .puts
+            .retain(|(table, key, _)| *table != Table::View || !told().any(|told| told.named && told.key == *key));
         for (key, row) in
             batch.puts.iter_mut().filter(|(table, ..)| *table == Table::View).map(|(_, key, row)| (key, row))
         {
-            if self.hollowed.values().any(|(_, gone)| gone.contains(key)) {
+            if told().any(|told| told.key == *key) {
                 *row = OpRow::REDACTED.encode();
             }
         }
@@ -64,7 +70,7 @@ impl Peer {
         &self,
         number: u32,
         prepared: &Prepared,
-        applied: &Applied,
+        laid: &Laid<'_>,
         lens: &'b Lens<'a>,
     ) -> Result<Settled<'a, 'b>, Miss> {
         let mut settled = Settled { books: Books::new(lens, number), hollowed: BTreeMap::new(), has_work: false };
@@ -103,9 +109,12 @@ impl Peer {
             if !awaited.contains(&place) {
                 continue;
             }
-            let Some(opened) = open_ops(space, entry) else { continue };
+            // With them may come moves: what counts is where things stand then.
+            let Some(opened) = open_ops_by(space, laid.moves(space), entry) else { continue };
             let named = settled.books.named(place)?;
-            if let Some(hollow) = honour(lens, space, entry, &opened, named, Some(applied))? {
+            let hollow =
+                laid.with_moved(lens, |lens| honour(lens, space, entry, &opened, named, Some(&laid.applied)))?;
+            if let Some(hollow) = hollow.flatten() {
                 settled.hollowed.insert(place, hollow);
             }
         }
@@ -125,6 +134,9 @@ impl Peer {
         let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
         if space.rebuilding || !space.row.joined {
             return Ok(Done::Nothing);
+        }
+        if space.gone.ended {
+            return self.forget_clients(number, lens);
         }
         if space.gone.work == 0 && space.gone.cursor.is_none() {
             return self.sweep(number, lens);
@@ -152,7 +164,7 @@ impl Peer {
         let mut batch = Batch::default();
         let mut segments: BTreeMap<Vec<u8>, BTreeMap<u64, Verified>> = BTreeMap::new();
         let mut missing = Ok(());
-        let mut told: Vec<Vec<u8>> = Vec::new();
+        let mut told: Vec<Told> = Vec::new();
         for (place, at) in &stored.entries {
             let entry = &at.entry;
             let redacted = redacted_parts(entry);
@@ -183,7 +195,9 @@ impl Peer {
             }
         }
         missing?;
-        history::redact(lens, told, &mut batch)?;
+        let (named, marked): (Vec<Told>, Vec<Told>) = told.into_iter().partition(|told| told.named);
+        history::redact(lens, marked.into_iter().map(|told| told.key).collect(), &mut batch)?;
+        batch.deletes.extend(named.into_iter().map(|told| (Table::View, told.key)));
         for (key, hollow) in segments {
             let row = stored.segments.get(&key).map(Vec::as_slice).unwrap_or_default();
             batch.puts.push((Table::Segment, key, rewrite(row, &hollow)));
@@ -226,8 +240,16 @@ pub(super) fn redacted_parts(entry: &Verified) -> Vec<usize> {
     body.parts().iter().enumerate().filter(|(_, part)| part.is_redacted()).map(|(index, _)| index).collect()
 }
 
-/// An entry without what went, and the keys of the rows where the index of history tells of it.
-type Hollowed = (Verified, Vec<Vec<u8>>);
+/// Where the index of history tells of what went.
+struct Told {
+    /// The row's key.
+    key: Vec<u8>,
+    /// Whether that names what went, as it does for members of sets: then there must be no row.
+    named: bool,
+}
+
+/// An entry without what went, and where the index of history tells of it.
+type Hollowed = (Verified, Vec<Told>);
 
 /// Takes away what may go of what is named; gives the entry without it, and where the index of history tells of what
 /// went. Parts that may go later stay open.
@@ -239,27 +261,20 @@ fn honour(
     named: &mut Named,
     applied: Option<&Applied>,
 ) -> Result<Option<Hollowed>, Miss> {
-    let version = Version { agent: Agent::of(&entry.header.log.0), seq: entry.header.seq };
-    let point = Point { clock: opened.clock, agent: version.agent, seq: version.seq };
+    let point = Point { clock: opened.clock, agent: Agent::of(&entry.header.log.0), seq: entry.header.seq };
+    let stamp = Stamp { clock: point.clock, agent: point.agent, seq: point.seq };
     let (mut gone, mut told) = (Vec::new(), Vec::new());
     let mut missing = Ok(());
-    for (part, state) in named.iter().filter(|(_, state)| **state == State::Open) {
-        debug_assert_eq!(*state, State::Open);
+    for (part, _) in named.iter().filter(|(_, state)| **state == State::Open) {
         let Some(Some(op)) = opened.list.get(*part) else { continue };
-        let key = view_key(space.number, &op.path);
-        let row = match applied.and_then(|applied| applied.rows.get(&key)) {
-            Some(row) => Some(row.clone()),
-            None => match lens.get(Table::View, &key) {
-                Ok(row) => row.and_then(ViewRow::decode),
-                Err(Miss) => {
-                    missing = Err(Miss);
-                    continue;
-                }
-            },
-        };
-        if is_superseded(op, opened.clock, version, row.as_ref(), space.gone.settled) {
-            gone.push(*part);
-            told.push(history::op_key(&history::place_key(space.number, &op.path), &point));
+        match bearing_in(lens, space.number, applied, op, stamp, space.gone.settled) {
+            Ok(Bearing::Has) => {}
+            Ok(Bearing::Replaced | Bearing::Over) => {
+                gone.push(*part);
+                let key = history::op_key(&history::place_key(space.number, &op.path), &point);
+                told.push(Told { key, named: op.leaf.tag() == Some(tag::MEMBER) });
+            }
+            Err(Miss) => missing = Err(Miss),
         }
     }
     missing?;

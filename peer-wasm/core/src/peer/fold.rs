@@ -8,7 +8,7 @@ use super::read::open_ops;
 use super::space::Space;
 use crate::api::Refusal;
 use crate::document::kind::authors::Writers;
-use crate::document::kind::{State, tag};
+use crate::document::kind::{Stamp, State, tag};
 use crate::document::{self, Item, Leaf, Register, ViewRow};
 use crate::history::{self, Deed, OpRow, Point};
 use crate::lens::{Answers, Lens, Miss, Overlay};
@@ -50,8 +50,9 @@ pub(super) fn fold(
     // In the order of their keys, as all lists of places here.
     let changed: Vec<Vec<u8>> = rows.iter().filter(|(_, row)| is_later(row)).map(|(key, _)| key.clone()).collect();
     // A text has a history of its own (see `past_text`): of its place only the last op counts.
-    let of_kinds =
-        |key: &[u8]| rows.get(key).is_some_and(|row| row.states.0.iter().any(|(kind, _)| *kind != tag::TEXT));
+    let of_kinds = |key: &[u8]| {
+        rows.get(key).is_some_and(|row| row.states.0.iter().any(|(kind, _)| !matches!(*kind, tag::TEXT | tag::SINCE)))
+    };
     let mut groups: Vec<Vec<u8>> = changed
         .iter()
         .flat_map(|key| [Some(key.as_slice()), parent(key)])
@@ -74,10 +75,22 @@ pub(super) fn fold(
         return Ok(Err(too_large("What has changed since (in places)", MAX_CHANGED, listing)));
     }
 
+    // What a place was before it was purged is not told, whether or not its bytes are gone yet.
+    let lives: BTreeMap<Vec<u8>, Point> =
+        rows.iter().filter_map(|(key, row)| Some((key.clone(), began(row)?))).collect();
+    let ended = changed.iter().filter(|key| lives.get(*key).is_some_and(|began| began > at));
+    let life = |key: &[u8]| lives.get(key).copied().unwrap_or(Point::START);
     let mut told: Vec<Told> = Vec::new();
     // Who wrote in each group, as a set and as a list.
     let mut writers: Vec<[Writers; 2]> = Vec::new();
     let mut missing = false;
+    for key in ended {
+        match lens.scan(Table::View, &history::ops_until(&history::place_of_row(key), at), 1, false) {
+            Ok(found) if found.is_empty() => {}
+            Ok(_) => return Ok(Err(Refusal::HistoryDropped)),
+            Err(Miss) => missing = true,
+        }
+    }
     for group in &groups {
         let place = history::place_of_row(group);
         let range = KeyRange { end: history::ops_until(&place, at).end, start: place };
@@ -89,7 +102,11 @@ pub(super) fn fold(
             return Ok(Err(too_large("The past of a set or list (in writes)", INDEX_ROWS, listing)));
         }
         let mut wrote = [Writers::default(), Writers::default()];
-        for op in found.iter().filter_map(|(key, value)| read(key, value)).filter(|op| op.point <= *at) {
+        for op in found
+            .iter()
+            .filter_map(|(key, value)| read(key, value))
+            .filter(|op| op.point <= *at && op.point >= life(group))
+        {
             let own = op.place == *group;
             if !own && parent(&op.place) != Some(group.as_slice()) {
                 continue;
@@ -120,7 +137,8 @@ pub(super) fn fold(
     for key in others.filter(|key| !in_group(key)) {
         // Of a plain place only the last.
         let limit = if whole.binary_search(key).is_ok() { MAX_OPENED + 1 } else { 1 };
-        let range = history::ops_until(&history::place_of_row(key), at);
+        let place = history::place_of_row(key);
+        let range = KeyRange { start: history::op_key(&place, &life(key)), ..history::ops_until(&place, at) };
         let Ok(found) = lens.scan(Table::View, &range, limit, true) else {
             missing = true;
             continue;
@@ -133,7 +151,7 @@ pub(super) fn fold(
     if missing {
         return Err(Miss);
     }
-    // Only plain ops are ever redacted; one that was replaced since has no bearing.
+    // Of a life that lasts only plain ops are ever redacted; one that was replaced since has no bearing.
     let stands = |op: &Told| !told.iter().any(|other| other.place == op.place && other.point > op.point);
     if told.iter().any(|op| op.row.deed == Deed::Redacted && stands(op)) {
         return Ok(Err(Refusal::HistoryDropped));
@@ -148,7 +166,7 @@ pub(super) fn fold(
     let shapes: Vec<Item> = told.iter().filter_map(|op| op.item(shape(op.row.code))).collect();
     let mut merged = merge(space.number, shapes)?;
     if values || !whole.is_empty() || meets(&rows, &merged) {
-        let items = match items(lens, space, &told, listing)? {
+        let items = match items(lens, space, &told, &lives, listing)? {
             Ok(items) => items,
             Err(refusal) => return Ok(Err(refusal)),
         };
@@ -172,7 +190,13 @@ pub(super) fn fold(
 }
 
 /// What the ops do, opened; a refusal if any of it is gone.
-fn items(lens: &Lens<'_>, space: &Space, told: &[Told], listing: &Path) -> Result<Result<Vec<Item>, Refusal>, Miss> {
+fn items(
+    lens: &Lens<'_>,
+    space: &Space,
+    told: &[Told],
+    lives: &BTreeMap<Vec<u8>, Point>,
+    listing: &Path,
+) -> Result<Result<Vec<Item>, Refusal>, Miss> {
     let mut items: Vec<Item> = Vec::new();
     // Where it takes the entry to tell: log and seq of the entry, and the place.
     let mut wanted: Vec<((u32, u64), &Told)> = Vec::new();
@@ -194,7 +218,12 @@ fn items(lens: &Lens<'_>, space: &Space, told: &[Told], listing: &Path) -> Resul
             let place = document::view_key(space.number, &op.path);
             let at = wanted.binary_search_by(|(entry, told)| (entry, &told.place).cmp(&(&entry_place, &place)));
             let Some((at, (_, told))) = at.ok().and_then(|at| Some((at, wanted.get(at)?))) else { continue };
-            items.extend(told.item(op.leaf));
+            // What came too late for the life it was of has no effect.
+            let stamp = Stamp { clock: told.point.clock, agent: told.point.agent, seq: told.point.seq };
+            let life = lives.get(&document::view_key(space.number, &op.lives_at())).copied();
+            if op.since.purge(stamp).is_ok_and(|purge| purge.map(point) == life) {
+                items.extend(told.item(op.leaf));
+            }
             if let Some(found) = found.get_mut(at) {
                 *found = true;
             }
@@ -211,10 +240,11 @@ fn merge(space: u32, mut items: Vec<Item>) -> Result<Rows, Miss> {
 }
 
 impl Told {
+    /// The op as an item. All that are merged are of one life, so it does not matter which.
     fn item(&self, leaf: Leaf) -> Option<Item> {
         let Point { clock, agent, seq } = self.point;
         let path = self.place.get(history::PART + 1..).and_then(Path::from_row_key)?;
-        Some(Item { path, register: Register { clock, agent, seq, leaf } })
+        Some(Item { path, register: Register { clock, agent, seq, leaf }, since: None })
     }
 }
 
@@ -231,6 +261,15 @@ fn shape(code: u8) -> Leaf {
 fn read(key: &[u8], value: &[u8]) -> Option<Told> {
     let (place, point) = history::split_op_key(key)?;
     Some(Told { point, row: OpRow::decode(value)?, place: history::row_of_place(place) })
+}
+
+/// When the life began that a place is in, if a purge began it.
+pub(super) fn began(row: &ViewRow) -> Option<Point> {
+    row.since().map(point)
+}
+
+fn point(Stamp { clock, agent, seq }: Stamp) -> Point {
+    Point { clock, agent, seq }
 }
 
 /// The key of the place above a key's.

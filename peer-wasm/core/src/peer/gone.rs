@@ -31,12 +31,13 @@ pub(super) const TOLD: u8 = 0x15;
 pub(super) const ROUNDS: u8 = 3;
 
 /// The most places of a space this device watches over, so that what was written there earlier goes when it comes.
-pub(super) const MAX_RULES: usize = 256;
+pub(super) const MAX_RULES: usize = 1024;
 
 /// One entry.
 pub(super) type Place = (PublicKey, u64);
 
-/// Everything written at and below a place before a time is to go.
+/// Everything made at and below a place before a time is to go, but for what another rule says of a part of it. With a
+/// time of zero nothing is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Rule {
     pub(super) prefix: Path,
@@ -62,6 +63,9 @@ pub(super) struct Gone {
     pub(super) swept: BTreeMap<u32, u64>,
     /// How much has been looked through since.
     pub(super) looked: BTreeMap<u32, u64>,
+    /// Texts were purged: what clients held of any text is to be forgotten, and up to where it is.
+    pub(super) ended: bool,
+    pub(super) forgot: Option<Vec<u8>>,
     /// Found so far, not yet written: if this is lost, it is found again.
     pub(super) found: Vec<Target>,
     /// Up to where the list of what is to be done has been gone through this time.
@@ -101,6 +105,9 @@ impl Gone {
             .number(self.holes)
             .number(self.told)
             .number(self.keep_at);
+        if self.ended {
+            writer.u8(1);
+        }
         writer.finish()
     }
 
@@ -126,6 +133,7 @@ impl Gone {
         gone.holes = reader.number()?;
         gone.told = reader.number()?;
         gone.keep_at = reader.number()?;
+        gone.ended = !reader.is_at_end();
         Ok(gone)
     }
 
@@ -139,10 +147,45 @@ impl Gone {
         batch.puts.push((Table::View, state_key(space), self.encode()));
     }
 
+    /// Up to when what was made at a place is to go, if any rule is about it.
+    pub(super) fn watched(&self, origin: &Path) -> Option<u64> {
+        nearest(&self.rules, origin)
+    }
+
+    /// Adds that what was made in some places before a time is to go, but not in others. False if there is no room.
+    pub(super) fn watch(&mut self, within: Vec<Path>, away: Vec<Path>, clock: u64) -> bool {
+        let mut rules = self.rules.clone();
+        for part in &away {
+            if rules.iter().all(|rule| rule.prefix != *part) {
+                rules.push(Rule { prefix: part.clone(), clock: nearest(&self.rules, part).unwrap_or(0) });
+            }
+        }
+        let depth =
+            |parts: &[Path], prefix: &Path| parts.iter().filter(|part| part.contains(prefix)).map(Path::len).max();
+        rules.retain(|rule| depth(&within, &rule.prefix) <= depth(&away, &rule.prefix));
+        rules.extend(within.into_iter().map(|prefix| Rule { prefix, clock }));
+        while rules.len() > MAX_RULES {
+            let old = rules.iter().map(|rule| rule.clock).filter(|at| (1..clock).contains(at)).min();
+            let Some(old) = old.filter(|_| !self.searching) else { return false };
+            rules.retain(|rule| rule.clock != old);
+            // What only said that a part of that is to stay.
+            let all = rules.clone();
+            let within = |part: &Rule| all.iter().any(|rule| rule.clock > 0 && rule.prefix.contains(&part.prefix));
+            rules.retain(|rule| rule.clock > 0 || within(rule));
+        }
+        self.rules = rules;
+        true
+    }
+
     /// Whether the rules have not been held against some of a log of this length.
     pub(super) fn is_unswept(&self, log: u32, len: u64) -> bool {
         !self.rules.is_empty() && self.looked.get(&log).copied().unwrap_or(0) < len
     }
+}
+
+fn nearest(rules: &[Rule], origin: &Path) -> Option<u64> {
+    let about = rules.iter().filter(|rule| rule.prefix.contains(origin));
+    about.max_by_key(|rule| rule.prefix.len()).map(|rule| rule.clock)
 }
 
 fn state_key(space: u32) -> Vec<u8> {

@@ -146,7 +146,7 @@ impl Peer {
                 return Err(Miss);
             }
         };
-        let settled = match self.settle(number, &prepared.0, &laid.applied, lens) {
+        let settled = match self.settle(number, &prepared.0, &laid, lens) {
             Ok(settled) => settled,
             Err(Miss) => {
                 self.importing.push((id, prepared));

@@ -112,7 +112,7 @@ impl Peer {
                 return Err(Miss);
             }
         };
-        let settled = match self.settle(number, &prepared, &laid.applied, lens) {
+        let settled = match self.settle(number, &prepared, &laid, lens) {
             Ok(settled) => settled,
             Err(Miss) => {
                 self.preparing.insert((id, number), prepared);
@@ -217,7 +217,7 @@ impl Peer {
         if authority_changed || keys_changed {
             effects.push(Effect::Authority(number));
         }
-        if has_work || self.spaces.get(&number).is_some_and(Space::is_unsettled) {
+        if has_work || self.spaces.get(&number).is_some_and(|space| space.gone.ended || space.is_unsettled()) {
             effects.push(Effect::Start(Job::Collect(number)));
         }
         if anew || behind {

@@ -16,8 +16,9 @@ use crate::document::{self, Applied, Item, Leaf, Located, MAX_WRITE_ID, Op, Ops,
 use crate::history::Point;
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
-use crate::rows::{Durability, Table};
+use crate::rows::{Batch, Durability, Table};
 use crate::version::{Agent, Version};
+use kith_map::BTreeSet;
 use std::borrow::Cow;
 
 /// What ops come to, at the places where they show.
@@ -34,6 +35,24 @@ impl Laid<'_> {
     /// The same without what it was made of.
     pub(super) fn owned(self) -> Laid<'static> {
         Laid { items: Cow::Owned(self.items.into_owned()), applied: self.applied, moved: self.moved }
+    }
+
+    /// Where things stand once this is stored.
+    pub(super) fn moves<'s>(&'s self, space: &'s Space) -> &'s Moves {
+        self.moved.as_ref().map_or(&space.moves, |moved| &moved.moves)
+    }
+
+    /// Runs a step that sees what moves change as written already; `None` if the tree is made anew.
+    pub(super) fn with_moved<T>(
+        &self,
+        lens: &Lens<'_>,
+        step: impl FnOnce(&Lens<'_>) -> Result<T, Miss>,
+    ) -> Result<Option<T>, Miss> {
+        match self.moved.as_ref().map(|moved| &moved.relocated) {
+            None => step(lens).map(Some),
+            Some(None) => Ok(None),
+            Some(Some(relocated)) => lens.with(&relocated.batch, step).map(Some),
+        }
     }
 }
 
@@ -70,10 +89,12 @@ pub(super) fn lay<'a>(lens: &Lens<'_>, space: &Space, items: &'a [Item]) -> Resu
     };
     let applied = lens.with(&relocated.batch, |lens| document::apply(lens, space.number, &shown))?;
     // In one batch deletions come first: what is deleted after all is not to be written at all.
-    for (key, _) in applied.conflicts.iter().filter(|(_, stands)| !stands) {
-        let key = document::conflict_of_row(key);
-        relocated.batch.puts.retain(|(_, put, _)| *put != key);
-    }
+    let mut after = Batch::default();
+    applied.store(space.number, &mut after);
+    let deleted: BTreeSet<&Vec<u8>> = after.deletes.iter().map(|(_, key)| key).collect();
+    let is_deleted =
+        |key: &Vec<u8>| deleted.contains(key) || after.delete_ranges.iter().any(|(_, range)| range.contains(key));
+    relocated.batch.puts.retain(|(_, key, _)| !is_deleted(key));
     Ok(Laid { items: Cow::Owned(shown), applied, moved: Some(Moved { moves, relocated: Some(relocated) }) })
 }
 
@@ -263,7 +284,7 @@ impl Peer {
         let mut hlc = self.hlc.clone();
         let entry_id = order.mark.clone().unwrap_or_else(|| order.write_id.unwrap_or_default().to_owned());
         let Some((node, goes)) = space.moves.between(from, to) else { return refuse(Refusal::NotFound) };
-        let op = Op { path: node.clone(), leaf: Leaf::Kind { tag: tag::MOVE, body: goes.to_key() } };
+        let op = Op::new(node.clone(), Leaf::Kind { tag: tag::MOVE, body: goes.to_key() });
         if !is_short(&node) || Op::decode(&op.encode()).is_err() {
             return refuse(too_long());
         }
@@ -298,17 +319,6 @@ impl Peer {
         let batch = draft.finish(&mut space);
         self.spaces.insert(number, space);
         Ok(Done::Write(Unit { batch, effects: vec![Effect::Changed(number, changed), Effect::Reply(id, reply)] }))
-    }
-
-    /// Why what was written at a path cannot be erased: parts of it were made elsewhere, or are elsewhere now.
-    pub(super) fn scattered(&self, number: u32, path: &Path) -> Option<Refusal> {
-        let scattered = self.spaces.get(&number).is_some_and(|space| space.moves.touches(path));
-        scattered.then(|| {
-            Refusal::Conflict(format!(
-                "Something was moved into `{path}`, or from there to elsewhere. Erase the parts one by one, or delete without `purge`: \
-                 nothing was changed."
-            ))
-        })
     }
 }
 

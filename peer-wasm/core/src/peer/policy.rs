@@ -66,7 +66,7 @@ impl Peer {
         let Some(path) = Path::policy_of(prefix) else {
             return refuse(Refusal::Unprocessable("The prefix is too long for a policy.".to_owned()));
         };
-        let op = Op { path, leaf: policy.map_or(Leaf::Deleted, Policy::leaf) };
+        let op = Op::new(path, policy.map_or(Leaf::Deleted, Policy::leaf));
         let deleted = policy.is_none();
         self.put_ops(id, number, vec![op], Vec::new(), None, None, None, lens, |peer, _, version| {
             peer.written(number, !existed, deleted, vec![version], Merge::Lww)

@@ -20,7 +20,7 @@ pub(super) fn places(list: Vec<Option<Op>>) -> Vec<Op> {
     let mut places: Vec<Op> = Vec::new();
     for op in list.into_iter().flatten().filter(|op| !op.path.is_reserved() && op.leaf.tag() != Some(tag::MOVE)) {
         let op = match (op.leaf.tag(), op.path.parent()) {
-            (Some(tag::ELEMENT), Some(list)) => Op { path: list, leaf: Leaf::kind(tag::LIST) },
+            (Some(tag::ELEMENT), Some(list)) => Op::new(list, Leaf::kind(tag::LIST)),
             _ => op,
         };
         match places.iter_mut().find(|known| known.path == op.path) {
@@ -51,7 +51,7 @@ pub(super) fn put_back(
     };
     let now = shallow(place, now);
     let kinds = [now.top(place), then.top(place)].map(|row| row.and_then(ViewRow::shown_tag));
-    let one = |leaf| Ok(Ok(Some(vec![Op { path: place.clone(), leaf }])));
+    let one = |leaf| Ok(Ok(Some(vec![Op::new(place.clone(), leaf)])));
     // Increments add up: what one did can be taken back whatever others did.
     if let (Leaf::Kind { tag: tag::COUNTER, body }, [Some(tag::COUNTER), Some(tag::COUNTER)]) = (&op.leaf, kinds)
         && let Ok(Act::Counter(counter::Act::Add(delta))) = Act::decode(tag::COUNTER, body)

@@ -4,6 +4,7 @@ use super::rows;
 use super::space::{READ_RUN, Space, read_entries};
 use super::{Peer, write};
 use crate::api::{Body, ChangeItem, Facts, ListQuery, Merge, Refusal, Reply};
+use crate::document::moves::Moves;
 use crate::document::{self, Held, Leaf, Located, Opened, kind};
 use crate::entry::{Kind, Verified};
 use crate::history::Point;
@@ -211,10 +212,15 @@ pub(super) fn author_of(space: &Space, log: &PublicKey) -> String {
 /// The ops in an entry, at the paths where what they are about shows now; `None` if it holds none or they cannot be
 /// opened or read.
 pub(super) fn open_ops(space: &Space, entry: &Verified) -> Option<Opened> {
+    open_ops_by(space, &space.moves, entry)
+}
+
+/// The same at the paths where by these moves what they are about shows.
+pub(super) fn open_ops_by(space: &Space, moves: &Moves, entry: &Verified) -> Option<Opened> {
     let mut opened = said_ops(space, entry)?;
-    if !space.moves.is_empty() {
+    if !moves.is_empty() {
         for op in opened.list.iter_mut().flatten() {
-            op.path = space.moves.shown(&op.path);
+            op.path = moves.shown(&op.path);
         }
     }
     Some(opened)

@@ -81,7 +81,7 @@ impl Peer {
             (looks_back && from < state.applied).then_some((log as u32, from, state.applied))
         });
         if let Some((log, from, end)) = next {
-            let is_over = |path: &Path, clock: u64| keep.is_over(keep.at(path).history, clock);
+            let is_over = |path: &Path, clock: u64, _: bool| keep.is_over(keep.at(path).history, clock);
             let (read, mut found) = look(lens, space, log, from, end, &is_over)?;
             let Some(space) = self.spaces.get_mut(&number) else { return Ok(Done::Nothing) };
             space.gone.found.append(&mut found);
@@ -106,9 +106,9 @@ impl Peer {
             let row = ViewRow::decode(value)?;
             let clock = row.register.as_ref().filter(|register| register.is_live())?.clock;
             let fits = is_short(&self.spaces.get(&number)?.moves.origin(&path));
-            (fits && keep.is_over(keep.at(&path).expire, clock)).then_some(Op { path, leaf: Leaf::Deleted })
+            (fits && keep.is_over(keep.at(&path).expire, clock)).then_some(Op::new(path, Leaf::Deleted))
         };
-        let list: Vec<Op> = rows.iter().filter_map(expired).collect();
+        let mut list: Vec<Op> = rows.iter().filter_map(expired).collect();
         let last = rows.last().filter(|_| rows.len() == ROWS).map(|(key, _)| key.clone());
         let mut unit = Unit::default();
         if !list.is_empty() {
@@ -118,6 +118,7 @@ impl Peer {
                 Some((own, log.tip.len, Agent::of(&log.key.0), space.row.epochs.last()?.clone()))
             });
             let Some((own, seq, agent, epoch)) = own else { return Ok(Done::Nothing) };
+            document::live_on(lens, number, &mut list)?;
             let mut hlc = self.hlc.clone();
             let ops = Ops { clock: hlc.now(self.now).0, id: super::undo::EXPIRED.to_owned(), list };
             let items = ops.clone().into_items(agent, seq);
@@ -130,13 +131,11 @@ impl Peer {
             if let Some(log) = space.log_mut(own) {
                 log.applied = log.tip.len;
             }
-            for (key, row) in applied.rows {
-                draft.batch.puts.push((Table::View, key, row.encode()));
-            }
+            let changed = space.merged(applied, &mut draft);
             draft.batch.puts.extend(history::rows(number, own, &items));
             draft.batch.durability = Durability::Strict;
             unit.batch = draft.finish(&mut space);
-            unit.effects.push(Effect::Changed(number, applied.changed));
+            unit.effects.push(Effect::Changed(number, changed));
             self.spaces.insert(number, space);
         }
         if let Some(space) = self.spaces.get_mut(&number) {

@@ -11,15 +11,15 @@ use super::read::{open_ops, said_ops};
 use super::rows;
 use super::space::Space;
 use super::{Done, Job, LinkId, Peer};
-use crate::document::redaction::is_superseded;
-use crate::document::{self, ViewRow};
+use crate::document::kind::Stamp;
+use crate::document::redaction::{Bearing, bearing_in};
 use crate::entry::{Entry, EntryError, Verified};
 use crate::history;
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
 use crate::rows::{Batch, Table};
 use crate::sealed::Body;
-use crate::version::{Agent, Version};
+use crate::version::Agent;
 use crate::wire::{Frame, MAX_ASKED};
 use kith_map::BTreeMap;
 
@@ -202,12 +202,11 @@ impl Peer {
         let Some(opened) = open_ops(space, &entry).filter(|opened| opened.clock > space.gone.settled) else {
             return Ok(Vec::new());
         };
-        let version = Version { agent: Agent::of(&entry.header.log.0), seq: entry.header.seq };
+        let stamp = Stamp { clock: opened.clock, agent: Agent::of(&entry.header.log.0), seq: entry.header.seq };
         let mut wrong = Vec::new();
         for (part, op) in opened.list.iter().enumerate().filter(|(part, _)| gone(part)) {
             let Some(op) = op else { continue };
-            let row = lens.get(Table::View, &document::view_key(space.number, &op.path))?.and_then(ViewRow::decode);
-            if !is_superseded(op, opened.clock, version, row.as_ref(), space.gone.settled) {
+            if bearing_in(lens, space.number, None, op, stamp, space.gone.settled)? == Bearing::Has {
                 wrong.push(part);
             }
         }
@@ -269,10 +268,7 @@ impl Peer {
         self.seeking.came.swap_remove(at);
         let Some(mut space) = self.spaces.remove(&number) else { return Ok(Done::Nothing) };
         let mut changed = space.relocated(laid.moved, &mut draft);
-        for (key, row) in laid.applied.rows {
-            draft.batch.puts.push((Table::View, key, row.encode()));
-        }
-        changed.extend(laid.applied.changed);
+        changed.extend(space.merged(laid.applied, &mut draft));
         books.finish(&mut space.gone, &mut draft.batch);
         let batch = draft.finish(&mut space);
         let mut effects = vec![Effect::Changed(number, changed), Effect::Start(Job::Collect(number))];

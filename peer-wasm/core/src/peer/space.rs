@@ -234,6 +234,10 @@ impl Space {
     /// Takes in what ops have changed in the tree. Gives the places that changed.
     pub(super) fn merged(&mut self, applied: Applied, draft: &mut Draft) -> Vec<Path> {
         applied.store(self.number, &mut draft.batch);
+        if !applied.ended.is_empty() {
+            (self.gone.ended, self.gone.forgot) = (true, None);
+            self.gone.store(self.number, &mut draft.batch);
+        }
         self.texts.extend(applied.texts.into_iter().filter_map(|((path, agent), arrived)| {
             let (first, _) = arrived.first()?;
             Some((path, Some((agent, *first))))

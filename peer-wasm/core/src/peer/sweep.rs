@@ -7,18 +7,18 @@
 use super::books::Books;
 use super::boot::Draft;
 use super::commit::{Effect, Unit};
-use super::gone::{MAX_RULES, Rule};
 use super::read::open_ops;
 use super::space::{READ_RUN, Space, read_entries};
 use super::{Done, Job, Peer};
 use crate::api::Role;
+use crate::document::kind::Stamp;
 use crate::document::moves::is_short;
-use crate::document::redaction::{MAX_TARGETS, Target, is_superseded};
-use crate::document::{Opened, Ops, ViewRow, view_key};
+use crate::document::redaction::{Bearing, MAX_TARGETS, Target, bearing_in};
+use crate::document::{Opened, Ops};
 use crate::entry::{Kind, MAX_BODY};
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
-use crate::rows::{Batch, Durability, Table};
+use crate::rows::{Batch, Durability};
 use crate::version::{Agent, Version};
 
 /// So many entries are worth a list of their own before a log is looked through to its end.
@@ -27,7 +27,11 @@ const ENOUGH: usize = 512;
 impl Space {
     /// Whether there is anything to be redacted or looked for.
     pub(super) fn has_to_collect(&self) -> bool {
-        self.gone.work > 0 || !self.gone.found.is_empty() || self.is_sweeping() || self.is_unsettled()
+        self.gone.work > 0
+            || self.gone.ended
+            || !self.gone.found.is_empty()
+            || self.is_sweeping()
+            || self.is_unsettled()
     }
 
     /// Whether logs have to be looked through for what was purged from this device.
@@ -38,29 +42,19 @@ impl Space {
 
     /// How many things are still to be done until what was asked to be redacted is gone from this device.
     pub(super) fn collecting(&self) -> u64 {
-        self.gone.work + self.gone.found.len() as u64 + u64::from(self.gone.searching)
+        self.gone.work + self.gone.found.len() as u64 + u64::from(self.gone.searching) + u64::from(self.gone.ended)
     }
 
-    /// Remembers that everything at and below a place, written before `clock`, is to go. False if there is no room:
-    /// only purges that have been seen to before may make it.
+    /// Remembers that everything that stands at and below a place, written before `clock`, is to go. False if there is no
+    /// room: only purges that have been seen to before may make it.
     pub(super) fn purge(&mut self, place: &Path, clock: u64) -> bool {
-        // What is purged is what was made there, wherever it goes.
-        let prefix = &self.moves.origin(place);
-        if !is_short(prefix) {
+        let top = self.moves.origin(place);
+        let (mut within, away) = self.moves.parts(&top);
+        within.push(top);
+        if !within.iter().all(is_short) || !self.gone.watch(within, away, clock) {
             return false;
         }
         let gone = &mut self.gone;
-        let mut rules = gone.rules.clone();
-        rules.retain(|rule| !prefix.contains(&rule.prefix) || rule.clock > clock);
-        while rules.len() >= MAX_RULES {
-            let oldest = rules.iter().enumerate().min_by_key(|(_, rule)| rule.clock).map(|(at, _)| at);
-            match oldest {
-                Some(at) if !gone.searching => drop(rules.remove(at)),
-                _ => return false,
-            }
-        }
-        gone.rules = rules;
-        gone.rules.push(Rule { prefix: prefix.clone(), clock });
         gone.searching = true;
         gone.swept.clear();
         gone.looked.clear();
@@ -68,33 +62,26 @@ impl Space {
         true
     }
 
-    /// The parts of an entry that may go and are not wanted.
+    /// The parts of an entry that may go and are not wanted: of what place, from when, and whether of a life that is over.
     pub(super) fn unwanted(
         &self,
         lens: &Lens<'_>,
         opened: &Opened,
         version: Version,
-        is_unwanted: &dyn Fn(&Path, u64) -> bool,
+        is_unwanted: &dyn Fn(&Path, u64, bool) -> bool,
     ) -> Result<Vec<usize>, Miss> {
+        let stamp = Stamp { clock: opened.clock, agent: version.agent, seq: version.seq };
         let mut parts = Vec::new();
         let mut missing = Ok(());
         for (part, op) in opened.list.iter().enumerate() {
             let Some(op) = op else { continue };
-            if op.path.is_reserved() || !is_unwanted(&op.path, opened.clock) {
+            if op.path.is_reserved() || !is_unwanted(&op.path, opened.clock, true) {
                 continue;
             }
-            match lens.get(Table::View, &view_key(self.number, &op.path)) {
-                Ok(row) => {
-                    if is_superseded(
-                        op,
-                        opened.clock,
-                        version,
-                        row.and_then(ViewRow::decode).as_ref(),
-                        self.gone.settled,
-                    ) {
-                        parts.push(part);
-                    }
-                }
+            match bearing_in(lens, self.number, None, op, stamp, self.gone.settled) {
+                Ok(Bearing::Has) => {}
+                Ok(bearing) if is_unwanted(&op.path, opened.clock, bearing == Bearing::Over) => parts.push(part),
+                Ok(_) => {}
                 Err(Miss) => missing = Err(Miss),
             }
         }
@@ -115,9 +102,8 @@ impl Peer {
             return self.ask_to_redact(number, lens);
         }
         let from = space.gone.looked.get(&log).copied().unwrap_or(0);
-        let purged = |path: &Path, clock: u64| {
-            let mut rules = space.gone.rules.iter();
-            rules.any(|rule| clock < rule.clock && rule.prefix.contains(&space.moves.origin(path)))
+        let purged = |path: &Path, clock: u64, over: bool| {
+            space.gone.watched(&space.moves.origin(path)).is_some_and(|until| over || clock < until)
         };
         let (read, mut found) = look(lens, space, log, from, end, &purged)?;
         if let Some(space) = self.spaces.get_mut(&number) {
@@ -190,7 +176,7 @@ pub(super) fn look(
     log: u32,
     from: u64,
     end: u64,
-    is_unwanted: &dyn Fn(&Path, u64) -> bool,
+    is_unwanted: &dyn Fn(&Path, u64, bool) -> bool,
 ) -> Result<(u64, Vec<Target>), Miss> {
     let Some(key) = space.logs.get(log as usize).map(|log| log.key) else { return Ok((end, Vec::new())) };
     let entries = read_entries(lens, space.number, log, from, READ_RUN.min(end - from))?;

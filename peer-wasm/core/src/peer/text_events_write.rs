@@ -68,7 +68,7 @@ impl Peer {
             return Ok(Done::Write(Unit { batch, effects }));
         }
         let texts: TextEdits = if change.is_empty() { Vec::new() } else { vec![(path.clone(), change)] };
-        let ops = vec![Op { path: path.clone(), leaf: Leaf::kind(tag::TEXT) }];
+        let ops = vec![Op::new(path.clone(), Leaf::kind(tag::TEXT))];
         let done = self.put_ops(id, number, ops, texts, None, None, None, lens, |peer, applied, version| {
             let (after, merge) = write::after(path, located, applied, version, number, &peer.rule(number));
             peer.written(number, !is_shown, false, after, merge)

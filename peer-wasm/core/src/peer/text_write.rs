@@ -97,9 +97,6 @@ impl Peer {
         if let Err(refusal) = write::check(write.conditions, exists, &before) {
             return refuse(refusal);
         }
-        if let Some(refusal) = write.purge.then(|| write::unerasable(path, &located)).flatten() {
-            return refuse(refusal);
-        }
         let Some(own) = self.device().map(|device| Agent::of(&device.0)) else { return refuse(Refusal::NoSuchSpace) };
         let which = (number, path.clone());
         if self.texts.care.is_quarantined(&which) {
@@ -142,7 +139,7 @@ impl Peer {
             .map(|log| log.tip.len);
         let written = !edited.change.is_empty();
         let texts: TextEdits = if written { vec![(path.clone(), edited.change)] } else { Vec::new() };
-        let ops = vec![Op { path: path.clone(), leaf: Leaf::kind(tag::TEXT) }];
+        let ops = vec![Op::new(path.clone(), Leaf::kind(tag::TEXT))];
         let purged = write.purge.then_some(path);
         let done = self.put_ops(id, number, ops, texts, None, write_id, purged, lens, |peer, applied, version| {
             let (after, merge) = write::after(path, &located, applied, version, number, &peer.rule(number));

@@ -3,6 +3,7 @@
 use super::boot::Draft;
 use super::commit::{Effect, Unit};
 use super::gone::MAX_RULES;
+use super::purge::Purge;
 use super::text_edits::TextEdits;
 use super::text_write::TextWrite;
 use super::{Done, Job, Peer};
@@ -10,7 +11,7 @@ use crate::api::{
     Body, Change, Facts, Manner, Merge, Preconditions, Refusal, Reply, RequestId, Role, SpaceRef, SyncStatus,
 };
 use crate::document::kind::tag;
-use crate::document::{self, Held, Leaf, Located, MAX_WRITE_ID, Op, Ops, Planned, ViewRow, Wish};
+use crate::document::{self, Held, Leaf, Located, MAX_WRITE_ID, Op, Ops, Planned, Wish};
 use crate::entry::MAX_BODY;
 use crate::history;
 use crate::lens::{Lens, Miss};
@@ -43,6 +44,12 @@ impl Peer {
         if write_id.is_some_and(|id| id.len() > MAX_WRITE_ID) {
             return refuse(Refusal::Malformed(format!("A version id may have at most {MAX_WRITE_ID} bytes.")));
         }
+        if purge {
+            let purge = Purge { id, space, number, path, change, conditions, manner, write_id };
+            if let Some(done) = self.end_lives(&purge, lens)? {
+                return Ok(done);
+            }
+        }
         let text = self.as_text(number, path, change, manner, lens)?;
         let change = match &text {
             Ok(text) => {
@@ -69,10 +76,6 @@ impl Peer {
             return Ok(Done::Write(Unit::reply(id, reply)));
         }
         if let Err(refusal) = check(conditions, exists, &before) {
-            return refuse(refusal);
-        }
-        let refusal = || unerasable(path, &located).or_else(|| self.scattered(number, purged(path, &located)));
-        if let Some(refusal) = purge.then(refusal).flatten() {
             return refuse(refusal);
         }
         let policies = self.spaces.get(&number).map(|space| space.policies.clone()).unwrap_or_default();
@@ -133,6 +136,7 @@ impl Peer {
         if let Err(refusal) = self.fill_texts(number, &mut ops, &texts, lens)? {
             return refuse(refusal);
         }
+        document::live_on(lens, number, &mut ops.list)?;
         // The value fits, but its paths are part of the entry too.
         let Some(space) = self.spaces.get(&number) else { return refuse(Refusal::NoSuchSpace) };
         if let Some(refusal) = space.unwritable(&ops) {
@@ -247,18 +251,6 @@ fn purged<'a>(path: &'a Path, located: &'a Located) -> &'a Path {
 /// A leaf without an operation on a text.
 fn without_text(leaf: &Leaf) -> Leaf {
     if leaf.tag() == Some(tag::TEXT) { leaf.kept() } else { leaf.clone() }
-}
-
-/// Why what was written at a place cannot be erased: the edits of texts and lists build on each other, so none can go.
-pub(super) fn unerasable(path: &Path, located: &Located) -> Option<Refusal> {
-    let (tree, _) = located.tree(path)?;
-    let edited =
-        |row: &ViewRow| [tag::TEXT, tag::LIST, tag::ELEMENT].iter().any(|kind| row.states.get(*kind).is_some());
-    let (place, _) = tree.rows.iter().find(|(_, row)| edited(row))?;
-    Some(Refusal::Conflict(format!(
-        "`{place}` holds a text or list, or did. Their edits build on each other and cannot be erased yet, so nothing was changed. \
-         Delete it without `purge`; its past stays in the history."
-    )))
 }
 
 fn too_many_purges() -> Refusal {

@@ -92,7 +92,7 @@ impl Hostile {
     /// A well-made op that puts `text` at `path`, following `tip`, at `millis` by its clock; later than what comes before it.
     pub fn op(&mut self, tip: Tip, path: &str, text: &str, millis: u64) -> Verified {
         let leaf = Leaf::Json(serde_json::Value::from(text).to_string().into_bytes());
-        let list = Path::new(path.split('/')).map(|path| vec![Op { path, leaf }]).unwrap_or_default();
+        let list = Path::new(path.split('/')).map(|path| vec![Op::new(path, leaf)]).unwrap_or_default();
         let ops = Ops { clock: Clock::new(millis, tip.len as u16).0, id: String::new(), list };
         self.ops(tip, &ops, &[])
     }

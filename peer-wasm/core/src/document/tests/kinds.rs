@@ -245,7 +245,7 @@ fn what_only_a_later_release_knows_is_kept_and_not_overwritten_by_accident() {
     let mut shelf = Shelf::default();
     shelf.write(1, 1, "o/known", put(json!(1)));
     let leaf = Leaf::Kind { tag: 200, body: vec![1, 2, 3] };
-    let ops = Ops { clock: 2, id: String::new(), list: vec![Op { path: path("o/new"), leaf }] };
+    let ops = Ops { clock: 2, id: String::new(), list: vec![Op::new(path("o/new"), leaf)] };
     assert_eq!(Op::decode(&ops.list[0].encode()).as_ref(), Ok(&ops.list[0]));
     let items = ops.into_items(Agent([2; 10]), 1);
     let applied = shelf.run(|lens| apply(lens, 1, &items));

@@ -112,25 +112,39 @@ enum Event {
 }
 
 fn any_event() -> impl Strategy<Value = (Path, u8, Path)> {
-    (any_path(3), 0..9u8, any_path(3))
+    (any_path(3), 0..12u8, any_path(3))
 }
 
-/// Events at different times, by three authors.
+/// Events at different times, by three authors, who know of some of the purges before.
 fn events(list: Vec<(Path, u8, Path)>) -> Vec<Event> {
-    let event = |(clock, (path, what, to)): (usize, (Path, u8, Path))| {
+    use super::super::kind::{Act, Stamp, authors::Covers, member, mv, tag};
+    let mut purges: Map<Path, Vec<Stamp>> = Map::new();
+    let event = |(clock, (mut path, what, to)): (usize, (Path, u8, Path))| {
         let (clock, agent) = (clock as u64 + 1, clock as u8 % 3);
+        let known = purges.entry(path.clone()).or_default();
+        let mut since = known.get(usize::from(to.to_string().len() as u8) % (known.len() + 1)).copied();
         let leaf = match what {
+            9 => {
+                known.push(Stamp { clock, agent: Agent([agent; 10]), seq: clock });
+                since = known.last().copied();
+                Leaf::Deleted
+            }
+            10 | 11 => {
+                path = path.child("1").unwrap();
+                let act = member::Act::Add(Covers::default(), Vec::new());
+                Leaf::Kind { tag: tag::MEMBER, body: Act::Member(act).encode() }
+            }
             0 => Leaf::Deleted,
             1 | 2 => Leaf::Object,
             3 | 4 => Leaf::Json(clock.to_string().into_bytes()),
             5 => {
-                let content = super::super::kind::mv::Content::Json(clock.to_string().into_bytes());
-                let act = super::super::kind::mv::Act::Put(super::super::kind::authors::Covers::default(), content);
-                Leaf::Kind { tag: super::super::kind::tag::MV, body: act.encode() }
+                let content = mv::Content::Json(clock.to_string().into_bytes());
+                let act = mv::Act::Put(Covers::default(), content);
+                Leaf::Kind { tag: tag::MV, body: act.encode() }
             }
             _ => return Event::Move((clock, agent, path, to)),
         };
-        Event::Write(Item { path, register: Register { clock, agent: Agent([agent; 10]), seq: clock, leaf } })
+        Event::Write(Item { path, register: Register { clock, agent: Agent([agent; 10]), seq: clock, leaf }, since })
     };
     list.into_iter().enumerate().map(event).collect()
 }

@@ -250,7 +250,7 @@ fn any_kinded_op() -> impl Strategy<Value = Op> {
             Act::Text(_) => tag::TEXT,
             Act::Move(_) => tag::MOVE,
         };
-        Op { path: Path::new(names).unwrap(), leaf: Leaf::Kind { tag, body: act.encode() } }
+        Op::new(Path::new(names).unwrap(), Leaf::Kind { tag, body: act.encode() })
     })
 }
 
@@ -259,9 +259,9 @@ fn any_op() -> impl Strategy<Value = Op> {
     let newer = Just(Leaf::Kind { tag: 77, body: vec![1, 2] });
     let newer = (prop::collection::vec("[ab]", 1..3), newer);
     prop_oneof![
-        4 => plain.prop_map(|(names, leaf)| Op { path: Path::new(names).unwrap(), leaf }),
+        4 => plain.prop_map(|(names, leaf)| Op::new(Path::new(names).unwrap(), leaf)),
         6 => any_kinded_op(),
-        1 => newer.prop_map(|(names, leaf)| Op { path: Path::new(names).unwrap(), leaf }),
+        1 => newer.prop_map(|(names, leaf)| Op::new(Path::new(names).unwrap(), leaf)),
     ]
 }
 
@@ -330,7 +330,7 @@ proptest! {
 
 #[test]
 fn a_value_with_too_many_later_changes_is_refused_by_name_and_its_listing_is_not() {
-    let op = |n: usize, text: &str| Op { path: path(&["d", &format!("{n:05}")]), leaf: Leaf::Json(text.into()) };
+    let op = |n: usize, text: &str| Op::new(path(&["d", &format!("{n:05}")]), Leaf::Json(text.into()));
     let write = |clock: u64, text: &str| (clock, (0..=MAX_CHANGED).map(|n| op(n, text)).collect::<Vec<_>>());
     let shelf = Shelf::new(&[vec![write(1, "1"), write(2, "2")]], &[], &[]);
     let at = shelf.points().into_iter().nth(1).unwrap();
@@ -352,10 +352,10 @@ fn a_value_with_too_many_later_changes_is_refused_by_name_and_its_listing_is_not
 #[test]
 fn a_page_of_many_places_goes_on_where_it_stopped_in_both_directions() {
     // Deleted since the beginning: pages without items must still lead on.
-    let gone = |n: usize| Op { path: path(&["d", &format!("{n:05}"), "x"]), leaf: Leaf::Deleted };
+    let gone = |n: usize| Op::new(path(&["d", &format!("{n:05}"), "x"]), Leaf::Deleted);
     let mut list: Vec<Op> = (0..9000).map(gone).collect();
-    list.push(Op { path: path(&["d", "a"]), leaf: Leaf::Json(b"1".to_vec()) });
-    list.push(Op { path: path(&["d", "!"]), leaf: Leaf::Json(b"2".to_vec()) });
+    list.push(Op::new(path(&["d", "a"]), Leaf::Json(b"1".to_vec())));
+    list.push(Op::new(path(&["d", "!"]), Leaf::Json(b"2".to_vec())));
     let shelf = Shelf::new(&[vec![(1, list)]], &[], &[]);
     for reverse in [false, true] {
         let query = ListQuery { start: None, end: None, limit: 10, reverse, values: false };
@@ -367,7 +367,7 @@ fn a_page_of_many_places_goes_on_where_it_stopped_in_both_directions() {
 
 #[test]
 fn an_entry_that_is_gone_is_history_dropped() {
-    let op = |text: &str| Op { path: path(&["a"]), leaf: Leaf::Json(text.into()) };
+    let op = |text: &str| Op::new(path(&["a"]), Leaf::Json(text.into()));
     let mut shelf = Shelf::new(&[vec![(1, vec![op("1")]), (2, vec![op("2")])]], &[], &[]);
     let at = shelf.points().into_iter().nth(1).unwrap();
     let deletes = vec![(Table::Tail, rows::entry_key(SPACE, 0, 0))];
