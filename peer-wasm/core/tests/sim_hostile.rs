@@ -357,13 +357,14 @@ fn a_forked_log_is_proved_and_cut_for_everyone() {
         let now = story.world.now();
         let mut before = Vec::new();
         let mut tip = hostile.tip();
-        for n in 0..seed * 7 % 45 + 1 {
+        // Some so long that the place is asked for in several rounds.
+        for n in 0..seed * 7 % 45 + 1 + seed % 2 * 300 {
             let entry = hostile.op(tip, "shown/before", "before the fork", now + n);
             tip = Tip { len: entry.header.seq + 1, hash: entry.hash() };
             before.push(entry);
         }
-        let left = hostile.op(tip, "evil", "left", now + 100);
-        let right = hostile.op(tip, "evil", "right", now + 100);
+        let left = hostile.op(tip, "evil", "left", now + 1_000);
+        let right = hostile.op(tip, "evil", "right", now + 1_000);
         let branch = |last| before.iter().chain([last]).map(|entry: &Verified| entry.raw()).collect::<Vec<_>>();
         push_in_secret(&mut story, &hostile, 0, &branch(&left));
         push_in_secret(&mut story, &hostile, 1, &branch(&right));

@@ -115,7 +115,8 @@ impl Peer {
         if let Some(at) =
             self.asked_about.iter().position(|(link, space, asked, _)| *link == id && *space == number && *asked == log)
         {
-            let places = self.asked_about.get(at).map(|(.., places)| places.clone()).unwrap_or_default();
+            let mut places = self.asked_about.get(at).map(|(.., places)| places.clone()).unwrap_or_default();
+            places.truncate(MAX_ASKED);
             let found = self.signed_parts(number, &log, &places, lens)?;
             self.asked_about.swap_remove(at);
             if let Some(space) = self.spaces.get(&number) {
@@ -135,7 +136,9 @@ impl Peer {
         let (mut low, mut high) = (search.low, search.high);
         let told: Vec<(u64, Vec<u8>)> = search.told.iter().map(|(seq, part)| (*seq, part.clone())).collect();
         let theirs = search.theirs;
-        let ours = self.signed_parts(number, &log, &told.iter().map(|(seq, _)| *seq).collect::<Vec<_>>(), lens)?;
+        // All between the two, however many rounds told of them: one that is passed over would look alike for ever.
+        let between: Vec<u64> = told.iter().map(|(seq, _)| *seq).filter(|seq| (low..=high).contains(seq)).collect();
+        let ours = self.signed_parts(number, &log, &between, lens)?;
         let ours: BTreeMap<u64, Vec<u8>> = ours.into_iter().collect();
         let mut differs = false;
         for (seq, part) in &told {
@@ -224,7 +227,7 @@ impl Peer {
         };
         let mut found = Vec::new();
         let mut missing = false;
-        for seq in places.iter().take(MAX_ASKED).filter(|seq| **seq < state.durable.min(state.tip.len)) {
+        for seq in places.iter().filter(|seq| **seq < state.durable.min(state.tip.len)) {
             match read_entries(lens, number, log, *seq, 1) {
                 Ok(entries) => found.extend(entries.first().map(|entry| (*seq, entry.signed_part().to_vec()))),
                 Err(Miss) => missing = true,
