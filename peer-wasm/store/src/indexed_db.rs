@@ -90,6 +90,7 @@ impl IndexedDb {
 
     async fn open_steps(name: &str, budget: u64, steps: &'static [Step]) -> Result<IndexedDb, StoreError> {
         let connection = Connection::new(open::open(name, steps).await?);
+        open::begin_log(name);
         let shared = Shared {
             connection,
             budget,

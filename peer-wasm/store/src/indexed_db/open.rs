@@ -49,6 +49,32 @@ pub(super) async fn remove(name: &str) -> Result<(), StoreError> {
     patiently(request, None).await.map(|_| ())
 }
 
+/// Has Chromium put what its log holds into tables and begin a new log file.
+///
+/// Chromium keeps a site's databases in one LevelDB and goes on writing in the log file of the session before. If that session was killed
+/// within a write, the file has a torn record in it then, no longer at its end: the next time it is read it counts as corrupt, and Chromium
+/// deletes all of the site's databases. A log is put away when a database is deleted, so an empty one is made and deleted. It takes some
+/// milliseconds, and nobody waits for it. See `docs/decisions/0037-a-new-log-at-every-start.md`.
+pub(super) fn begin_log(name: &str) {
+    let navigator = Reflect::get(&js_sys::global(), &"navigator".into());
+    let is_chromium = navigator.is_ok_and(|navigator| Reflect::has(&navigator, &"userAgentData".into()) == Ok(true));
+    if !is_chromium {
+        return;
+    }
+    let spare = format!("{name}.log");
+    spawn_local(async move {
+        // Should it fail, the next start tries again.
+        let _ = make_and_remove(&spare).await;
+    });
+}
+
+async fn make_and_remove(name: &str) -> Result<(), StoreError> {
+    let request = factory()?.open(name).map_err(|error| backend(&error))?;
+    let database: IdbDatabase = patiently(request, None).await?.unchecked_into();
+    database.close();
+    remove(name).await
+}
+
 /// The layout of a database that is too new for us.
 async fn layout_of(name: &str) -> Result<u32, StoreError> {
     let request = factory()?.open(name).map_err(|error| backend(&error))?;
