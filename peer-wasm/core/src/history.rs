@@ -30,18 +30,10 @@ const SEPARATOR: u8 = 0xff;
 /// Bytes in a point.
 pub const POINT_BYTES: usize = 26;
 
-/// A point in a space's history: the moment just after one write. Points are ordered as writes win over each other,
-/// and a write always comes after every write its author had seen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Point {
-    /// The write's clock.
-    pub clock: u64,
-    /// Whose log it is in.
-    pub agent: Agent,
-    /// Its place in that log.
-    pub seq: u64,
-}
+pub use crate::document::kind::Stamp as Point;
 
+/// A stamp as a point in a space's history: the moment just after that write. A write always comes after every write its
+/// author had seen.
 impl Point {
     /// Before everything.
     pub const START: Point = Point { clock: 0, agent: Agent([0; 10]), seq: 0 };

@@ -154,7 +154,7 @@ pub fn live_on(lens: &Lens<'_>, space: u32, ops: &mut [Op]) -> Result<(), Miss> 
 /// Lays an item out over the places it changes.
 fn spread(space: u32, item: &Item, changes: &mut Vec<(Vec<u8>, Stamp, Change)>) {
     let register = &item.register;
-    let stamp = Stamp { clock: register.clock, agent: register.agent, seq: register.seq };
+    let stamp = Stamp::of(register);
     let key = view_key(space, &item.path);
     let write = |leaf: Leaf, told| Change::Write(Register { leaf, ..register.clone() }, told);
     let parent = |of: u8| item.path.parent().map(|parent| (view_key(space, &parent), stamp, Change::Note(of)));

@@ -128,8 +128,6 @@ pub struct Stamp {
 }
 
 impl Stamp {
-    const NONE: Stamp = Stamp { clock: 0, agent: Agent([0; 10]), seq: 0 };
-
     /// Writes it.
     pub fn write(&self, writer: &mut Writer) {
         writer.fixed(&self.clock.to_be_bytes()).fixed(&self.agent.0).number(self.seq);
@@ -234,7 +232,7 @@ impl State {
             tag::SET | tag::LIST | tag::MOVE => State::Writers(Writers::default()),
             tag::ELEMENT => State::Element(list::Element::default()),
             tag::TEXT => State::Text(text::Shown::default()),
-            tag::SINCE => State::Since(Stamp::NONE),
+            tag::SINCE => State::Since(Stamp::START),
             _ => return None,
         })
     }

@@ -136,7 +136,7 @@ pub fn bearing(op: &Op, stamp: Stamp, row: Option<&ViewRow>, ruler: Option<&View
     let plain = matches!(op.leaf, Leaf::Deleted | Leaf::Object | Leaf::Json(_) | Leaf::Bytes { .. });
     let replaced = match row.and_then(|row| row.register.as_ref()) {
         None => op.leaf != Leaf::Deleted && stamp.clock <= settled,
-        Some(held) => (held.clock, held.agent, held.seq) > (stamp.clock, stamp.agent, stamp.seq),
+        Some(held) => Stamp::of(held) > stamp,
     };
     if plain && replaced && op.since != Since::Here { Bearing::Replaced } else { Bearing::Has }
 }

@@ -9,7 +9,7 @@ use super::prepare::Prepared;
 use super::read::{open_ops, open_ops_by};
 use super::space::Space;
 use super::{Done, Job, Peer, rows};
-use crate::document::kind::{Stamp, tag};
+use crate::document::kind::tag;
 use crate::document::redaction::{Bearing, bearing_in};
 use crate::document::{Applied, Opened};
 use crate::entry::Verified;
@@ -262,12 +262,11 @@ fn honour(
     applied: Option<&Applied>,
 ) -> Result<Option<Hollowed>, Miss> {
     let point = Point { clock: opened.clock, agent: Agent::of(&entry.header.log.0), seq: entry.header.seq };
-    let stamp = Stamp { clock: point.clock, agent: point.agent, seq: point.seq };
     let (mut gone, mut told) = (Vec::new(), Vec::new());
     let mut missing = Ok(());
     for (part, _) in named.iter().filter(|(_, state)| **state == State::Open) {
         let Some(Some(op)) = opened.list.get(*part) else { continue };
-        match bearing_in(lens, space.number, applied, op, stamp, space.gone.settled) {
+        match bearing_in(lens, space.number, applied, op, point, space.gone.settled) {
             Ok(Bearing::Has) => {}
             Ok(Bearing::Replaced | Bearing::Over) => {
                 gone.push(*part);

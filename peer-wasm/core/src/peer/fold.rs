@@ -8,7 +8,7 @@ use super::read::open_ops;
 use super::space::Space;
 use crate::api::Refusal;
 use crate::document::kind::authors::Writers;
-use crate::document::kind::{Stamp, State, tag};
+use crate::document::kind::{State, tag};
 use crate::document::{self, Item, Leaf, Register, ViewRow};
 use crate::history::{self, Deed, OpRow, Point};
 use crate::lens::{Answers, Lens, Miss, Overlay};
@@ -77,7 +77,7 @@ pub(super) fn fold(
 
     // What a place was before it was purged is not told, whether or not its bytes are gone yet.
     let lives: BTreeMap<Vec<u8>, Point> =
-        rows.iter().filter_map(|(key, row)| Some((key.clone(), began(row)?))).collect();
+        rows.iter().filter_map(|(key, row)| Some((key.clone(), row.since()?))).collect();
     let ended = changed.iter().filter(|key| lives.get(*key).is_some_and(|began| began > at));
     let life = |key: &[u8]| lives.get(key).copied().unwrap_or(Point::START);
     let mut told: Vec<Told> = Vec::new();
@@ -219,9 +219,8 @@ fn items(
             let at = wanted.binary_search_by(|(entry, told)| (entry, &told.place).cmp(&(&entry_place, &place)));
             let Some((at, (_, told))) = at.ok().and_then(|at| Some((at, wanted.get(at)?))) else { continue };
             // What came too late for the life it was of has no effect.
-            let stamp = Stamp { clock: told.point.clock, agent: told.point.agent, seq: told.point.seq };
             let life = lives.get(&document::view_key(space.number, &op.lives_at())).copied();
-            if op.since.purge(stamp).is_ok_and(|purge| purge.map(point) == life) {
+            if op.since.purge(told.point).is_ok_and(|purge| purge == life) {
                 items.extend(told.item(op.leaf));
             }
             if let Some(found) = found.get_mut(at) {
@@ -261,15 +260,6 @@ fn shape(code: u8) -> Leaf {
 fn read(key: &[u8], value: &[u8]) -> Option<Told> {
     let (place, point) = history::split_op_key(key)?;
     Some(Told { point, row: OpRow::decode(value)?, place: history::row_of_place(place) })
-}
-
-/// When the life began that a place is in, if a purge began it.
-pub(super) fn began(row: &ViewRow) -> Option<Point> {
-    row.since().map(point)
-}
-
-fn point(Stamp { clock, agent, seq }: Stamp) -> Point {
-    Point { clock, agent, seq }
 }
 
 /// The key of the place above a key's.

@@ -4,7 +4,7 @@
 //! says which of them count and what they make. The result is stored in a small text of its own, among the rows that
 //! stand in for the tree as it was.
 
-use super::fold::{Rows, began};
+use super::fold::Rows;
 use super::past::INDEX_ROWS;
 use super::space::Space;
 use crate::api::Refusal;
@@ -85,7 +85,7 @@ fn stand_in(text: &str) -> TextDoc {
 fn text_at(lens: &Lens<'_>, number: u32, path: &Path, at: &Point) -> Result<Result<Then, Refusal>, Miss> {
     let place = history::place_key(number, path);
     let row = lens.get(Table::View, &document::view_key(number, path))?.and_then(document::ViewRow::decode);
-    let began = row.as_ref().and_then(began).unwrap_or(Point::START);
+    let began = row.as_ref().and_then(document::ViewRow::since).unwrap_or(Point::START);
     let all = history::ops_until(&place, &Point::END);
     let until = KeyRange { start: history::op_key(&place, &began), ..history::ops_until(&place, at) };
     let later = lens.scan(Table::View, &KeyRange { start: until.end.clone(), end: all.end }, 1, false);
