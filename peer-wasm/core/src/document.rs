@@ -32,8 +32,8 @@ mod steps;
 pub mod text;
 
 pub use applied::Applied;
+pub use apply::apply;
 pub(crate) use apply::hidden;
-pub use apply::{apply, live_on};
 pub use kind::Merge;
 pub use lay::text_of;
 pub(crate) use lay::{counter, deletion, restore};
@@ -48,7 +48,7 @@ pub(crate) use relocate::{Relocated, marks, relocate};
 pub use row::{Register, States, ViewRow, conflict_key, view_key, view_prefix, write_id_key, write_ids};
 pub(crate) use sets::add_member;
 pub use sets::{member_name, member_paths};
-pub use since::Since;
+pub use since::{Since, live_on};
 
 #[cfg(test)]
 mod tests;

@@ -2,9 +2,9 @@
 
 use super::applied::Applied;
 use super::kind::{Act, Stamp, State, counter, list, member, mv, tag};
-use super::ops::{Item, Leaf, Op};
+use super::ops::{Item, Leaf};
 use super::row::{PREFIX, Register, ViewRow, view_key};
-use super::since::Since;
+use super::since::lives_above;
 use super::text;
 use crate::lens::{Lens, Miss};
 use crate::path::MAX_SEGMENTS;
@@ -33,30 +33,32 @@ enum Told {
 /// changes nothing.
 pub fn apply(lens: &Lens<'_>, space: u32, items: &[Item]) -> Result<Applied, Miss> {
     let mut changes: Vec<(Vec<u8>, Stamp, Change)> = Vec::new();
-    let mut ends: Vec<(usize, Vec<u8>)> = Vec::new();
+    let mut ends: Vec<usize> = Vec::new();
     for item in items {
         spread(space, item, &mut changes);
-        ends.push((changes.len(), view_key(space, &item.lives_at())));
+        ends.push(changes.len());
     }
+    let mut start = 0;
+    let its_changes: Vec<_> =
+        ends.into_iter().map(|end| changes.get(std::mem::replace(&mut start, end)..end).unwrap_or_default()).collect();
     // Load every place and every place above in one go.
     let places: BTreeSet<&[u8]> = changes.iter().flat_map(|(key, ..)| above(key).chain([key.as_slice()])).collect();
     lens.want(Table::View, places.iter())?;
     let mut work = Work::new(lens);
-    let begins = |item: &Item, ruler: &[u8]| Ok(item.since > work.row(ruler)?.since());
     let mut told = BTreeSet::new();
-    for (item, (_, ruler)) in items.iter().zip(&ends).filter(|(item, _)| item.since.is_some()) {
-        if begins(item, ruler)? {
+    for (item, changes) in items.iter().zip(&its_changes).filter(|(item, _)| item.since.is_some()) {
+        if let Some(ruler) = ruler(item, changes)
+            && item.since > work.since(ruler)?
+        {
             told.insert(text::told_key(space, &item.lives_at(), 0));
         }
     }
     lens.want(Table::View, told.iter())?;
     let mut applied = Applied::default();
-    let mut start = 0;
-    for (item, (end, ruler)) in items.iter().zip(&ends) {
+    for (item, changes) in items.iter().zip(its_changes) {
         let mut changed = false;
-        let its_changes = changes.get(start..*end).unwrap_or_default();
-        start = *end;
-        match (item.since, work.row(ruler)?.since()) {
+        let Some(ruler) = ruler(item, changes) else { continue };
+        match (item.since, work.since(ruler)?) {
             // Of a life that is over.
             (since, life) if since < life => continue,
             (Some(purge), life) if item.since > life => {
@@ -71,7 +73,7 @@ pub fn apply(lens: &Lens<'_>, space: u32, items: &[Item]) -> Result<Applied, Mis
             }
             _ => {}
         }
-        for (key, stamp, change) in its_changes {
+        for (key, stamp, change) in changes {
             changed |= work.change(key, *stamp, change)?;
         }
         if changed {
@@ -138,17 +140,11 @@ pub(super) fn transplant(
     Ok(work.rows)
 }
 
-/// Says of ops that are about to be written in which lives of their places they are.
-pub fn live_on(lens: &Lens<'_>, space: u32, ops: &mut [Op]) -> Result<(), Miss> {
-    let key = |op: &Op| view_key(space, &op.lives_at());
-    lens.want(Table::View, ops.iter().map(key))?;
-    for op in ops.iter_mut().filter(|op| op.since == Since::Start) {
-        let row = lens.get(Table::View, &key(op))?.and_then(ViewRow::decode);
-        if let Some(purge) = row.as_ref().and_then(ViewRow::since) {
-            op.since = Since::Purge(purge);
-        }
-    }
-    Ok(())
+/// The key of the place whose life an item is of: its own, which comes first among those it changes, or the one above.
+/// Nothing for a move.
+fn ruler<'c>(item: &Item, changes: &'c [(Vec<u8>, Stamp, Change)]) -> Option<&'c [u8]> {
+    let (own, ..) = changes.first()?;
+    above(own).next_back().filter(|_| lives_above(&item.register.leaf)).or(Some(own))
 }
 
 /// Lays an item out over the places it changes.
@@ -237,6 +233,14 @@ impl<'a, 'b, 'c> Work<'a, 'b, 'c> {
         }
         let stored = self.lens.get(Table::View, key)?;
         Ok(stored.and_then(ViewRow::decode).unwrap_or_default())
+    }
+
+    /// The purge that began the life a place is in, if any did.
+    fn since(&self, key: &[u8]) -> Result<Option<Stamp>, Miss> {
+        if let Some(row) = self.rows.get(key) {
+            return Ok(row.since());
+        }
+        Ok(self.lens.get(Table::View, key)?.and_then(ViewRow::decode).and_then(|row| row.since()))
     }
 
     /// Begins a new life at a place: whatever is known of the one before goes, with what stands in a set or list. Tells

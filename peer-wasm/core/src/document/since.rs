@@ -1,9 +1,12 @@
 //! In which life of its place an op is. See `docs/decisions/0155-lives-of-places.md`.
 
 use super::kind::{Stamp, tag};
-use super::ops::Leaf;
+use super::ops::{Leaf, Op};
+use super::row::{ViewRow, view_key};
 use crate::codec::{CodecError, Reader};
+use crate::lens::{Lens, Miss};
 use crate::path::Path;
+use crate::rows::Table;
 
 /// Which life of its place an op is of. A purge of what is made of many ops ends a life and begins another; ops of the
 /// life before have no effect from then on, whenever they were made and come. Members of a set and elements of a list
@@ -33,8 +36,12 @@ impl Since {
 
 /// The place whose life what this leaf says of a path is of: a set's or list's, for what stands in one.
 pub(super) fn ruler(path: &Path, leaf: &Leaf) -> Path {
-    let within = matches!(leaf.tag(), Some(tag::MEMBER | tag::ELEMENT));
-    path.parent().filter(|_| within).unwrap_or_else(|| path.clone())
+    path.parent().filter(|_| lives_above(leaf)).unwrap_or_else(|| path.clone())
+}
+
+/// Whether what a leaf says is of the life of the place above, a set or list.
+pub(super) fn lives_above(leaf: &Leaf) -> bool {
+    matches!(leaf.tag(), Some(tag::MEMBER | tag::ELEMENT))
 }
 
 /// Reads what a leaf of a later life says.
@@ -48,4 +55,17 @@ pub(super) fn read(body: &[u8]) -> Result<(Since, Leaf), CodecError> {
     let leaf = Leaf::decode(&mut reader)?;
     reader.end()?;
     if matches!(leaf.tag(), Some(tag::SINCE | tag::MOVE)) { Err(CodecError::Tag) } else { Ok((since, leaf)) }
+}
+
+/// Says of ops that are about to be written in which lives of their places they are.
+pub fn live_on(lens: &Lens<'_>, space: u32, ops: &mut [Op]) -> Result<(), Miss> {
+    let key = |op: &Op| view_key(space, &op.lives_at());
+    lens.want(Table::View, ops.iter().map(key))?;
+    for op in ops.iter_mut().filter(|op| op.since == Since::Start) {
+        let row = lens.get(Table::View, &key(op))?.and_then(ViewRow::decode);
+        if let Some(purge) = row.as_ref().and_then(ViewRow::since) {
+            op.since = Since::Purge(purge);
+        }
+    }
+    Ok(())
 }

@@ -30,7 +30,10 @@ impl Peer {
         located.choose(&self.rule(space));
         let (_, mut version) = write::current(path, &located);
         let facts = write::facts(path, &located);
-        if facts.merge == Merge::Text && self.is_unread(space, path, lens)? {
+        if let Located::Place(tree) = &located
+            && let Some(row) = tree.top(path)
+            && self.is_unread(space, path, row, lens)?
+        {
             // What it is made of is here, but not put together: it is not at that version yet.
             version.clear();
         }

@@ -55,8 +55,7 @@ impl Peer {
 
     /// Whether operations on a text are here and none of them is in it yet. Its place knows versions of which the text
     /// shows nothing then.
-    pub(super) fn is_unread(&self, number: u32, path: &Path, lens: &Lens<'_>) -> Result<bool, Miss> {
-        let row = lens.get(Table::View, &view_key(number, path))?.and_then(ViewRow::decode).unwrap_or_default();
+    pub(super) fn is_unread(&self, number: u32, path: &Path, row: &ViewRow, lens: &Lens<'_>) -> Result<bool, Miss> {
         let empty = matches!(row.shown_state(), Some(State::Text(shown)) if shown.frontier.is_empty());
         Ok(empty && lens.get(Table::View, &text::waiting_key(number, path))?.is_some())
     }

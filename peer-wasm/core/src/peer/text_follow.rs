@@ -106,7 +106,7 @@ impl Peer {
             return Ok(Ok(news.then(|| (update, Followed::told(&version, version.clone(), true, turn)))));
         };
         let at = shown.frontier.clone();
-        let unread = self.is_unread(number, path, lens)?;
+        let unread = self.is_unread(number, path, &row, lens)?;
         let holds = matches!(seen, Seen::Text(held) if !held.gone);
         if unread && !holds && self.is_in_work(number, path) {
             // It is told with what is in it.
