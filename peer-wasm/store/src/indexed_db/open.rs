@@ -69,16 +69,19 @@ pub(super) fn begin_log(name: &str) {
 }
 
 async fn make_and_remove(name: &str) -> Result<(), StoreError> {
-    let request = factory()?.open(name).map_err(|error| backend(&error))?;
-    let database: IdbDatabase = patiently(request, None).await?.unchecked_into();
-    database.close();
+    open_as_it_is(name).await?.close();
     remove(name).await
+}
+
+/// Opens a database at whatever layout it is; makes an empty one if there is none.
+async fn open_as_it_is(name: &str) -> Result<IdbDatabase, StoreError> {
+    let request = factory()?.open(name).map_err(|error| backend(&error))?;
+    Ok(patiently(request, None).await?.unchecked_into())
 }
 
 /// The layout of a database that is too new for us.
 async fn layout_of(name: &str) -> Result<u32, StoreError> {
-    let request = factory()?.open(name).map_err(|error| backend(&error))?;
-    let database: IdbDatabase = patiently(request, None).await?.unchecked_into();
+    let database = open_as_it_is(name).await?;
     let layout = database.version();
     database.close();
     #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)]
