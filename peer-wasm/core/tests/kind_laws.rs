@@ -3,52 +3,25 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "common/store.rs"]
+mod store;
+
 use kith_core::api::{Body, Change, Manner, Merge};
 use kith_core::document::policy::Policies;
 use kith_core::document::{Item, Leaf, Op, Ops, ViewRow, Wish, apply, locate, plan, tree};
-use kith_core::lens::{Answers, Lens, Overlay};
 use kith_core::path::Path;
-use kith_core::rows::{Batch, Read, Rows};
+use kith_core::rows::Batch;
 use kith_core::version::Agent;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use serde_json::{Value as Json, json};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
+use store::Store;
 
 const SPACE: u32 = 7;
 const PEERS: usize = 3;
 
-/// The rows of a tree and nothing else.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Store(BTreeMap<Vec<u8>, Vec<u8>>);
-
 impl Store {
-    fn read(&self, read: &Read) -> Rows {
-        let own = |(key, value): (&Vec<u8>, &Vec<u8>)| (key.clone(), value.clone());
-        match read {
-            Read::Get { key, .. } => self.0.get_key_value(key).into_iter().map(own).collect(),
-            Read::Scan { range, limit, .. } => {
-                self.0.range(range.start.clone()..range.end.clone()).take(*limit).map(own).collect()
-            }
-        }
-    }
-
-    /// Runs a step as the peer does: again and again until all it needs is loaded.
-    fn run<T>(&self, mut step: impl FnMut(&Lens<'_>) -> Option<T>) -> T {
-        let (mut answers, overlay) = (Answers::default(), Overlay::default());
-        for _ in 0..1000 {
-            let lens = Lens::new(&answers, &overlay);
-            if let Some(result) = step(&lens) {
-                return result;
-            }
-            for read in lens.into_missing() {
-                let rows = self.read(&read);
-                answers.add(read, rows);
-            }
-        }
-        panic!("the step never had what it needs");
-    }
-
     fn apply(&mut self, items: &[Item]) {
         let applied = self.run(|lens| apply(lens, SPACE, items).ok());
         let mut batch = Batch::default();

@@ -3,50 +3,25 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
+#[path = "common/store.rs"]
+mod store;
+
 use kith_core::document::kind::{Act, Stamp, counter, list, member, mv, tag};
 use kith_core::document::redaction::{Bearing, bearing_in};
 use kith_core::document::text::{inbox_author, unpack_inbox};
 use kith_core::document::{Leaf, Op, Ops, Since, apply};
-use kith_core::lens::{Answers, Lens, Overlay};
 use kith_core::path::Path;
-use kith_core::rows::{Batch, Read, Rows};
+use kith_core::rows::Batch;
 use kith_core::version::Agent;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use std::collections::{BTreeMap, BTreeSet};
+use store::Store;
 
 const SPACE: u32 = 7;
 const AGENTS: u8 = 3;
 
-/// The rows of a tree, kept as a store keeps them.
-#[derive(Clone, Debug, Default, PartialEq)]
-struct Store(BTreeMap<Vec<u8>, Vec<u8>>);
-
 impl Store {
-    fn read(&self, read: &Read) -> Rows {
-        let own = |(key, value): (&Vec<u8>, &Vec<u8>)| (key.clone(), value.clone());
-        match read {
-            Read::Get { key, .. } => self.0.get_key_value(key).into_iter().map(own).collect(),
-            Read::Scan { range, limit, .. } => {
-                self.0.range(range.start.clone()..range.end.clone()).take(*limit).map(own).collect()
-            }
-        }
-    }
-
-    fn run<T>(&self, mut step: impl FnMut(&Lens<'_>) -> Option<T>) -> T {
-        let (mut answers, overlay) = (Answers::default(), Overlay::default());
-        loop {
-            let lens = Lens::new(&answers, &overlay);
-            if let Some(result) = step(&lens) {
-                return result;
-            }
-            for read in lens.into_missing() {
-                let rows = self.read(&read);
-                answers.add(read, rows);
-            }
-        }
-    }
-
     fn apply(&mut self, writes: &[&Write]) {
         let items: Vec<_> = writes.iter().flat_map(|write| write.items()).collect();
         let applied = self.run(|lens| apply(lens, SPACE, &items).ok());

@@ -176,11 +176,9 @@ fn purges_survive_storms_partitions_and_crashes() {
         story.collect_all(SETTLE)?;
         nobody_has(&story, SECRET)?;
         // A newcomer comes to the same from what is left.
-        let late = story.world.add();
-        story.ask_to_join(late, Role::Writer);
+        let late = story.newcomer();
         story.settle(SETTLE)?;
-        let missing = story.status_of_space(late, "missing");
-        if missing == Some(0) { Ok(()) } else { Err(format!("the newcomer misses {missing:?}")) }
+        story.lacks_nothing(late)
     });
 }
 
@@ -248,10 +246,7 @@ fn a_peer_that_serves_live_content_hollow_is_noticed_and_made_good_by_others() {
         if story.feed(3)?.len() != story.feed(0)?.len() {
             return Err("the feed does not tell of what was made good".to_owned());
         }
-        match story.status_of_space(3, "missing") {
-            Some(0) => Ok(()),
-            missing => Err(format!("{missing:?} entries are incomplete still")),
-        }
+        story.lacks_nothing(3)
     });
 }
 
@@ -285,8 +280,7 @@ fn a_list_that_names_live_content_takes_nothing_away() {
         story.write_own(0);
         story.settle(SETTLE)?;
         story.check()?;
-        let late = story.world.add();
-        story.ask_to_join(late, Role::Writer);
+        story.newcomer();
         story.settle(SETTLE)?;
         story.check()
     });

@@ -98,8 +98,7 @@ fn what_was_deleted_is_forgotten_once_all_have_gone_on() {
                 return Err(format!("{left} deleted places are not forgotten by peer {node}"));
             }
         }
-        let late = story.world.add();
-        story.ask_to_join(late, Role::Writer);
+        let late = story.newcomer();
         story.settle(SETTLE)?;
         story.world.run(60_000);
         story.check()?;
@@ -223,8 +222,7 @@ fn what_was_deleted_and_forgotten_can_still_be_purged() {
                 return Err(format!("peer {node} still has it"));
             }
         }
-        let late = story.world.add();
-        story.ask_to_join(late, Role::Writer);
+        story.newcomer();
         story.settle(SETTLE)?;
         story.check().or_else(|why| if why.contains("list/secret") { Ok(()) } else { Err(why) })
     });

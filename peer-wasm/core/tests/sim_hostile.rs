@@ -382,8 +382,7 @@ fn a_forked_log_is_proved_and_cut_for_everyone() {
             }
         }
         // Who comes later learns of it, and is not taken in by either branch.
-        let late = story.world.add();
-        story.ask_to_join(late, Role::Writer);
+        let late = story.newcomer();
         story.settle(SETTLE)?;
         hostile.greet(&mut story.world, late);
         hostile.push(&mut story.world, late, &branch(&left));
@@ -683,8 +682,7 @@ fn keys_that_no_entry_names_are_never_used() {
         let mut wrap = |to| Wrap::new(&EpochKey::new([9; 32]), &story.space, to, &mut entropy);
         let wraps: Vec<Wrap> = (0..16).filter_map(|n| wrap(WrapKey::from_seed(&[n; 32]).public())).collect();
         // To a member, and to one that is only about to join.
-        let late = story.world.add();
-        story.ask_to_join(late, Role::Writer);
+        let late = story.newcomer();
         for victim in [VICTIM, late] {
             story.world.connect(hostile.node, victim);
             for _ in 0..20 {

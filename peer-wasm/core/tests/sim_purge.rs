@@ -145,18 +145,14 @@ fn what_is_made_of_many_writes_is_in_no_row_of_any_peer_once_it_is_purged() {
         if tree["vault"]["set"].as_array().map(Vec::len) != Some(4) || tree["vault"]["deep"]["count"] != json!(456) {
             return Err(format!("what began anew is not what was written: {tree}"));
         }
-        let late = story.world.add();
-        story.ask_to_join(late, Role::Writer);
+        let late = story.newcomer();
         story.settle(SETTLE)?;
         for node in 0..5 {
             story.crash(node);
             story.world.start(node);
         }
         story.settle(SETTLE)?;
-        match story.status_of_space(late, "missing") {
-            Some(0) => Ok(()),
-            missing => Err(format!("the newcomer misses {missing:?}")),
-        }
+        story.lacks_nothing(late)
     });
 }
 
@@ -192,20 +188,7 @@ fn a_part_of_a_list_or_set_can_be_purged_and_the_rest_stays() {
         write(&mut story, 1, "set", put(json!(["a", SECRET, "c"])), Some(Merge::Set), false)?;
         story.settle(SETTLE)?;
         write(&mut story, 2, "list/1", Change::Delete, None, true)?;
-        let member = Path::new(["set".to_owned(), json!(SECRET).to_string()]).unwrap();
-        let delete = Request::Write {
-            space: story.space_ref(),
-            path: member,
-            change: Change::Delete,
-            conditions: Preconditions::default(),
-            manner: Manner::default(),
-            id: None,
-            purge: true,
-        };
-        match story.world.ask_for(0, delete, PATIENCE) {
-            Some(Reply::Written { .. }) => {}
-            other => return Err(format!("not purged: {other:?}")),
-        }
+        write(&mut story, 0, &format!("set/{}", json!(SECRET)), Change::Delete, None, true)?;
         collected(&mut story)?;
         nobody_has(&story, SECRET)?;
         let (tree, _) = story.tree(1)?;
@@ -239,8 +222,7 @@ fn what_was_written_by_those_who_had_not_heard_goes_too_and_does_not_come_back()
             write(&mut story, 3, path, change, Some(merge), false)?;
         }
         story.world.unite();
-        let late = story.world.add();
-        story.ask_to_join(late, Role::Writer);
+        let late = story.newcomer();
         collected(&mut story)?;
         nobody_has(&story, SECRET)?;
         let (tree, _) = story.tree(late)?;
@@ -301,11 +283,9 @@ fn purges_of_all_kinds_survive_storms_partitions_and_crashes() {
         }
         collected(&mut story)?;
         nobody_has(&story, SECRET)?;
-        let late = story.world.add();
-        story.ask_to_join(late, Role::Writer);
+        let late = story.newcomer();
         story.settle(SETTLE)?;
-        let missing = story.status_of_space(late, "missing");
-        if missing == Some(0) { Ok(()) } else { Err(format!("the newcomer misses {missing:?}")) }
+        story.lacks_nothing(late)
     });
 }
 
@@ -349,15 +329,13 @@ fn what_was_moved_into_what_is_purged_goes_wherever_it_was_made() {
         // Something new at the old place, and what begins anew at the new one.
         write(&mut story, 3, "vault/text", insert("other"), Some(Merge::Text), false)?;
         write(&mut story, 0, "trash/text", insert("new"), Some(Merge::Text), false)?;
-        let late = story.world.add();
-        story.ask_to_join(late, Role::Writer);
+        let late = story.newcomer();
         story.settle(SETTLE)?;
         let (tree, _) = story.tree(late)?;
         if tree["vault"] != json!({ "text": "other" }) || tree["trash"]["text"] != "new" {
             return Err(format!("what began anew is not what was written: {tree}"));
         }
-        let missing = story.status_of_space(late, "missing");
-        if missing == Some(0) { Ok(()) } else { Err(format!("the newcomer misses {missing:?}")) }
+        story.lacks_nothing(late)
     });
 }
 

@@ -28,6 +28,14 @@ impl Story {
         spaces.iter().find(|space| space.get("id").and_then(Json::as_str) == Some(&id))?.get(name)?.as_u64()
     }
 
+    /// An error if a peer knows of entries of which it lacks parts that should be there.
+    pub fn lacks_nothing(&mut self, node: NodeId) -> Result<(), String> {
+        match self.status_of_space(node, "missing") {
+            Some(0) => Ok(()),
+            missing => Err(format!("of {missing:?} entries peer {node} lacks parts")),
+        }
+    }
+
     /// Lets time pass until no peer has anything left to erase, at most `limit` milliseconds.
     pub fn collect_all(&mut self, limit: u64) -> Result<(), String> {
         let deadline = self.world.now().saturating_add(limit);

@@ -87,6 +87,13 @@ impl Story {
         SpaceRef::Id(self.space.id())
     }
 
+    /// Adds a peer that joins the space as a writer.
+    pub fn newcomer(&mut self) -> NodeId {
+        let node = self.world.add();
+        self.ask_to_join(node, Role::Writer);
+        node
+    }
+
     /// Lets a peer open an invite. The answer is not waited for: joining goes on by itself.
     pub fn ask_to_join(&mut self, node: NodeId, role: Role) {
         let invite = if role == Role::Reader { self.reader_link.clone() } else { self.writer_link.clone() };
