@@ -60,8 +60,7 @@ describe(`moves at once in chromium and ${other}`, { skip: missing('chromium') }
     await ada.put(`${root}/notes`, { tea: 'hot' })
     await ben.sees(root, { notes: { tea: 'hot' }, plans: { trip: 'Rome' } })
     await Promise.all(lines.map((line) => line.cut()))
-    const alone = (who) => waitFor(async () => (await who.status()).links.length === 0, { what: 'to be alone', timeout: NETWORK_MS })
-    await Promise.all(people.map(alone))
+    await Promise.all(people.map((who) => who.alone()))
     assert.equal((await ada.ask('PUT', moveTo(`${root}/notes/plans`, 'plans'))).status, 201)
     assert.equal((await ben.ask('PUT', moveTo(`${root}/plans/notes`, 'notes'))).status, 201)
     // What is written in what moves meanwhile, by the old path.

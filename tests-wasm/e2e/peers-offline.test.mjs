@@ -17,9 +17,7 @@ describe('edits on both sides of a cut', { skip: missing('chromium', 'firefox') 
     await ben.sees(at, { days: 3, tags: ['a'], title: 'Trip' })
 
     await Promise.all(lines.map((line) => line.cut()))
-    const alone = (who) =>
-      waitFor(async () => (await who.status()).links.length === 0, { what: `${who.browser.kind} to be alone`, timeout: NETWORK_MS })
-    await Promise.all([alone(ada), alone(ben)])
+    await Promise.all([ada.alone(), ben.alone()])
     // The same field and different ones, new values and deletions.
     await ada.ask('PATCH', at, { title: 'From Ada', adas: 1 }, { 'Content-Type': 'application/merge-patch+json' })
     await ben.ask('PATCH', at, { title: 'From Ben', days: 5 }, { 'Content-Type': 'application/merge-patch+json' })

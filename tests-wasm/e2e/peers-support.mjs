@@ -74,6 +74,9 @@ export async function meet(browser, page) {
         what: `${browser.kind} to have a link over ${path}`,
         timeout,
       }),
+    /** Waits until there is no link left. */
+    alone: (timeout = NETWORK_MS) =>
+      waitFor(async () => (await self.status())?.links.length === 0, { what: `${browser.kind} to be alone`, timeout }),
     /** Waits until the relay would let others reach this peer. */
     reachable: (timeout = NETWORK_MS) =>
       waitFor(async () => (await self.status())?.relays.some((relay) => relay.state === 'reserved'), {

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, statSync, truncateSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { LONG, missing, openBrowser, waitFor } from '../harness/index.mjs'
+import { dice, LONG, missing, openBrowser, waitFor } from '../harness/index.mjs'
 import { openStorePage, serveStorePage } from '../store-page/site.mjs'
 
 /** How often the worker is stopped in the middle of writing. WebKit under automation can stop no worker and keeps nothing on disk. */
@@ -19,15 +19,6 @@ const UPGRADE_PUTS = 120
 const ENDLESS = 1_000_000
 /** The browser's own limit in the tests of a full disk, in bytes. */
 const QUOTA = 5 * 1024 * 1024
-
-/** Numbers that come the same every time, from 0 to 1. */
-function dice(seed) {
-  let state = seed
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 2 ** 32
-  }
-}
 
 for (const kind of ['chromium', 'firefox', 'webkit']) {
   const unkillable = KILLS[kind] ? false : 'this engine cannot be killed and started anew under automation'

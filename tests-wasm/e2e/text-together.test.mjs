@@ -101,8 +101,7 @@ describe(`one text in chromium and ${other}`, { skip: missing('chromium') }, () 
 
   it('offline on both sides: both go on writing, and meet when they are back', { skip: REFERENCE && 'one server stands for both peers' }, async () => {
     await Promise.all([ada.line.cut(), ben.line.cut()])
-    const alone = (who) => waitFor(async () => (await who.status()).links.length === 0, { what: `${who.browser.kind} to be alone`, timeout: NETWORK_MS })
-    await Promise.all([alone(ada), alone(ben)])
+    await Promise.all([ada.alone(), ben.alone()])
     await Promise.all([ada.focus('area', 0), ben.focus('area')])
     await ada.page.type('Ada offline. ')
     await ben.page.type(' Ben offline.')

@@ -3,7 +3,8 @@
 // limit: 15 min
 import assert from 'node:assert/strict'
 import { after, before, describe, it } from 'node:test'
-import { LONG, missing, waitFor } from '../harness/index.mjs'
+import { quantile } from '../bench/support/figures.mjs'
+import { dice, LONG, missing } from '../harness/index.mjs'
 import { appears } from './demos-support.mjs'
 import { NETWORK_MS, together } from './peers-support.mjs'
 import { textWorld } from './text-support.mjs'
@@ -15,15 +16,6 @@ const KEY_MS = [120, 480]
 const PAUSE_MS = 1500
 const WORDS_IN_A_SENTENCE = 9
 const START = 'Ada writes here:\n\nBen writes here:\n'
-
-/** Numbers that come the same every time, from 0 to 1. */
-function dice(seed) {
-  let state = seed
-  return () => {
-    state = (Math.imul(state, 1_664_525) + 1_013_904_223) >>> 0
-    return state / 2 ** 32
-  }
-}
 
 /** In a page: notes when each word came to be in the text, how long a key took until the next frame was drawn, and the longest task. */
 const watch = () => {
@@ -44,8 +36,7 @@ const watch = () => {
 }
 
 const focus = () => document.querySelector('#editor').shadowRoot.querySelector('.cm-content').focus()
-const rank = (numbers, share) => [...numbers].sort((a, b) => a - b)[Math.min(numbers.length - 1, Math.ceil(numbers.length * share) - 1)]
-const table = (numbers) => (numbers.length ? `p50 ${Math.round(rank(numbers, 0.5))}, p95 ${Math.round(rank(numbers, 0.95))}, most ${Math.round(Math.max(...numbers))} ms of ${numbers.length}` : 'none')
+const table = (numbers) => (numbers.length ? `p50 ${Math.round(quantile(numbers, 0.5))}, p95 ${Math.round(quantile(numbers, 0.95))}, most ${Math.round(Math.max(...numbers))} ms of ${numbers.length}` : 'none')
 
 describe('two writers in scribe', { skip: missing('chromium') || missing('firefox') }, () => {
   let world
@@ -82,7 +73,6 @@ describe('two writers in scribe', { skip: missing('chromium') || missing('firefo
   const shoot = async (who, name) => {
     if (process.env.KITH_SHOTS) await who.page.native.screenshot({ path: `${process.env.KITH_SHOTS}/scribe-together-${name}.png` })
   }
-  const alone = (who) => waitFor(async () => (await who.status()).links.length === 0, { what: `${who.name} to be alone`, timeout: NETWORK_MS })
 
   /** Types words with a number each until the time is over; at times a slip, taken back. Gives the words. */
   async function write(who, until, seed) {
@@ -127,7 +117,7 @@ describe('two writers in scribe', { skip: missing('chromium') || missing('firefo
         await new Promise((resolve) => setTimeout(resolve, began + WRITING_MS * share - Date.now()))
         const from = Date.now()
         await cut()
-        await alone(ben)
+        await ben.alone()
         await new Promise((resolve) => setTimeout(resolve, WRITING_MS / 10))
         await shoot(ben, `away-${away.length + 1}`)
         await mend()

@@ -3,6 +3,7 @@ import { after } from 'node:test'
 import { cleanup } from './processes.mjs'
 
 export { availableBrowsers, missing, openBrowser } from './browser.mjs'
+export { dice } from './dice.mjs'
 export { PageError, Unsupported } from './page.mjs'
 export { cleanup, onCleanup, startProcess, sweep, tempDir } from './processes.mjs'
 export { startProxy } from './proxy.mjs'
