@@ -110,6 +110,28 @@ fn a_newcomer_reads_and_lists_the_last_first() {
 }
 
 #[test]
+fn who_asks_waits_for_no_more_than_what_is_being_stored() {
+    for_each_seed(3, 50, |seed| {
+        let mut story = arriving(seed)?;
+        let commit = SLOW.commit.1;
+        // There and back, and some steps.
+        let early = 2 * SLOW.latency.1 + 50;
+        for (at, limit) in [("notes/399/n", early), ("notes/398/n", early), ("nothing/here", early + 2 * commit)] {
+            story.world.run(commit);
+            let began = story.world.now();
+            let reply = get(&mut story, 1, at);
+            let took = story.world.now() - began;
+            if took > limit {
+                return Err(format!("{at} took {took} ms: {reply:?}"));
+            }
+        }
+        is_half_there(&mut story)?;
+        story.settle(SETTLE)?;
+        story.check()
+    });
+}
+
+#[test]
 fn who_follows_a_place_sees_it_early_and_then_as_it_is() {
     for_each_seed(3, 50, |seed| {
         let mut story = arriving(seed)?;

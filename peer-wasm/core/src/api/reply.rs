@@ -133,3 +133,15 @@ pub enum Reply {
     /// The peer will not or cannot do it.
     Refused(Refusal),
 }
+
+impl Reply {
+    /// Whether it shows only what came before the logs it stands in: then there is nothing to wait for until it is stored.
+    pub(crate) fn is_early(&self) -> bool {
+        match self {
+            Reply::Value { version, facts: Facts { early, .. }, .. } | Reply::List { version, early, .. } => {
+                *early && version.is_empty()
+            }
+            _ => false,
+        }
+    }
+}

@@ -19,6 +19,9 @@ const ENOUGH_ROWS: usize = 400;
 const ENOUGH_BYTES: usize = 512 << 10;
 /// The most units waiting; beyond it, frames wait in their links (requests have a limit of their own).
 pub(super) const MAX_WAITING: usize = 4096;
+/// Nothing more is taken in from others while so many rows wait, or so many bytes: who asks for something meanwhile waits for those.
+const MANY_ROWS: usize = 4096;
+const MANY_BYTES: usize = ENOUGH_BYTES / 2;
 
 /// Work that writes step by step goes on while fewer units than this wait.
 const AHEAD: usize = 8;
@@ -61,6 +64,9 @@ struct Running {
 #[derive(Default)]
 pub(super) struct Commits {
     waiting: VecDeque<(u64, Unit)>,
+    /// How many rows they write, and bytes.
+    rows: usize,
+    bytes: usize,
     running: Option<Running>,
     /// Written up to this unit, but tasks that began before that task number may have read older rows.
     written: VecDeque<(u64, u64)>,
@@ -78,7 +84,7 @@ pub(super) struct Commits {
 
 impl Commits {
     pub(super) fn is_crowded(&self) -> bool {
-        self.waiting.len() >= MAX_WAITING
+        self.waiting.len() >= MAX_WAITING || self.rows >= MANY_ROWS || self.bytes >= MANY_BYTES
     }
 
     /// Whether work that writes step by step should let the store catch up.
@@ -102,21 +108,36 @@ impl Peer {
         self.texts.forget(&unit.batch.delete_ranges);
         self.commits.units += 1;
         self.overlay.push(self.commits.units, &unit.batch);
+        self.commits.rows += unit.batch.puts.len();
+        self.commits.bytes += unit.batch.bytes();
         self.commits.waiting.push_back((self.commits.units, unit));
     }
 
     /// Begins the next transaction if none is under way, and jobs that were put off.
     pub(super) fn commit_next(&mut self) {
+        self.go_on();
+        self.begin_transaction();
+        if !self.commits.is_crowded() {
+            self.go_on();
+            self.begin_transaction();
+        }
+    }
+
+    /// Begins jobs that were put off.
+    fn go_on(&mut self) {
         while let Some(job) = self.commits.later.pop() {
             self.start(job);
         }
         while let Some(space) = self.commits.ask_again.pop_first() {
             self.ask_everyone(space);
         }
-        while let Some(space) = self.commits.next_frames.pop_first() {
+        for space in std::mem::take(&mut self.commits.next_frames) {
             self.ingest_next(space);
         }
         self.text_next();
+    }
+
+    fn begin_transaction(&mut self) {
         while self.commits.running.is_none() && !self.commits.waiting.is_empty() {
             let mut batch = Batch::default();
             let mut effects = Vec::new();
@@ -129,6 +150,8 @@ impl Peer {
                     break;
                 }
                 let Some((number, unit)) = self.commits.waiting.pop_front() else { break };
+                self.commits.rows = self.commits.rows.saturating_sub(unit.batch.puts.len());
+                self.commits.bytes = self.commits.bytes.saturating_sub(unit.batch.bytes());
                 batch.delete_ranges.extend(unit.batch.delete_ranges);
                 batch.deletes.extend(unit.batch.deletes);
                 batch.puts.extend(unit.batch.puts);

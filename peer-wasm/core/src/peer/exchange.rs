@@ -98,7 +98,7 @@ impl Peer {
         let own = self.device();
         let Some(link) = self.links.get_mut(&id) else { return };
         let Some(session) = link.sessions.get_mut(&number) else { return };
-        session.unconfirmed = 0;
+        session.confirmed();
         session.compared.heard = true;
         let logs: Vec<PublicKey> = items.iter().map(|(log, ..)| *log).collect();
         let mut ack = None;

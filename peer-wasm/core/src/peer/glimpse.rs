@@ -4,7 +4,7 @@ use super::links::Link;
 use super::past::entries_at;
 use super::presence::Budget;
 use super::read::said_ops;
-use super::serve::QUEUE;
+use super::serve::{QUEUE, SHORT_WINDOW};
 use super::space::Space;
 use super::{Done, Job, LinkId, Peer};
 use crate::authority::Record;
@@ -23,8 +23,6 @@ use std::collections::VecDeque;
 const MAX_WAITING: usize = 16;
 /// A question counts as so many frames of presence.
 const COST: u64 = 2;
-/// How long a link with questions has a short queue, in milliseconds.
-const FRESH: u64 = 10_000;
 /// The most bytes of entries in an answer; one entry always fits, …
 const PAGE: usize = 256 << 10;
 /// … the most entries, …
@@ -40,16 +38,7 @@ const AT_ONCE: usize = 8;
 pub(super) struct Glances {
     waiting: VecDeque<Glance>,
     is_showing: bool,
-    /// When the last came.
-    at: Option<u64>,
     budget: Budget,
-}
-
-impl Glances {
-    /// Whether somebody looks at places at present.
-    pub(super) fn are_fresh(&self, now: u64) -> bool {
-        self.at.is_some_and(|at| now < at + FRESH)
-    }
 }
 
 /// What an answer consists of.
@@ -71,7 +60,7 @@ impl Peer {
         let Some(session) = self.session(id, number).filter(|session| session.member) else {
             return self.refuse_from(id, "not-a-member");
         };
-        session.glances.at = Some(now);
+        session.window = SHORT_WINDOW;
         if !session.glances.budget.take_as(COST, now) {
             return self.refuse_from(id, "glance-flood");
         }

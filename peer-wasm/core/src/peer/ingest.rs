@@ -41,7 +41,11 @@ pub(super) struct Taken {
 impl Peer {
     /// Takes in the next frame of a space, if none is being taken in.
     pub(super) fn ingest_next(&mut self, number: u32) {
-        if self.is_ingesting(number) || self.commits.is_crowded() || self.is_paused() {
+        if self.is_ingesting(number) || self.is_paused() {
+            return;
+        }
+        if self.commits.is_crowded() {
+            self.commits.next_frames.insert(number);
             return;
         }
         if let Some(id) = self.inboxes.turn(number) {

@@ -125,7 +125,7 @@ impl Peer {
             if !entry.is_signed() {
                 return Err("bad-signature");
             }
-            let is_here = space.log(&log).is_some_and(|(_, log)| log.tip.len > seq);
+            let is_here = space.log(&log).is_some_and(|(_, log)| log.durable.min(log.applied) > seq);
             if is_here || self.is_quarantined(&entry) || space.cut(&log).is_some_and(|cut| cut <= seq) {
                 continue;
             }

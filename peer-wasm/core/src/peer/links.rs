@@ -64,6 +64,8 @@ pub(super) struct Session {
     pub(super) sent: BTreeMap<PublicKey, u64>,
     /// Bytes sent since it last said what it has.
     pub(super) unconfirmed: usize,
+    /// How many may be; small at first.
+    pub(super) window: usize,
     pub(super) is_serving: bool,
     /// How many entries of a log are read for the next frame.
     pub(super) reading: u64,

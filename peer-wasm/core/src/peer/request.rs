@@ -136,6 +136,10 @@ impl Peer {
                 Err(refusal) => Reply::Refused(refusal),
             },
         };
+        if reply.is_early() {
+            self.reply(id, reply);
+            return Ok(Done::Nothing);
+        }
         Ok(Done::Write(Unit::reply(id, reply)))
     }
 

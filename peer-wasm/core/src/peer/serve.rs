@@ -1,5 +1,6 @@
 //! Sending entries to those who lack them.
 
+use super::links::Session;
 use super::space::{READ_RUN, read_entries};
 use super::{Done, Job, LinkId, Peer};
 use crate::api::Role;
@@ -15,10 +16,10 @@ const FRAME: usize = 128 << 10;
 /// Once this many bytes wait in the network's queue of a link no more are added: room for one frame of the longest
 /// value to leave while the next one is read …
 pub(super) const QUEUE: usize = 2 << 20;
-/// … or this many, while the other side looks at places before everything is there: its answers come behind what waits.
-const SHORT_QUEUE: usize = 256 << 10;
-/// … and this many are sent before the other peer says what it has stored.
-const WINDOW: usize = 4 << 20;
+/// … and this many are sent before the other peer says what it has stored, …
+const WINDOW: usize = 1 << 20;
+/// … at first, and after it has looked at places before everything is there, only this many: the answers come behind what is on its way.
+pub(super) const SHORT_WINDOW: usize = 256 << 10;
 /// Entries of a log that are read at first. Then twice as many as went into the frame before: as many as are needed if
 /// they are long, [`READ_RUN`] if they are short.
 const READ_FIRST: u64 = 4;
@@ -52,9 +53,9 @@ impl Peer {
         let Some(link) = self.links.get_mut(&id) else { return };
         let queued = link.queued;
         let Some(session) = link.sessions.get_mut(&number) else { return };
-        let roomy = queued < if session.glances.are_fresh(self.now) { SHORT_QUEUE } else { QUEUE };
-        let ready = session.member && !session.serving.is_empty() && session.unconfirmed < WINDOW;
-        if ready && roomy && !session.is_serving {
+        let window = session.window.max(SHORT_WINDOW);
+        let ready = session.member && !session.serving.is_empty() && session.unconfirmed < window;
+        if ready && queued < window.min(QUEUE) && !session.is_serving {
             session.is_serving = true;
             self.start_later(Job::Serve(id, number));
         }
@@ -158,6 +159,15 @@ impl Peer {
         }
         self.serve_next(id, number);
         Ok(Done::Nothing)
+    }
+}
+
+impl Session {
+    /// The other side says what it has stored: it may be sent twice as much before it says so again.
+    pub(super) fn confirmed(&mut self) {
+        if std::mem::take(&mut self.unconfirmed) > 0 {
+            self.window = (self.window.max(SHORT_WINDOW) * 2).min(WINDOW);
+        }
     }
 }
 
