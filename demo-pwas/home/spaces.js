@@ -40,6 +40,7 @@ function spaceCard(space, fresh, actions) {
         <small class="muted">${isPrivate(space) ? 'Nobody else can see it' : (ROLES[space.role] ?? space.role)}${space.members > 1 ? ` · ${count(space.members, 'person', 'people')}` : ''}${space.entries === undefined ? '' : ` · ${count(space.entries, 'change')} kept here`}</small></div>
       <span class="chip ${words.tone}">${words.text}</span>
     </div>
+    ${space.arriving > 0 ? arriving(space) : nothing}
     <div class="row">
       <a role="button" class="small-button" href="/board/${query}" aria-label="Open ${name} in Board">Board</a>
       <a role="button" class="outline small-button" href="/scribe/${query}" aria-label="Open ${name} in Scribe">Scribe</a>
@@ -52,6 +53,11 @@ function spaceCard(space, fresh, actions) {
     </div>
   </li>`
 }
+
+/** How much of a space is here while the rest of it is on its way. */
+const arriving = ({ entries = 0, arriving: coming }) => html`<p class="muted arriving">
+      <span>Still arriving: ${count(coming, 'change')} to come. You can use it already.</span>
+      <progress max=${entries + coming} value=${entries} aria-label="How much of it is here"></progress></p>`
 
 function createForm(actions) {
   const submit = async (event) => {

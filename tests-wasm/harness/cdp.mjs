@@ -5,7 +5,7 @@ import { within } from './wait.mjs'
 /** How long one command may take, in milliseconds. */
 const COMMAND_MS = 30_000
 
-/** Connects to a devtools endpoint (`ws://…`). `send(method, params)`, `on(method, listener)`, `close()`. */
+/** Connects to a devtools endpoint (`ws://…`). `send(method, params, ms)`, `on(method, listener)`, `close()`. */
 export async function openCdp(endpoint) {
   const socket = new WebSocket(endpoint, { perMessageDeflate: false, maxPayload: 256 * 1024 * 1024 })
   const waiting = new Map()
@@ -36,7 +36,7 @@ export async function openCdp(endpoint) {
     waiting.clear()
   })
   return {
-    send(method, params = {}) {
+    send(method, params = {}, ms = COMMAND_MS) {
       const id = next++
       const answer = new Promise((resolve, reject) => waiting.set(id, { resolve, reject }))
       socket.send(JSON.stringify({ id, method, params }), (error) => {
@@ -44,7 +44,7 @@ export async function openCdp(endpoint) {
         waiting.get(id)?.reject(error)
         waiting.delete(id)
       })
-      return within(answer, COMMAND_MS, `answer to ${method}`)
+      return within(answer, ms, `answer to ${method}`)
     },
     on(method, listener) {
       listeners.set(method, [...(listeners.get(method) ?? []), listener])

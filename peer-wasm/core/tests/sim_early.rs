@@ -116,7 +116,7 @@ fn who_asks_waits_for_no_more_than_what_is_being_stored() {
         let commit = SLOW.commit.1;
         // There and back, and some steps.
         let early = 2 * SLOW.latency.1 + 50;
-        for (at, limit) in [("notes/399/n", early), ("notes/398/n", early), ("nothing/here", early + 2 * commit)] {
+        for (at, limit) in [("notes/399/n", early), ("notes/398/n", early), ("nothing/here", early + 3 * commit)] {
             story.world.run(commit);
             let began = story.world.now();
             let reply = get(&mut story, 1, at);
@@ -126,7 +126,9 @@ fn who_asks_waits_for_no_more_than_what_is_being_stored() {
             }
         }
         is_half_there(&mut story)?;
+        assert_eq!(get(&mut story, 1, "nothing/here"), Reply::Refused(Refusal::NotYet));
         story.settle(SETTLE)?;
+        assert_eq!(get(&mut story, 1, "nothing/here"), Reply::Refused(Refusal::NotFound));
         story.check()
     });
 }
@@ -283,7 +285,7 @@ fn glimpse(glance: &Glance, entries: Vec<Vec<u8>>) -> Glimpse {
 fn is_there(story: &mut Story, at: &str) -> bool {
     match get(story, 1, at) {
         Reply::Value { .. } => true,
-        Reply::Refused(Refusal::NotFound) => false,
+        Reply::Refused(Refusal::NotFound | Refusal::NotYet) => false,
         other => panic!("{other:?}"),
     }
 }

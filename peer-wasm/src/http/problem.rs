@@ -2,6 +2,7 @@
 
 use super::limits::MAX_UPLOADS;
 use super::message::HttpResponse;
+use super::render::ARRIVING;
 use super::route::accept_patch;
 use super::versions;
 use kith_core::api::{Merge, Refusal};
@@ -199,6 +200,7 @@ impl Problem {
             Refusal::Malformed(_) => Problem::new(Kind::Malformed, detail),
             Refusal::Forbidden(_) => Problem::new(Kind::Forbidden, detail),
             Refusal::NotFound => Problem::new(Kind::NotFound, detail),
+            Refusal::NotYet => Problem::new(Kind::NotFound, detail).with_header("Sync-Status", ARRIVING),
             Refusal::NoSuchSpace => Problem::new(Kind::NoSuchSpace, detail),
             Refusal::Conflict(_) => Problem::new(Kind::Conflict, detail),
             Refusal::Rewritten { version } => {

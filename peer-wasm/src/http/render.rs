@@ -179,11 +179,12 @@ impl Render {
                     None => response,
                 }
             }
-            (Shape::List { conditions, lines, query, at }, Reply::List { items, next, version, early }) => {
+            (Shape::List { conditions, lines, query, at }, Reply::List { items, next, version, early, arriving }) => {
                 let items: Vec<Json> = items.iter().map(documents::item).collect();
                 let link = next.as_ref().map(|next| next_page(&self.here, &query, at.as_deref(), next));
                 let page = Page { items, next, link, lines };
-                listing(page, &version, early, &conditions)
+                let response = listing(page, &version, early, &conditions);
+                if arriving { response.with("Sync-Status", ARRIVING) } else { response }
             }
             (Shape::Changes { lines, limit }, Reply::Changes { items, next }) => {
                 let items: Vec<Json> = items.iter().map(documents::change).collect();
@@ -345,7 +346,7 @@ fn listing(page: Page, version: &[Version], early: bool, conditions: &Preconditi
     let described = |response: HttpResponse| {
         let response = tagged(response.with("Version", versions::write(version)), &tag);
         match early {
-            true => response.with("Cache-Control", "no-store").with("Sync-Status", ARRIVING),
+            true => response.with("Cache-Control", "no-store"),
             false => response.with("Cache-Control", "no-cache"),
         }
     };

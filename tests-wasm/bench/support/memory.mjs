@@ -3,6 +3,8 @@ import { readFileSync } from 'node:fs'
 import { openCdp } from '../../harness/cdp.mjs'
 
 const KB = 1024
+/** Looking through a heap takes long where the machine is busy and the heap large. */
+const HEAP_MS = 180_000
 
 /** Resident bytes of a process. */
 export const resident = (pid) => Number(/VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * KB
@@ -39,10 +41,10 @@ export async function heap(browser, kind, url) {
   if (!found) throw new Error(`no ${kind} of ${url} is running`)
   const cdp = await openCdp(found.webSocketDebuggerUrl)
   try {
-    await cdp.send('HeapProfiler.collectGarbage')
+    await cdp.send('HeapProfiler.collectGarbage', {}, HEAP_MS)
     const { usedSize, embedderHeapUsedSize = 0, backingStorageSize = 0 } = await cdp.send('Runtime.getHeapUsage')
     const { result } = await cdp.send('Runtime.evaluate', { expression: 'WebAssembly.Memory.prototype' })
-    const { objects } = await cdp.send('Runtime.queryObjects', { prototypeObjectId: result.objectId })
+    const { objects } = await cdp.send('Runtime.queryObjects', { prototypeObjectId: result.objectId }, HEAP_MS)
     const { result: wasm } = await cdp.send('Runtime.callFunctionOn', {
       objectId: objects.objectId,
       functionDeclaration: 'function () { return this.reduce((sum, memory) => sum + memory.buffer.byteLength, 0) }',

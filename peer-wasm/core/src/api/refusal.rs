@@ -14,6 +14,11 @@ pub enum Refusal {
     /// 404: nothing at this path.
     #[error("There is nothing at this path.")]
     NotFound,
+    /// 404: nothing at this path so far, but much of the space is still on its way.
+    #[error(
+        "There is nothing at this path yet: much of the space is still on its way to this device. Follow the path, or ask again."
+    )]
+    NotYet,
     /// 404: this peer does not have the space.
     #[error("This peer does not have that space. Open an invite to join it.")]
     NoSuchSpace,

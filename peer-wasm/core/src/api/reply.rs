@@ -65,6 +65,8 @@ pub enum Reply {
         version: Vec<Version>,
         /// Some of it may have come before the logs it stands in, and counts for no version yet.
         early: bool,
+        /// The space is still arriving: there may be more.
+        arriving: bool,
     },
     /// A page of a feed.
     Changes {

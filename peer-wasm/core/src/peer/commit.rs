@@ -21,7 +21,7 @@ const ENOUGH_BYTES: usize = 512 << 10;
 pub(super) const MAX_WAITING: usize = 4096;
 /// Nothing more is taken in from others while so many rows wait, or so many bytes: who asks for something meanwhile waits for those.
 const MANY_ROWS: usize = 4096;
-const MANY_BYTES: usize = ENOUGH_BYTES / 2;
+const MANY_BYTES: usize = ENOUGH_BYTES;
 
 /// Work that writes step by step goes on while fewer units than this wait.
 const AHEAD: usize = 8;

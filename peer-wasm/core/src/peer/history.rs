@@ -128,9 +128,13 @@ impl Peer {
         };
         let Some(space) = self.spaces.get(&number) else { return Ok(Reply::Refused(Refusal::NoSuchSpace)) };
         Ok(match past_list(lens, space, prefix, query, &point, &self.rule(number))? {
-            Ok(listing) => {
-                Reply::List { items: listing.items, next: listing.next, version: listing.version, early: false }
-            }
+            Ok(listing) => Reply::List {
+                items: listing.items,
+                next: listing.next,
+                version: listing.version,
+                early: false,
+                arriving: false,
+            },
             Err(refusal) => Reply::Refused(refusal),
         })
     }

@@ -69,6 +69,7 @@ impl Peer {
                 let sync = self.sync_of_read(number, &version);
                 Reply::Value { body, version, sync, facts }
             }
+            Ok((None, ..)) if self.is_arriving(number) => Reply::Refused(Refusal::NotYet),
             Ok((None, ..)) => Reply::Refused(Refusal::NotFound),
             Err(refusal) => Reply::Refused(refusal),
         })
@@ -90,7 +91,8 @@ impl Peer {
     ) -> Result<Reply, Miss> {
         let listing = document::list(lens, number, prefix, query, &self.rule(number))?;
         let early = self.early.touches(number, prefix);
-        Ok(Reply::List { items: listing.items, next: listing.next, version: listing.version, early })
+        let arriving = early || self.is_arriving(number);
+        Ok(Reply::List { items: listing.items, next: listing.next, version: listing.version, early, arriving })
     }
 
     /// The cursor behind everything that has arrived in a space.

@@ -105,6 +105,6 @@ fn every_kind_in_the_table_exists_and_every_refusal_has_a_kind() {
         fuzz::refusals().iter().map(|refusal| Problem::refused(refusal, "/~/me/a").status()).collect();
     assert_eq!(
         statuses,
-        [400, 403, 404, 404, 409, 409, 410, 412, 412, 413, 413, 413, 422, 422, 501, 425, 429, 432, 503, 507, 500]
+        [400, 403, 404, 404, 404, 409, 409, 410, 412, 412, 413, 413, 413, 422, 422, 501, 425, 429, 432, 503, 507, 500]
     );
 }

@@ -108,7 +108,8 @@ fn a_past_value_names_its_own_version_and_the_current_one() {
     let problem = whole(render, Reply::Refused(too_large));
     assert_eq!(header(&problem, "Link"), "</~/me/a/?at=5>; rel=\"collection\"");
     let query = format!("/~/me/a/?limit=2&version={}", version(1));
-    let list = Reply::List { items: vec![], next: Some("k".to_owned()), version: vec![], early: false };
+    let list =
+        Reply::List { items: vec![], next: Some("k".to_owned()), version: vec![], early: false, arriving: false };
     let page = whole(ask("GET", &query, &[], None).1, list);
     assert_eq!(header(&page, "Link"), format!("</~/me/a/?start=k&limit=2&version={}>; rel=\"next\"", version(1)));
 }
@@ -205,7 +206,7 @@ fn listing() -> Reply {
     let item = |key: &str, value| Item { key: key.to_owned(), version: vec![version(1)], value, kind: None };
     let picture = Body::Bytes { media: "image/png".to_owned(), bytes: vec![0; 7] };
     let items = vec![item("a/b", None), item("n", Some(Body::Json(json!(5)))), item("p", Some(picture))];
-    Reply::List { items, next: Some("q r".to_owned()), version: vec![version(1)], early: false }
+    Reply::List { items, next: Some("q r".to_owned()), version: vec![version(1)], early: false, arriving: false }
 }
 
 #[test]
@@ -352,11 +353,22 @@ fn what_came_early_has_no_tag_and_is_not_kept() {
     assert_eq!(header(&known, "Sync-Status"), "arriving");
     let again = [("If-None-Match", header(&known, "ETag"))];
     assert_eq!(get(&again, value(false)).status, 304);
-    let list = |early| Reply::List { items: Vec::new(), next: None, version: Vec::new(), early };
-    let listed = whole(ask("GET", "/~/me/x/", &again, None).1, list(true));
+    let list = |early, arriving| Reply::List { items: Vec::new(), next: None, version: Vec::new(), early, arriving };
+    let listed = whole(ask("GET", "/~/me/x/", &again, None).1, list(true, true));
     for early in [get(&again, value(true)), listed] {
         assert_eq!((early.status, early.header("ETag"), header(&early, "Version")), (200, None, ""));
         assert_eq!((header(&early, "Sync-Status"), header(&early, "Cache-Control")), ("arriving", "no-store"));
     }
-    assert_eq!(whole(ask("GET", "/~/me/x/", &[], None).1, list(false)).header("Sync-Status"), None);
+    let partial = whole(ask("GET", "/~/me/x/", &[], None).1, list(false, true));
+    assert_eq!((header(&partial, "Sync-Status"), header(&partial, "Cache-Control")), ("arriving", "no-cache"));
+    assert_eq!(whole(ask("GET", "/~/me/x/", &[], None).1, list(false, false)).header("Sync-Status"), None);
+}
+
+#[test]
+fn what_is_not_there_yet_says_so() {
+    for (refusal, sync) in [(Refusal::NotYet, Some("arriving")), (Refusal::NotFound, None)] {
+        let answer = get(&[], Reply::Refused(refusal));
+        assert_eq!((answer.status, answer.header("Sync-Status")), (404, sync));
+        assert!(text(&answer).contains("not-found"));
+    }
 }
