@@ -19,9 +19,10 @@ const ENOUGH_ROWS: usize = 400;
 const ENOUGH_BYTES: usize = 512 << 10;
 /// The most units waiting; beyond it, frames wait in their links (requests have a limit of their own).
 pub(super) const MAX_WAITING: usize = 4096;
-/// Nothing more is taken in from others while so many rows wait, or so many bytes: who asks for something meanwhile waits for those.
-const MANY_ROWS: usize = 4096;
-const MANY_BYTES: usize = ENOUGH_BYTES;
+/// Nothing more is taken in from others while so many bytes wait, a row counting as some more: who asks for something meanwhile waits for
+/// those.
+const MANY: usize = 2 << 20;
+const ROW: usize = 512;
 
 /// Work that writes step by step goes on while fewer units than this wait.
 const AHEAD: usize = 8;
@@ -84,7 +85,7 @@ pub(super) struct Commits {
 
 impl Commits {
     pub(super) fn is_crowded(&self) -> bool {
-        self.waiting.len() >= MAX_WAITING || self.rows >= MANY_ROWS || self.bytes >= MANY_BYTES
+        self.waiting.len() >= MAX_WAITING || self.bytes + self.rows * ROW >= MANY
     }
 
     /// Whether work that writes step by step should let the store catch up.

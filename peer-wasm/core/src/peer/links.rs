@@ -62,7 +62,7 @@ pub(super) struct Session {
     pub(super) serving: VecDeque<(PublicKey, u64)>,
     /// Up to where each log has been sent.
     pub(super) sent: BTreeMap<PublicKey, u64>,
-    /// Bytes sent since it last said what it has.
+    /// What was sent since it last said what it has: bytes, of large entries fewer.
     pub(super) unconfirmed: usize,
     /// How many may be; small at first.
     pub(super) window: usize,

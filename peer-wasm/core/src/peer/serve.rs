@@ -18,6 +18,9 @@ const FRAME: usize = 128 << 10;
 pub(super) const QUEUE: usize = 2 << 20;
 /// … and this many are sent before the other peer says what it has stored, …
 const WINDOW: usize = 1 << 20;
+/// … counted so that what is large in an entry, the bytes of one value, weighs less: it is stored faster than as many small values; …
+const LARGE: usize = 64 << 10;
+const LARGE_WEIGHS: usize = 4;
 /// … at first, and after it has looked at places before everything is there, only this many: the answers come behind what is on its way.
 pub(super) const SHORT_WINDOW: usize = 256 << 10;
 /// Entries of a log that are read at first. Then twice as many as went into the frame before: as many as are needed if
@@ -154,7 +157,7 @@ impl Peer {
             session.serving.pop_front();
         }
         if !frame.is_empty() {
-            session.unconfirmed += bytes;
+            session.unconfirmed += frame.iter().map(weight).sum::<usize>();
             self.send(id, &Frame::Entries(key, frame));
         }
         self.serve_next(id, number);
@@ -169,6 +172,13 @@ impl Session {
             self.window = (self.window.max(SHORT_WINDOW) * 2).min(WINDOW);
         }
     }
+}
+
+/// What a part of a frame counts for in the window.
+fn weight(piece: &Piece) -> usize {
+    let Piece::Entry(entry) = piece else { return 0 };
+    let len = entry.raw().len();
+    len.min(LARGE) + len.saturating_sub(LARGE) / LARGE_WEIGHS
 }
 
 fn is_authority(space: Option<&super::space::Space>, log: &PublicKey) -> bool {
