@@ -108,3 +108,28 @@ fn joining_does_not_wait_longer_than_storage_does() {
         if is_joined && took < 15_000 { Ok(()) } else { Err(format!("after {took} ms: {joined:?}")) }
     });
 }
+
+/// Everybody keeps so many links that those of one half are enough for it.
+#[test]
+fn two_halves_that_were_apart_come_together() {
+    for_each_seed(1, 20, |seed| {
+        let mut story = Story::begin(seed, 50)?;
+        // Both know the founder, and a part of the others.
+        for node in 1..50 {
+            story.ask_to_join(node, Role::Writer);
+        }
+        story.settle(300_000)?;
+        story.world.divide(|node| node as u64 % 2);
+        story.world.run(300_000);
+        story.write_own(2);
+        story.write_own(3);
+        story.calm();
+        story.settle(300_000)?;
+        let linked = |node| (0..50).filter(|other| story.world.link_between(node, *other).is_some()).count();
+        let links: Vec<usize> = (0..50).map(linked).collect();
+        if links.iter().any(|links| *links > 40) {
+            return Err(format!("somebody has too many links: {links:?}"));
+        }
+        story.check()
+    });
+}

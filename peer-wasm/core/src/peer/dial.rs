@@ -1,12 +1,19 @@
 //! Whom to dial and when: members of our spaces, again and again, ever less often.
+//!
+//! In a space with more members than a peer has links, who is linked with whom is left to chance, and everybody visits a further member now
+//! and then: otherwise two halves that were apart for a while, each linked among themselves, would stay apart.
 
 use super::{Job, Output, Peer};
 use crate::entropy::Entropy;
 use crate::identity::PublicKey;
-use kith_map::BTreeMap;
+use kith_map::{BTreeMap, BTreeSet};
 
-/// No more dials once this many links are up.
+/// No more dials once this many links are up …
 const ENOUGH_LINKS: usize = 24;
+/// … unless fewer than this many of them are with members of a space.
+const FEW_LINKS: usize = 4;
+/// How long a visit lasts, at least, and the time between two, in milliseconds.
+const VISIT: u64 = 60_000;
 /// The first wait after a failure, in milliseconds; doubled with each further one …
 const FIRST_WAIT: u64 = 1_000;
 /// … up to this.
@@ -15,6 +22,9 @@ const LONGEST_WAIT: u64 = 60_000;
 const POLITE_WAIT: u64 = 1_500;
 /// A dial nothing was heard of for this long counts as failed.
 const DIAL_PATIENCE: u64 = 20_000;
+/// Who was linked for less than this before the link was lost is dialled again ever less often, too.
+const SHORT: u64 = 5_000;
+const WAIT_AFTER_LOSS: u64 = 200;
 /// Time between looks at whom to dial.
 const LOOK: u64 = 1_000;
 
@@ -22,31 +32,53 @@ const LOOK: u64 = 1_000;
 pub(super) struct Dials {
     peers: BTreeMap<PublicKey, Dial>,
     next: u64,
+    /// Who is visited, and when that may end.
+    visiting: Option<PublicKey>,
+    visit_at: u64,
 }
+
+/// A member that is not linked, and the relays it may be found at.
+type Wanted = (PublicKey, Vec<String>);
 
 #[derive(Clone, Copy, Default)]
 struct Dial {
     at: u64,
+    /// Dials in a row that failed.
     failures: u32,
+    /// Links in a row that were lost soon.
+    losses: u32,
     under_way: Option<u64>,
+    /// When it was linked.
+    since: u64,
+}
+
+/// How long to wait after one more failure, of which the first costs so much.
+fn wait(failures: &mut u32, first: u64) -> u64 {
+    let wait = first.saturating_mul(1 << (*failures).min(10)).min(LONGEST_WAIT);
+    *failures = failures.saturating_add(1);
+    wait
 }
 
 impl Dials {
     pub(super) fn failed(&mut self, peer: PublicKey, now: u64, entropy: &mut Entropy) {
         let dial = self.peers.entry(peer).or_default();
         dial.under_way = None;
-        let wait = FIRST_WAIT.saturating_mul(1 << dial.failures.min(10)).min(LONGEST_WAIT);
-        dial.failures = dial.failures.saturating_add(1);
+        let wait = wait(&mut dial.failures, FIRST_WAIT);
         dial.at = now + wait + entropy.below(wait / 4 + 1);
     }
 
-    pub(super) fn reached(&mut self, peer: &PublicKey) {
-        self.peers.insert(*peer, Dial::default());
+    pub(super) fn reached(&mut self, peer: &PublicKey, now: u64) {
+        let dial = self.peers.entry(*peer).or_default();
+        *dial = Dial { losses: dial.losses, since: now, ..Dial::default() };
     }
 
     pub(super) fn lost(&mut self, peer: PublicKey, now: u64) {
-        self.peers.insert(peer, Dial { at: now + 200, ..Dial::default() });
-        self.next = self.next.min(now + 200);
+        let dial = self.peers.entry(peer).or_default();
+        if now >= dial.since + SHORT {
+            dial.losses = 0;
+        }
+        dial.at = now + wait(&mut dial.losses, WAIT_AFTER_LOSS);
+        self.next = self.next.min(dial.at);
     }
 
     /// This peer is left alone until then.
@@ -57,8 +89,7 @@ impl Dials {
     /// The network changed: whatever failed before may work now.
     pub(super) fn hurry(&mut self) {
         for dial in self.peers.values_mut() {
-            dial.failures = 0;
-            dial.at = 0;
+            (dial.failures, dial.losses, dial.at) = (0, 0, 0);
         }
         self.next = 0;
     }
@@ -121,6 +152,8 @@ impl Peer {
 
     fn dial_members(&mut self) {
         let Some(own) = self.device() else { return };
+        let linked: BTreeSet<PublicKey> = self.links.values().map(|link| link.peer).collect();
+        let mut others = Vec::new();
         let alive = self.space_rows.iter().filter(|(number, row)| **number != self.me && !row.archive);
         let numbers: Vec<u32> = alive.map(|(number, _)| *number).collect();
         for number in numbers {
@@ -134,31 +167,63 @@ impl Peer {
             let ticket = space.row.ticket.as_ref();
             let hints = ticket.map(|ticket| ticket.relays.clone()).unwrap_or_default();
             let joining = !space.row.joined;
-            let mut wanted: Vec<(PublicKey, Vec<String>)> = space
+            let mut wanted: Vec<Wanted> = space
                 .authority
                 .members()
                 .map(|(log, device, _)| (*log, device.relays.iter().chain(&hints).cloned().collect()))
+                .filter(|(log, _)| *log != own)
                 .collect();
-            if let Some(ticket) = ticket
+            let all = wanted.len();
+            wanted.retain(|(log, _)| !linked.contains(log));
+            if linked.len() >= ENOUGH_LINKS && all - wanted.len() >= FEW_LINKS {
+                others.extend(wanted);
+                continue;
+            }
+            self.shuffle(&mut wanted);
+            let space = self.spaces.get(&number);
+            if let Some(ticket) = space.and_then(|space| space.row.ticket.as_ref())
                 && !wanted.iter().any(|(log, _)| *log == ticket.inviter)
+                && ticket.inviter != own
+                && !linked.contains(&ticket.inviter)
             {
-                wanted.push((ticket.inviter, hints));
+                wanted.insert(0, (ticket.inviter, hints));
             }
-            for (peer, mut relays) in wanted {
-                kith_map::sort(&mut relays);
-                relays.dedup();
-                if peer != own {
-                    self.dial(peer, relays, joining || own < peer);
-                }
+            for (peer, relays) in wanted {
+                self.dial(peer, relays, joining || own < peer);
             }
+        }
+        self.visit(others);
+    }
+
+    fn shuffle(&mut self, wanted: &mut [Wanted]) {
+        for last in (1..wanted.len()).rev() {
+            let other = self.entropy.below(last as u64 + 1) as usize;
+            wanted.swap(last, other);
         }
     }
 
-    fn dial(&mut self, peer: PublicKey, relays: Vec<String>, first: bool) {
-        let linked = self.links.values().any(|link| link.peer == peer);
-        if linked || self.links.len() >= ENOUGH_LINKS {
+    /// With enough links: ends the visit to one of the others, unless there is something under way, and begins the next.
+    fn visit(&mut self, mut others: Vec<Wanted>) {
+        if self.now < self.dials.visit_at || (others.is_empty() && self.dials.visiting.is_none()) {
             return;
         }
+        self.dials.visit_at = self.now + VISIT + self.entropy.below(VISIT / 4);
+        let visited = self.dials.visiting.and_then(|peer| self.links.iter().find(|(_, link)| link.peer == peer));
+        if let Some((id, link)) = visited.filter(|_| self.links.len() > ENOUGH_LINKS) {
+            if link.is_busy() {
+                return;
+            }
+            self.hang_up(*id, "visited");
+        }
+        others.retain(|(peer, _)| self.dials.peers.get(peer).is_none_or(|dial| self.now >= dial.at));
+        self.shuffle(&mut others);
+        self.dials.visiting = others.pop().map(|(peer, relays)| {
+            self.dial(peer, relays, true);
+            peer
+        });
+    }
+
+    fn dial(&mut self, peer: PublicKey, mut relays: Vec<String>, first: bool) {
         let now = self.now;
         let known = self.dials.peers.contains_key(&peer);
         let dial = self.dials.peers.entry(peer).or_default();
@@ -170,6 +235,8 @@ impl Peer {
             Some(_) => self.dials.failed(peer, now, &mut self.entropy),
             None if now >= dial.at => {
                 dial.under_way = Some(now);
+                kith_map::sort(&mut relays);
+                relays.dedup();
                 self.outputs.push_back(Output::Dial(peer, relays));
             }
             None => {}

@@ -86,6 +86,11 @@ impl Link {
         self.sessions.values().any(|session| session.member)
     }
 
+    /// Whether something is being sent or waited for.
+    pub(super) fn is_busy(&self) -> bool {
+        self.sessions.values().any(|session| !session.serving.is_empty() || !session.asked.is_empty())
+    }
+
     /// Whether the other peer takes part in this space.
     pub(super) fn shares(&self, space: u32) -> bool {
         self.sessions.get(&space).is_some_and(|session| session.member)
@@ -98,7 +103,7 @@ impl Peer {
             self.outputs.push_back(Output::HangUp(id, "too many links"));
             return;
         }
-        self.dials.reached(&peer);
+        self.dials.reached(&peer, self.now);
         let link = Link {
             peer,
             path,
