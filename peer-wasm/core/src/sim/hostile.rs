@@ -106,8 +106,13 @@ impl Hostile {
 
     /// An op entry whose sealed head says this, without any parts.
     pub fn sealed(&mut self, tip: Tip, head: &[u8]) -> Verified {
+        self.parts(tip, head, &[])
+    }
+
+    /// An op entry whose sealed head and parts are these bytes.
+    pub fn parts(&mut self, tip: Tip, head: &[u8], parts: &[Vec<u8>]) -> Verified {
         let log = self.key.public();
-        let sealed = seal(&self.epoch, &self.space, &log, tip.len, head, &[], &mut self.entropy);
+        let sealed = seal(&self.epoch, &self.space, &log, tip.len, head, parts, &mut self.entropy);
         self.entry(tip, Kind::Op, &sealed, Vec::new())
     }
 
