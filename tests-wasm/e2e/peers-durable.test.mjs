@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { LONG, missing, openBrowser, PATIENCE_MS, startRelay, waitFor, within } from '../harness/index.mjs'
 import { BASE, checkFields, checkHeard, checkWrites } from './durable/checks.mjs'
+import { crash, open, say, seeded, someMoment, writeAgain } from './durable/deaths.mjs'
 import { startDiary, told } from './durable/diary.mjs'
 import { meet, NETWORK_MS } from './peers-support.mjs'
 
@@ -14,28 +15,6 @@ const TABS = LONG ? 30 : 4
 const BROWSERS = LONG ? 20 : 2
 /** Milliseconds between two writes of one kind. */
 const REST_MS = LONG ? 40 : 10
-const SEED = Number(process.env.KITH_SEED ?? Math.floor(Math.random() * 2 ** 31))
-
-/** Numbers from 0 to 1, the same for the same seed. */
-function randomness(seed) {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
-
-/** A random moment: anywhere in the next second and a half, or just after a write has begun, when its answer is on the way. */
-async function someMoment(random, diary) {
-  if (random() < 0.5) return pause(random() * 1500)
-  await told(diary, () => new Promise((resolve) => (diary.onNotice = ({ type }) => type === 'begun' && resolve(true))), 'a write to begin')
-  diary.onNotice = () => {}
-  await pause(random() * 60)
-}
 
 /** Follows everything there is in four ways, each from where it stood. */
 const followAll = (page, space, diary) =>
@@ -55,35 +34,13 @@ const stopWriting = async (page) => {
   page.evaluateTimeout = 2 * NETWORK_MS
   await page.evaluate(() => window.stopWriting())
 }
-/** Writes that died with their page are done again, under the names they had. */
-const writeAgain = async (page, diary) => {
-  const list = diary.unanswered()
-  await page.evaluate((writes) => void window.writeAgain(writes), list)
-  await told(diary, () => list.every(({ id }) => diary.writes.get(id).stored), 'the unanswered writes to be answered')
-  return list.length
-}
-/** Ends the process a tab runs in. Firefox keeps all tabs of a site, and their worker, in one process: there it takes them all. */
-async function crash(kind, browser, page) {
-  if (kind === 'chromium') return page.crash()
-  await page.show()
-  const pid = await browser.native.chrome(
-    `return Services.wm.getMostRecentWindow('navigator:browser').gBrowser.selectedBrowser.frameLoader.remoteTab.osPid`,
-  )
-  process.kill(pid, 'SIGKILL')
-}
-const open = async (browser, diary, session) => (await meet(browser, await browser.newPage(diary.page(session)))).page
-const say = (t, diary, kind, deaths) => {
-  const again = diary.stored().filter(({ stored }) => stored.tries > 1).length
-  t.diagnostic(`${kind}: ${deaths}, ${diary.writes.size} writes, ${again} of them tried more than once (KITH_SEED=${SEED})`)
-}
 
 for (const kind of ['chromium', 'firefox']) {
   const other = kind === 'chromium' ? 'firefox' : 'chromium'
-  const seeded = (name) => randomness([...`${kind} ${name}`].reduce((sum, letter) => Math.imul(sum, 31) + letter.charCodeAt(0), SEED))
 
   describe(`${kind}: acknowledged writes`, { skip: missing(kind) }, () => {
     it(`survive ${KILLS} stops of the worker`, async (t) => {
-      const random = seeded('worker')
+      const random = seeded(kind, 'worker')
       const relay = await startRelay()
       const diary = await startDiary(relay.url)
       const browser = await openBrowser(kind)
@@ -110,7 +67,7 @@ for (const kind of ['chromium', 'firefox']) {
     })
 
     it(`survive ${TABS} tabs that are closed or crash`, async (t) => {
-      const random = seeded('tabs')
+      const random = seeded(kind, 'tabs')
       const relay = await startRelay()
       const diary = await startDiary(relay.url)
       const browser = await openBrowser(kind)
@@ -147,7 +104,7 @@ for (const kind of ['chromium', 'firefox']) {
     })
 
     it(`survive ${BROWSERS} times SIGKILL of the browser, and a second peer ends with the same`, { skip: missing(other) }, async (t) => {
-      const random = seeded('browser')
+      const random = seeded(kind, 'browser')
       const relay = await startRelay()
       const [mine, theirs] = [await startDiary(relay.url), await startDiary(relay.url)]
       let browser = await openBrowser(kind)
