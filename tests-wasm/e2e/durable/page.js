@@ -3,7 +3,7 @@
 const asked = new URLSearchParams(location.search)
 const LOG = asked.get('log')
 const SESSION = asked.get('session')
-/** How long an answer is waited for; a worker that was stopped can leave a request without any. Doubled with each try. */
+/** How long an answer is waited for; a worker that was stopped can leave a request without any. Doubled each time. */
 const ANSWER_MS = 2_000
 const LONGEST_ANSWER_MS = 16_000
 /** Fields of the one object that all patches go to. */
@@ -38,16 +38,17 @@ async function tellAll() {
 }
 
 /** Does one write until it is answered. Every try has the same `Version`, so that a write whose answer was lost is not done twice. */
-async function write({ id, method, path, value }) {
+async function write({ id, method, path, value, headers, body = JSON.stringify(value) }) {
   const type = method === 'PATCH' ? 'application/merge-patch+json' : 'application/json'
   let trouble
+  let silent = 0
   for (let tries = 1; ; tries++) {
     try {
       const answer = await fetch(path, {
         method,
-        headers: { 'Content-Type': type, Version: JSON.stringify(id) },
-        body: JSON.stringify(value),
-        signal: AbortSignal.timeout(Math.min(LONGEST_ANSWER_MS, ANSWER_MS * 2 ** (tries - 1))),
+        headers: { 'Content-Type': type, Version: JSON.stringify(id), ...headers },
+        body,
+        signal: AbortSignal.timeout(Math.min(LONGEST_ANSWER_MS, ANSWER_MS * 2 ** silent)),
       })
       const { status } = answer
       if (status === 200 || status === 201) return tell({ type: 'stored', id, tries, version: answer.headers.get('version') })
@@ -55,6 +56,7 @@ async function write({ id, method, path, value }) {
       trouble = `${status} ${await answer.text()}`
     } catch (error) {
       // Not answered: it may be stored or not.
+      silent++
       trouble = String(error)
     }
     // Said now and then, so that a test that waits in vain can tell why.
@@ -70,14 +72,32 @@ const WRITES = [
   (base, n, id) => ({ id, method: 'PATCH', path: `${base}/doc`, value: { [`f${n % FIELDS}`]: id } }),
 ]
 
+/** The same for values of kinds: a text, a list that grows and is moved about, one that grows and shrinks, a counter; and moves. */
+const KINDS = [
+  (base, n, id) => insertion(`${base}/text`, n, id),
+  (base, n, id) => edit(base, 'list', id, { op: 'add', path: n % 2 ? '/-' : '/1', value: id }),
+  (base, _n, id) => edit(base, 'list', id, { op: 'move', from: '/0', path: '/2' }),
+  (base, n, id) => edit(base, 'churn', id, n % 3 === 2 ? { op: 'remove', path: '/0' } : { op: 'add', path: '/0', value: id }),
+  (base, _n, id) => ({ id, method: 'PATCH', path: `${base}/count`, headers: { 'Content-Type': 'application/vnd.kith.counter+json' }, body: '1' }),
+  // A parcel with a text in it goes from place to place, and is written to between.
+  (base, n, id) => {
+    const [at, to] = [0, 1].map((more) => `${base}/parcels/p${Math.floor(n / 3) + more}`)
+    if (n % 3 === 0) return { id, method: 'PUT', path: `${to}?move=${encodeURIComponent(at.split('/').slice(3).join('/'))}`, headers: {}, body: undefined }
+    if (n % 3 === 1) return { id, method: 'PUT', path: `${to}/w${n % FIELDS}`, value: id }
+    return insertion(`${to}/text`, n, id)
+  },
+]
+const insertion = (path, n, id) => ({ id, method: 'PUT', path, headers: { 'Content-Type': 'text/plain', 'Merge-Type': 'simpleton', 'Content-Range': `text [${n % 3}:${n % 3}]` }, body: `<${id}>` })
+const edit = (base, name, id, step) => ({ id, method: 'PATCH', path: `${base}/${name}`, headers: { 'Content-Type': 'application/json-patch+json' }, body: JSON.stringify([step]) })
+
 let writing = false
 let writers = []
 
-/** Starts writing below a path, every kind beside the others. */
-window.startWriting = (base, rest) => {
+/** Starts writing below a path, every kind beside the others; values of kinds from where the page before stopped. */
+window.startWriting = (base, rest, kindsFrom) => {
   writing = true
-  writers = WRITES.map(async (make, kind) => {
-    for (let n = 0; writing; n++) {
+  writers = (kindsFrom ? KINDS : WRITES).map(async (make, kind) => {
+    for (let n = kindsFrom?.[kind] ?? 0; writing; n++) {
       const planned = make(base, n, `${SESSION}.${kind}.${n}`)
       await tell({ type: 'begun', ...planned })
       await write(planned)
@@ -90,6 +110,42 @@ window.startWriting = (base, rest) => {
 window.stopWriting = async () => {
   writing = false
   await Promise.all(writers)
+}
+
+/** Asks for something until it is answered with success, however often the worker is stopped meanwhile. */
+window.insist = async (method, path, headers, body) => {
+  for (let tries = 1; ; tries++) {
+    try {
+      const answer = await fetch(path, { method, headers, body, signal: AbortSignal.timeout(LONGEST_ANSWER_MS) })
+      if (answer.ok) return { tries, status: answer.status, text: await answer.text() }
+      if (answer.status < 500 && answer.status !== 429) throw new Error(`${method} ${path} was refused: ${answer.status} ${await answer.text()}`)
+    } catch (error) {
+      if (String(error).includes('was refused')) throw error
+    }
+    await pause(Math.min(20 * tries, 500))
+  }
+}
+
+/** The file of a space, in base64. */
+window.saveSpace = async (space) => {
+  const bytes = new Uint8Array(await (await fetch(`/~/${space}/$export?keys=1`)).arrayBuffer())
+  let text = ''
+  for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192))
+  return btoa(text)
+}
+/** Keeps the file of a space for `takeSpace`. */
+window.keepSpace = (base64) => {
+  // A `Blob`: bytes in memory would be told to whoever debugs the page, which holds the page up until the file is taken in.
+  window.file = new Blob([Uint8Array.from(atob(base64), (char) => char.charCodeAt(0))])
+  return window.file.size
+}
+/** Begins to take in the file that is kept; `window.taken` is the answer once there is one. */
+window.takeSpace = () => {
+  window.taken = undefined
+  window.insist('POST', '/~/import', {}, window.file).then(
+    (answer) => (window.taken = answer),
+    (error) => (window.taken = { error: String(error) }),
+  )
 }
 
 /** Does writes again that nobody knows the fate of. */
