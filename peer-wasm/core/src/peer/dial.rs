@@ -3,15 +3,23 @@
 //! In a space with more members than a peer has links, who is linked with whom is left to chance, and everybody visits a further member now
 //! and then: otherwise two halves that were apart for a while, each linked among themselves, would stay apart.
 
+use super::spread::Acked;
 use super::{Job, Output, Peer};
 use crate::entropy::Entropy;
 use crate::identity::PublicKey;
 use kith_map::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
 
 /// No more dials once this many links are up …
 const ENOUGH_LINKS: usize = 24;
 /// … unless fewer than this many of them are with members of a space.
 const FEW_LINKS: usize = 4;
+/// So many dials may begin at once, …
+const BURST: u64 = 24;
+/// … and so many each second: most members of a large space are not there, and asking a relay for each costs some 600 bytes.
+const RATE: u64 = 4;
+/// So many while there is no link at all.
+const RATE_ALONE: u64 = 8;
 /// How long a visit lasts, at least, and the time between two, in milliseconds.
 const VISIT: u64 = 60_000;
 /// The first wait after a failure, in milliseconds; doubled with each further one …
@@ -32,6 +40,9 @@ const LOOK: u64 = 1_000;
 pub(super) struct Dials {
     peers: BTreeMap<PublicKey, Dial>,
     next: u64,
+    /// Thousandths of dials that count against the burst, and when that was.
+    spent: u64,
+    spent_at: u64,
     /// Who is visited, and when that may end.
     visiting: Option<PublicKey>,
     visit_at: u64,
@@ -154,6 +165,9 @@ impl Peer {
         let Some(own) = self.device() else { return };
         let linked: BTreeSet<PublicKey> = self.links.values().map(|link| link.peer).collect();
         let mut others = Vec::new();
+        let rate = if linked.is_empty() { RATE_ALONE } else { RATE };
+        let passed = self.now.saturating_sub(std::mem::replace(&mut self.dials.spent_at, self.now));
+        self.dials.spent = self.dials.spent.saturating_sub(passed.saturating_mul(rate));
         let alive = self.space_rows.iter().filter(|(number, row)| **number != self.me && !row.archive);
         let numbers: Vec<u32> = alive.map(|(number, _)| *number).collect();
         for number in numbers {
@@ -167,27 +181,30 @@ impl Peer {
             let ticket = space.row.ticket.as_ref();
             let hints = ticket.map(|ticket| ticket.relays.clone()).unwrap_or_default();
             let joining = !space.row.joined;
+            let members = || space.authority.members().map(|(log, ..)| *log);
+            let due = |log: &PublicKey| self.dials.peers.get(log).is_none_or(|dial| self.now >= dial.at);
             let mut wanted: Vec<Wanted> = space
                 .authority
                 .members()
+                .filter(|(log, ..)| **log != own && !linked.contains(log) && due(log))
                 .map(|(log, device, _)| (*log, device.relays.iter().chain(&hints).cloned().collect()))
-                .filter(|(log, _)| *log != own)
                 .collect();
-            let all = wanted.len();
-            wanted.retain(|(log, _)| !linked.contains(log));
-            if linked.len() >= ENOUGH_LINKS && all - wanted.len() >= FEW_LINKS {
+            let here = members().filter(|log| linked.contains(log)).count();
+            if linked.len() >= ENOUGH_LINKS && here >= FEW_LINKS {
                 others.extend(wanted);
                 continue;
             }
             self.shuffle(&mut wanted);
-            let space = self.spaces.get(&number);
-            if let Some(ticket) = space.and_then(|space| space.row.ticket.as_ref())
-                && !wanted.iter().any(|(log, _)| *log == ticket.inviter)
-                && ticket.inviter != own
-                && !linked.contains(&ticket.inviter)
+            let Some(space) = self.spaces.get(&number) else { continue };
+            let inviter = space.row.ticket.as_ref().map(|ticket| ticket.inviter);
+            if let Some(inviter) = inviter.filter(|log| *log != own && !linked.contains(log))
+                && space.authority.role(&inviter).is_none()
             {
-                wanted.insert(0, (ticket.inviter, hints));
+                wanted.push((inviter, hints));
             }
+            // Who is asked to let us in first, then who was there lately.
+            let lately = |log: &PublicKey| space.acks.get(log).map_or(0, Acked::at);
+            kith_map::sort_by_key(&mut wanted, |(log, _)| (!joining || Some(*log) != inviter, Reverse(lately(log))));
             for (peer, relays) in wanted {
                 self.dial(peer, relays, joining || own < peer);
             }
@@ -215,7 +232,6 @@ impl Peer {
             }
             self.hang_up(*id, "visited");
         }
-        others.retain(|(peer, _)| self.dials.peers.get(peer).is_none_or(|dial| self.now >= dial.at));
         self.shuffle(&mut others);
         self.dials.visiting = others.pop().map(|(peer, relays)| {
             self.dial(peer, relays, true);
@@ -226,15 +242,17 @@ impl Peer {
     fn dial(&mut self, peer: PublicKey, mut relays: Vec<String>, first: bool) {
         let now = self.now;
         let known = self.dials.peers.contains_key(&peer);
-        let dial = self.dials.peers.entry(peer).or_default();
+        let Dials { peers, spent, .. } = &mut self.dials;
+        let dial = peers.entry(peer).or_default();
         if !known && !first {
             dial.at = now + POLITE_WAIT;
         }
         match dial.under_way {
             Some(since) if now < since + DIAL_PATIENCE => {}
             Some(_) => self.dials.failed(peer, now, &mut self.entropy),
-            None if now >= dial.at => {
+            None if now >= dial.at && *spent + 1000 <= BURST * 1000 => {
                 dial.under_way = Some(now);
+                *spent += 1000;
                 kith_map::sort(&mut relays);
                 relays.dedup();
                 self.outputs.push_back(Output::Dial(peer, relays));

@@ -32,6 +32,11 @@ impl Acked {
         }
     }
 
+    /// When it said so last; 0 if no time was noted.
+    pub(super) fn at(&self) -> u64 {
+        self.steps.last().map_or(0, |(_, at)| *at)
+    }
+
     /// Since when it is known to have the entry; `None` if it has not, or if no time was noted.
     fn since(&self, seq: u64) -> Option<u64> {
         self.steps.iter().find(|(len, _)| *len > seq).map(|(_, at)| *at)
