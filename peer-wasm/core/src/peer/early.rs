@@ -112,7 +112,12 @@ impl Asked {
 impl Peer {
     /// Whether a space is still arriving: much of it is on its way, or what came early is not here yet.
     pub(super) fn is_arriving(&self, number: u32) -> bool {
-        self.early.has(number) || self.lacking(number) >= MANY
+        self.early.count(number) > 0 || self.lacking(number) >= MANY
+    }
+
+    /// How many entries of a space are on their way, at least. While links change nobody has said how many, but what came early is among them.
+    pub(super) fn arriving(&self, number: u32) -> u64 {
+        self.lacking(number).max(self.early.count(number))
     }
 
     /// Whether a read waits for the answer of those who have what it is about.

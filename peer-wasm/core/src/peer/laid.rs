@@ -58,9 +58,9 @@ impl Early {
         self.rows.row(Table::View, key).and_then(ViewRow::decode).is_some_and(|row| row.register.is_some())
     }
 
-    /// Whether there is any of it in a space.
-    pub(super) fn has(&self, space: u32) -> bool {
-        self.entries.keys().any(|(of, ..)| *of == space)
+    /// How many entries it came from, in a space.
+    pub(super) fn count(&self, space: u32) -> u64 {
+        self.entries.keys().filter(|(of, ..)| *of == space).count() as u64
     }
 
     /// Drops what came from these entries. Gives the places.

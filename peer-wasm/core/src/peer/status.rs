@@ -83,7 +83,7 @@ impl Peer {
                     members.insert("entries".into(), space.entries().into());
                     members.insert("members".into(), (others + 1).into());
                     members.insert("held".into(), self.held(*number, space).into());
-                    members.insert("arriving".into(), self.lacking(*number).into());
+                    members.insert("arriving".into(), self.arriving(*number).into());
                     members.insert("pending".into(), if others == 0 { 0 } else { pending }.into());
                 }
                 item
