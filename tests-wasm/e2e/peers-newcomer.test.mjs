@@ -28,7 +28,8 @@ const joinAndLook = async (invite, value, listing) => {
     for (;;) {
       const answer = await fetch(path)
       const json = await answer.json()
-      if (answer.ok && json.items?.length !== 0) return { json, headers: Object.fromEntries(answer.headers) }
+      // A listing that waited in vain for a second shows what is known so far, and says that more is coming.
+      if (answer.ok && (!json.items || json.items.length === 2)) return { json, headers: Object.fromEntries(answer.headers) }
       await new Promise((resolve) => setTimeout(resolve, 20))
     }
   }
