@@ -70,6 +70,12 @@ fn wait(failures: &mut u32, first: u64) -> u64 {
     wait
 }
 
+fn shuffle(wanted: &mut [Wanted], entropy: &mut Entropy) {
+    for last in (1..wanted.len()).rev() {
+        wanted.swap(last, entropy.below(last as u64 + 1) as usize);
+    }
+}
+
 impl Dials {
     pub(super) fn failed(&mut self, peer: PublicKey, now: u64, entropy: &mut Entropy) {
         let dial = self.peers.entry(peer).or_default();
@@ -178,10 +184,14 @@ impl Peer {
                 }
                 continue;
             };
+            let here = space.authority.members().filter(|(log, ..)| linked.contains(log)).count();
+            let enough = linked.len() >= ENOUGH_LINKS && here >= FEW_LINKS;
+            if enough && self.now < self.dials.visit_at {
+                continue;
+            }
             let ticket = space.row.ticket.as_ref();
             let hints = ticket.map(|ticket| ticket.relays.clone()).unwrap_or_default();
             let joining = !space.row.joined;
-            let members = || space.authority.members().map(|(log, ..)| *log);
             let due = |log: &PublicKey| self.dials.peers.get(log).is_none_or(|dial| self.now >= dial.at);
             let mut wanted: Vec<Wanted> = space
                 .authority
@@ -189,14 +199,12 @@ impl Peer {
                 .filter(|(log, ..)| **log != own && !linked.contains(log) && due(log))
                 .map(|(log, device, _)| (*log, device.relays.iter().chain(&hints).cloned().collect()))
                 .collect();
-            let here = members().filter(|log| linked.contains(log)).count();
-            if linked.len() >= ENOUGH_LINKS && here >= FEW_LINKS {
+            if enough {
                 others.extend(wanted);
                 continue;
             }
-            self.shuffle(&mut wanted);
-            let Some(space) = self.spaces.get(&number) else { continue };
-            let inviter = space.row.ticket.as_ref().map(|ticket| ticket.inviter);
+            shuffle(&mut wanted, &mut self.entropy);
+            let inviter = ticket.map(|ticket| ticket.inviter);
             if let Some(inviter) = inviter.filter(|log| *log != own && !linked.contains(log))
                 && space.authority.role(&inviter).is_none()
             {
@@ -212,13 +220,6 @@ impl Peer {
         self.visit(others);
     }
 
-    fn shuffle(&mut self, wanted: &mut [Wanted]) {
-        for last in (1..wanted.len()).rev() {
-            let other = self.entropy.below(last as u64 + 1) as usize;
-            wanted.swap(last, other);
-        }
-    }
-
     /// With enough links: ends the visit to one of the others, unless there is something under way, and begins the next.
     fn visit(&mut self, mut others: Vec<Wanted>) {
         if self.now < self.dials.visit_at || (others.is_empty() && self.dials.visiting.is_none()) {
@@ -232,7 +233,7 @@ impl Peer {
             }
             self.hang_up(*id, "visited");
         }
-        self.shuffle(&mut others);
+        shuffle(&mut others, &mut self.entropy);
         self.dials.visiting = others.pop().map(|(peer, relays)| {
             self.dial(peer, relays, true);
             peer
