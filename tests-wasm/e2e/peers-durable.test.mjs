@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { LONG, missing, openBrowser, PATIENCE_MS, startRelay, waitFor, within } from '../harness/index.mjs'
 import { BASE, checkFields, checkHeard, checkWrites } from './durable/checks.mjs'
-import { crash, open, say, seeded, someMoment, writeAgain } from './durable/deaths.mjs'
+import { endTab, open, say, seeded, someMoment, writeAgain } from './durable/deaths.mjs'
 import { startDiary, told } from './durable/diary.mjs'
 import { meet, NETWORK_MS } from './peers-support.mjs'
 
@@ -83,9 +83,8 @@ for (const kind of ['chromium', 'firefox']) {
         await told(diary, () => diary.stored().length > before, 'the tab to write')
         await someMoment(random, diary)
         const crashed = round % 2 === 0
-        if (crashed) await crash(kind, browser, page)
+        await endTab(kind, browser, page, crashed)
         crashes += crashed ? 1 : 0
-        await within(page.close(), PATIENCE_MS, 'end of the tab').catch((error) => crashed || Promise.reject(error))
         if (crashed && kind === 'firefox') {
           const old = ada.page
           ada = await meet(browser, await browser.newPage(diary.page(`listener${round}`)))

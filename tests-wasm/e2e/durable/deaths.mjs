@@ -1,23 +1,13 @@
 // What dies in the durability tests, and when: random moments that a seed repeats, tabs that crash, and what is done afterwards.
+import { dice, PATIENCE_MS, within } from '../../harness/index.mjs'
 import { meet } from '../peers-support.mjs'
 import { told } from './diary.mjs'
 
 /** The same moments again: `KITH_SEED=12345`. */
 export const SEED = Number(process.env.KITH_SEED ?? Math.floor(Math.random() * 2 ** 31))
 
-/** Numbers from 0 to 1, the same for the same seed. */
-function randomness(seed) {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
-}
-
 /** Random numbers of their own for each test of each browser. */
-export const seeded = (kind, name) => randomness([...`${kind} ${name}`].reduce((sum, letter) => Math.imul(sum, 31) + letter.charCodeAt(0), SEED))
+export const seeded = (kind, name) => dice([...`${kind} ${name}`].reduce((sum, letter) => Math.imul(sum, 31) + letter.charCodeAt(0), SEED))
 
 const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
@@ -33,13 +23,19 @@ export async function someMoment(random, diary, longest = 1500) {
 export const open = async (browser, diary, session) => (await meet(browser, await browser.newPage(diary.page(session)))).page
 
 /** Ends the process a tab runs in. Firefox keeps all tabs of a site, and their worker, in one process: there it takes them all. */
-export async function crash(kind, browser, page) {
+async function crash(kind, browser, page) {
   if (kind === 'chromium') return page.crash()
   await page.show()
   const pid = await browser.native.chrome(
     `return Services.wm.getMostRecentWindow('navigator:browser').gBrowser.selectedBrowser.frameLoader.remoteTab.osPid`,
   )
   process.kill(pid, 'SIGKILL')
+}
+
+/** Ends a tab: it crashes, or is closed. */
+export async function endTab(kind, browser, page, crashed) {
+  if (crashed) await crash(kind, browser, page)
+  await within(page.close(), PATIENCE_MS, 'end of the tab').catch((error) => crashed || Promise.reject(error))
 }
 
 /** Writes that died with their page are done again, under the names they had. */
