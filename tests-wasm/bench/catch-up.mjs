@@ -1,5 +1,6 @@
 // A fresh peer joins a space of 10 000 and 100 000 small records by one writer, until it has stored them all: time and bytes. Against Yjs
-// (one Y.Map, plain WebSocket server, y-indexeddb) and automerge-repo (one document, 100 records in a change, WebSocket server, IndexedDB) on the same records.
+// (one Y.Map, plain WebSocket server, y-indexeddb), automerge-repo (one document, 100 records in a change, WebSocket server, IndexedDB) and RxDB (Dexie storage,
+// its replication from an HTTP server) on the same records. `KITH_BENCH_SIZES=1000000` measures other sizes.
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { cleanup } from '../harness/index.mjs'
@@ -7,15 +8,18 @@ import { makeAutomerge, startAutomergeServer } from './baseline/automerge-server
 import { serveBaseline } from './baseline/pages.mjs'
 import { startYjsServer } from './baseline/yjs-server.mjs'
 import { figure, megabytes, publish, QUICK, quantile, ratio, show, target, times } from './support/figures.mjs'
+import { serveRxdb } from './support/rxdb.mjs'
 import { FILL_OPEN, KEPT, keyOf, openBrowser, openFilled, record, someone } from './support/world.mjs'
 
-const SIZES = QUICK ? [1_000] : [10_000, 100_000]
+const SIZES = process.env.KITH_BENCH_SIZES?.split(',').map(Number) ?? (QUICK ? [1_000] : [10_000, 100_000])
 /** Up to this size everything is measured three times and the median counts; the large one once, and over WebRTC only. */
 const REPEATED = 10_000
 const rounds = (size) => (size > REPEATED ? 1 : times(3, 1))
 /** Whoever has not all by then is given up, and the table says so. */
 const GIVE_UP_MS = Number(process.env.KITH_BENCH_GIVE_UP ?? 120) * 1000
 const TARGET_PER_SECOND = 50_000
+/** Records RxDB asks for at once. */
+const RXDB_BATCH = 1_000
 
 /** Joins and watches the peer's own status until all is there or the time is up. */
 const joinAndWatch = async (invite, space, wanted, last, giveUp) => {
@@ -139,12 +143,20 @@ async function automerge(size, site, saved) {
   return result ? { ...result, bytes } : undefined
 }
 
+async function rxdb(size, site) {
+  site.serve(size, keyOf, record)
+  const inPage = (batch, giveUp) => Promise.race([rxdb.catchUp(batch), new Promise((resolve) => setTimeout(() => resolve(null), giveUp))])
+  const result = await onPage(site, () => globalThis.rxdb, (page) => page.evaluate(inPage, RXDB_BATCH, GIVE_UP_MS))
+  if (result && result.count !== size) throw new Error(`RxDB has ${result.count} records of ${size}`)
+  return result ? { ...result, bytes: site.sent() } : undefined
+}
+
 const middle = (results, what) => {
   const values = results.map((result) => result?.[what]).filter((value) => value !== undefined)
   return values.length === results.length && values.length > 0 ? quantile(values, 0.5) : undefined
 }
 
-const [yjsSite, automergeSite] = await Promise.all([serveBaseline('yjs-page.mjs'), serveBaseline('automerge-page.mjs')])
+const [yjsSite, automergeSite, rxdbSite] = await Promise.all([serveBaseline('yjs-page.mjs'), serveBaseline('automerge-page.mjs'), serveRxdb()])
 try {
   const found = {}
   for (const size of SIZES) {
@@ -162,6 +174,7 @@ try {
       }),
       Yjs: () => yjs(size, yjsSite),
       'automerge-repo': () => automerge(size, automergeSite, saved),
+      RxDB: () => rxdb(size, rxdbSite),
     }
     const all = Object.fromEntries(Object.keys(ways).map((way) => [way, []]))
     for (let round = 0; round < rounds(size); round++) {
@@ -198,6 +211,6 @@ try {
   const held = rate && target(`microseconds for each of ${largest} records (${TARGET_PER_SECOND} per second)`, 1e6 / rate, 1e6 / TARGET_PER_SECOND, 'us')
   publish('catch-up', { found, target: held || 'missed: it never had them all' })
 } finally {
-  await Promise.all([yjsSite.close(), automergeSite.close()])
+  await Promise.all([yjsSite.close(), automergeSite.close(), rxdbSite.close()])
   await cleanup()
 }

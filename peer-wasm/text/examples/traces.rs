@@ -1,7 +1,8 @@
 //! How this crate does on the public editing traces beside bare diamond-types, in one process: ratios to look at, not a
-//! test. `cargo run --release -p kith-text --example traces -- FOLDER`
+//! test. `cargo run --release -p kith-text --example traces -- FOLDER [TRACE ...]`
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+use diamond_types::list::encoding::ENCODE_FULL;
 use diamond_types::list::operation::Operation;
 use diamond_types::list::{Branch, ListCRDT, OpLog};
 use kith_text::{Agent, Algorithm, Edit, Outcome, Settled, Splice, StoredHead, TextDoc, TextOp, Version};
@@ -43,11 +44,13 @@ fn show(name: &str, what: &str, bare: f64, ours: f64, count: usize) {
 
 fn main() {
     let folder = std::env::args().nth(1).unwrap_or("../shared/data/traces".into());
+    let chosen: Vec<String> = std::env::args().skip(2).collect();
+    let is_chosen = |name: &&str| chosen.is_empty() || chosen.iter().any(|one| one == name);
     println!("{:16} {:36} {:>9} {:>9}", "", "", "bare", "ours");
-    for name in ["automerge-paper", "seph-blog1", "rustcode", "sveltecomponent"] {
+    for name in ["automerge-paper", "seph-blog1", "rustcode", "sveltecomponent"].into_iter().filter(is_chosen) {
         sequential(name, &read(&folder, name));
     }
-    for name in ["friendsforever", "clownschool"] {
+    for name in ["friendsforever", "clownschool"].into_iter().filter(is_chosen) {
         concurrent(name, &read(&folder, name));
     }
 }
@@ -105,7 +108,8 @@ fn sequential(name: &str, trace: &Trace) {
     show(name, "local, opened without history", bare, cold, patches.len());
     edit(&mut TextDoc::new(Algorithm::DiamondTypes1), Some(&mut ops));
     let encoded: Vec<Vec<u8>> = ops.iter().map(TextOp::encode).collect();
-    let bare = quickest(|| bare_remote(&ops, &vec![1; ops.len()], &chain(ops.len())));
+    let (writers, parents) = (vec![1; ops.len()], chain(ops.len()));
+    let bare = quickest(|| drop(bare_remote(&ops, &writers, &parents)));
     let ours = quickest(|| {
         let mut doc = TextDoc::new(Algorithm::DiamondTypes1);
         for (seq, bytes) in encoded.iter().enumerate() {
@@ -115,11 +119,12 @@ fn sequential(name: &str, trace: &Trace) {
         assert_eq!(doc.text(), trace.end_content);
     });
     show(name, "remote, from bytes, checked", bare, ours, ops.len());
-    open(name, &mut |doc| edit(doc, None), &trace.end_content);
+    let told = encoded.iter().map(Vec::len).sum();
+    open(name, &mut |doc| edit(doc, None), &bare_remote(&ops, &writers, &parents), told, &trace.end_content);
 }
 
-/// Opening: the text alone, and with history, against decoding diamond-types' own file.
-fn open(name: &str, fill: &mut dyn FnMut(&mut TextDoc), expected: &str) {
+/// Opening: the text alone, and with history, against diamond-types' own file; and what is stored and told.
+fn open(name: &str, fill: &mut dyn FnMut(&mut TextDoc), bare: &OpLog, told: usize, expected: &str) {
     let mut doc = TextDoc::new(Algorithm::DiamondTypes1);
     fill(&mut doc);
     let rows: std::collections::HashMap<_, _> =
@@ -137,10 +142,15 @@ fn open(name: &str, fill: &mut dyn FnMut(&mut TextDoc), expected: &str) {
         let keys: Vec<_> = doc.chunks().collect();
         doc.load_history(keys.iter().map(|key| rows[key].as_slice())).unwrap();
     });
-    println!(
-        "{name:16} open: text {text:.2} ms, and history {whole:.1} ms; {stored} bytes stored in {} rows",
-        rows.len()
-    );
+    let file = bare.encode(ENCODE_FULL);
+    let bare = quickest(|| {
+        let log = OpLog::load_from(&file).unwrap();
+        assert_eq!(Branch::new_at_tip(&log).content().len_bytes(), expected.len());
+    });
+    println!("{name:16} {:36} {bare:9.2} {text:9.2} ms  {:5.2}x", "opened: the text", text / bare);
+    println!("{name:16} {:36} {bare:9.2} {whole:9.2} ms  {:5.2}x", "opened: text and history", whole / bare);
+    let times = stored as f64 / file.len() as f64;
+    println!("{name:16} {:36} {:9} {stored:9} bytes  {times:.2}x; told: {told} bytes", "stored", file.len());
 }
 
 fn chain(count: usize) -> Vec<Vec<usize>> {
@@ -148,7 +158,7 @@ fn chain(count: usize) -> Vec<Vec<usize>> {
 }
 
 /// Bare diamond-types with operations that are already in memory, the text kept current after each.
-fn bare_remote(ops: &[TextOp], writers: &[usize], parents: &[Vec<usize>]) {
+fn bare_remote(ops: &[TextOp], writers: &[usize], parents: &[Vec<usize>]) -> OpLog {
     let (mut log, mut branch, mut ends) = (OpLog::new(), Branch::new(), Vec::new());
     for ((op, writer), parents) in ops.iter().zip(writers).zip(parents) {
         let writer = log.get_or_create_agent_id(&agent(*writer).name());
@@ -164,6 +174,7 @@ fn bare_remote(ops: &[TextOp], writers: &[usize], parents: &[Vec<usize>]) {
         branch.merge(&log, &tip);
     }
     black_box(branch.len());
+    log
 }
 
 fn operation(edit: &Edit) -> Operation {
@@ -190,7 +201,7 @@ fn concurrent(name: &str, trace: &Trace) {
     let encoded: Vec<Vec<u8>> = ops.iter().map(TextOp::encode).collect();
     let writers: Vec<usize> = trace.txns.iter().map(|txn| txn.agent).collect();
     let parents: Vec<Vec<usize>> = trace.txns.iter().map(|txn| txn.parents.clone()).collect();
-    let bare = quickest(|| bare_remote(&ops, &writers, &parents));
+    let bare = quickest(|| drop(bare_remote(&ops, &writers, &parents)));
     let run = |batch: usize| {
         let mut doc = TextDoc::new(Algorithm::DiamondTypes1);
         for (at, (bytes, version)) in encoded.iter().zip(&versions).enumerate() {
@@ -208,5 +219,6 @@ fn concurrent(name: &str, trace: &Trace) {
     let ours = quickest(|| assert_eq!(run(50).text(), trace.end_content));
     show(name, "remote, settled every 50", bare, ours, ops.len());
     let mut fill = |doc: &mut TextDoc| *doc = run(50);
-    open(name, &mut fill, &trace.end_content);
+    let told = encoded.iter().map(Vec::len).sum();
+    open(name, &mut fill, &bare_remote(&ops, &writers, &parents), told, &trace.end_content);
 }

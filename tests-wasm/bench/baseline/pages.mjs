@@ -6,10 +6,10 @@ import { startSite } from '../../harness/index.mjs'
 
 const HERE = dirname(fileURLToPath(import.meta.url))
 
-/** Serves a page with this script of this folder, bundled. */
-export async function serveBaseline(script) {
+/** A script as one file for a browser or Node, wasm included. `alias` says where packages lie that are built here. */
+export async function bundle(script, alias = {}) {
   const { outputFiles } = await build({
-    entryPoints: [join(HERE, script)],
+    entryPoints: [script],
     bundle: true,
     write: false,
     minify: true,
@@ -17,8 +17,17 @@ export async function serveBaseline(script) {
     platform: 'browser',
     target: 'es2022',
     loader: { '.wasm': 'binary' },
+    alias,
     logLevel: 'error',
   })
-  const page = '<!doctype html><meta charset="utf-8"><title>Baseline</title><script type="module" src="/page.js"></script>'
-  return startSite({ files: { '/': page, '/page.js': { body: Buffer.from(outputFiles[0].contents), type: 'text/javascript' } } })
+  return Buffer.from(outputFiles[0].contents)
 }
+
+/** Serves a page with this bundled script, and other files. */
+export function servePage(body, files = {}) {
+  const page = '<!doctype html><meta charset="utf-8"><title>Baseline</title><script type="module" src="/page.js"></script>'
+  return startSite({ files: { '/': page, '/page.js': { body, type: 'text/javascript' }, ...files } })
+}
+
+/** Serves a page with this script of this folder, bundled. */
+export const serveBaseline = async (script) => servePage(await bundle(join(HERE, script)))

@@ -20,12 +20,12 @@ const PAGES = {
   'bare.html': '<!doctype html><meta charset="utf-8"><title>Bare</title>',
 }
 
-/** The relay, in front of the built web files and the benchmark's pages. */
-export async function startWorld(options = {}) {
+/** The relay, in front of the built web files, the benchmark's pages, and `files` by name. */
+export async function startWorld({ files = {}, ...options } = {}) {
   if (!existsSync(join(WEB, 'kith.js'))) throw new Error('dist/ is not built yet: run `npm run build`.')
   const web = join(tempDir('kith-bench'), 'web')
   cpSync(WEB, web, { recursive: true })
-  for (const [name, text] of Object.entries(PAGES)) writeFileSync(join(web, name), text)
+  for (const [name, text] of Object.entries({ ...PAGES, ...files })) writeFileSync(join(web, name), text)
   return startRelay({ ...options, web })
 }
 
