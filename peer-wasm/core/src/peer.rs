@@ -442,16 +442,32 @@ impl Peer {
             Job::Meet(link, _) | Job::Serve(link, _) | Job::Glimpse(link, _) | Job::Fork(link, ..) => {
                 self.hang_up(link, "storage");
             }
-            Job::Replay(_)
-            | Job::Renew(_)
-            | Job::Mend(_)
-            | Job::Collect(_)
-            | Job::Seek(_)
-            | Job::Whole(_)
-            | Job::Text(..)
-            | Job::Fill(_)
-            | Job::Index(_) => {}
+            Job::Replay(number)
+            | Job::Renew(number)
+            | Job::Mend(number)
+            | Job::Collect(number)
+            | Job::Seek(number)
+            | Job::Whole(number)
+            | Job::Fill(number)
+            | Job::Index(number) => self.put_off_job(number, job),
+            // It is still due.
+            Job::Text(..) => {}
         }
+    }
+
+    /// Does later what nobody waits for.
+    fn put_off_job(&mut self, number: u32, job: Job) {
+        let kind = std::mem::discriminant(&job);
+        let is_same = |(space, other): &(u32, Job)| *space == number && std::mem::discriminant(other) == kind;
+        if !self.commits.unfinished.iter().any(is_same) {
+            self.commits.unfinished.push((number, job));
+        }
+    }
+
+    /// Goes on with what was put off.
+    fn finish_jobs(&mut self) {
+        let jobs = std::mem::take(&mut self.commits.unfinished);
+        self.commits.later.extend(jobs.into_iter().map(|(_, job)| job));
     }
 
     fn reply(&mut self, id: RequestId, reply: Reply) {

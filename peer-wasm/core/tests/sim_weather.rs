@@ -58,6 +58,12 @@ fn who_joins_learns_who_belongs_from_anybody() {
     fifty_peers(2204).unwrap();
 }
 
+/// Storage could not be read just when what had waited for its key was about to be merged.
+#[test]
+fn what_waits_for_its_key_is_merged_although_storage_could_not_be_read_for_a_moment() {
+    fifty_peers(42005).unwrap();
+}
+
 fn fifty_peers(seed: u64) -> Result<(), String> {
     let mut story = Story::begin(seed, 50)?;
     for node in 1..50 {

@@ -179,6 +179,10 @@ impl Peer {
         }
         let which = Which::of(entry);
         if self.careful.marking.is_some() {
+            // Frames are looked at again by themselves.
+            if let Job::Replay(number) = job {
+                self.put_off_job(number, job);
+            }
             return Some(Unit::default());
         }
         self.careful.marking = Some(which);

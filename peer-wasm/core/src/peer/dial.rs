@@ -139,12 +139,13 @@ impl Peer {
             self.settle_early();
             self.repeat();
             self.begin_day();
+            self.finish_jobs();
         }
         if let Some(until) = self.joins.iter().map(|join| join.until()).min() {
             self.wake_by(until);
         }
         let shared = self.space_rows.keys().any(|number| *number != self.me);
-        if shared {
+        if shared || !self.commits.unfinished.is_empty() {
             self.wake_by(self.dials.next);
         }
     }
