@@ -73,7 +73,8 @@ pub(super) struct Commits {
     written: VecDeque<(u64, u64)>,
     units: u64,
     pub(super) later: Vec<Job>,
-    /// What was given up because storage could not be read, and the space each is about: nobody waits for it, but it has to be done.
+    /// What could not be done just then, because storage could not be read or another entry was being marked, and the space each is about:
+    /// nobody waits for it, but it has to be done.
     pub(super) unfinished: Vec<(u32, Job)>,
     /// Spaces that may have further frames to take in once the step that is running has ended.
     pub(super) next_frames: kith_map::BTreeSet<u32>,
