@@ -1,12 +1,13 @@
 // The longest task of a page that shows a text while another peer's large part of it merges in: both wrote while they were apart.
 // Against Yjs merging the same in the page. Chromium tells of tasks of 50 ms and more.
 import { cleanup } from '../harness/index.mjs'
+import { tracesFolder } from '../harness/traces.mjs'
 import { serveBaseline } from './baseline/pages.mjs'
 import { startYjsServer } from './baseline/yjs-server.mjs'
 import { makeWall } from './support/clock.mjs'
 import { figure, publish, QUICK, show, times } from './support/figures.mjs'
 import { playKith, playYjs, tasksSeen, watchTasks } from './support/text-pages.mjs'
-import { editsOf, NO_TRACES, readTrace, tracesFolder } from './support/traces.mjs'
+import { editsOf, NO_TRACES, readTrace } from './support/traces.mjs'
 import { openBrowser, someone, startWorld } from './support/world.mjs'
 
 const TRACE = QUICK ? 'sveltecomponent' : 'automerge-paper'
@@ -92,8 +93,8 @@ async function yjsInPage({ edits, text }, files) {
   for (const [name, body] of Object.entries(files)) site.files[`/${name}`] = body
   const [first, second] = [await startYjsServer(), await startYjsServer()]
   const browser = await openBrowser('chromium')
-  const visit = async () => {
-    const page = await browser.newPage(site.url)
+  const visit = async (visitor) => {
+    const page = await visitor.newPage(site.url)
     page.evaluateTimeout = PATIENCE_MS
     await page.waitFor(() => globalThis.yjs, { what: "the baseline's page" })
     await page.evaluate(makeWall)
@@ -102,13 +103,11 @@ async function yjsInPage({ edits, text }, files) {
   const connect = async (url) => void (await yjs.start(url, { persist: true }))
   try {
     // The writer's page has the whole; the watched one has the first half from elsewhere, and its own.
-    const writer = await visit()
+    const writer = await visit(browser)
     await writer.evaluate(connect, first.url)
     await writer.evaluate(playYjs, TRACE, 0, half, EVERY)
     const other = await openBrowser('chromium')
-    const page = await other.newPage(site.url)
-    page.evaluateTimeout = PATIENCE_MS
-    await page.waitFor(() => globalThis.yjs, { what: "the baseline's page" })
+    const page = await visit(other)
     await page.evaluate(connect, first.url)
     await first.close()
     await writer.evaluate(playYjs, TRACE, half, edits.length, EVERY)

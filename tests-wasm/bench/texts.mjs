@@ -3,10 +3,11 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { cleanup } from '../harness/index.mjs'
+import { tracesFolder } from '../harness/traces.mjs'
 import { servePage } from './baseline/pages.mjs'
 import { figure, publish, QUICK, quantile, ratio, show, target, times } from './support/figures.mjs'
 import { bundleEngines, run } from './support/rivals.mjs'
-import { CONCURRENT, NO_TRACES, readTrace, SEQUENTIAL, tracesFolder } from './support/traces.mjs'
+import { CONCURRENT, NO_TRACES, readTrace, SEQUENTIAL } from './support/traces.mjs'
 import { KEPT, openBrowser } from './support/world.mjs'
 
 const OURS = 'Kith engine'

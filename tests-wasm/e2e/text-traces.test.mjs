@@ -3,11 +3,12 @@
 // the repository. The beginning of two in ordinary runs, all of all with KITH_LONG=1.
 // limit: 15 min
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { gunzipSync } from 'node:zlib'
-import { availableBrowsers, missing, ROOT, waitFor } from '../harness/index.mjs'
+import { availableBrowsers, missing, waitFor } from '../harness/index.mjs'
+import { tracesFolder } from '../harness/traces.mjs'
 import { NETWORK_MS, together } from './peers-support.mjs'
 import { textWorld } from './text-support.mjs'
 
@@ -17,7 +18,7 @@ const SHORT = 600
 const PORTION = 1000
 const ONE_WRITER = LONG ? ['sveltecomponent', 'rustcode', 'seph-blog1', 'automerge-paper'] : ['sveltecomponent']
 const SEVERAL = LONG ? ['friendsforever', 'clownschool'] : ['friendsforever']
-const folder = [process.env.KITH_TRACES, join(ROOT, '..', 'shared', 'data', 'traces'), join(ROOT, '..', '..', 'shared', 'data', 'traces')].find((path) => path && existsSync(path))
+const folder = tracesFolder()
 const skip = missing('chromium') || (folder ? false : 'the editing traces are not here; set KITH_TRACES to their folder')
 const other = availableBrowsers().includes('firefox') ? 'firefox' : 'chromium'
 

@@ -15,15 +15,12 @@ const pack = (write) => {
   return encoding.toUint8Array(encoder)
 }
 
-/** Opens what IndexedDB has. */
-async function open() {
-  persistence = new IndexeddbPersistence('bench', doc)
-  await persistence.whenSynced
-}
-
 /** Connects; resolves once the server's state has been applied. `received` counts bytes. */
 async function start(url, { persist } = {}) {
-  if (persist) await open()
+  if (persist) {
+    persistence = new IndexeddbPersistence('bench', doc)
+    await persistence.whenSynced
+  }
   const socket = new WebSocket(url)
   socket.binaryType = 'arraybuffer'
   doc.on('update', (update, origin) => origin !== socket && socket.send(pack((encoder) => sync.writeUpdate(encoder, update))))
@@ -51,12 +48,4 @@ const kept = () =>
     transaction.onerror = () => reject(transaction.error)
   })
 
-/** Bytes of the updates in IndexedDB. */
-const storedBytes = () =>
-  new Promise((resolve, reject) => {
-    const all = persistence.db.transaction(['updates']).objectStore('updates').getAll()
-    all.onsuccess = () => resolve(all.result.reduce((sum, update) => sum + update.byteLength, 0))
-    all.onerror = () => reject(all.error)
-  })
-
-globalThis.yjs = { doc, map, open, start, kept, storedBytes, applyUpdate: (update) => Y.applyUpdate(doc, update, 'bench') }
+globalThis.yjs = { doc, map, start, kept }

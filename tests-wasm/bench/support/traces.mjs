@@ -1,8 +1,8 @@
 // The public editing traces: found in `KITH_TRACES`, or beside the repository.
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { gunzipSync } from 'node:zlib'
-import { ROOT } from '../../harness/index.mjs'
+import { tracesFolder } from '../../harness/traces.mjs'
 import { QUICK } from './figures.mjs'
 
 /** Written by one hand, and by several at once. */
@@ -10,10 +10,6 @@ export const SEQUENTIAL = ['automerge-paper', 'seph-blog1', 'rustcode', 'sveltec
 export const CONCURRENT = ['friendsforever', 'clownschool']
 /** As much of a trace is played to try a benchmark. */
 const QUICK_TXNS = 1_500
-
-/** The folder of the traces, or nothing. */
-export const tracesFolder = () =>
-  [process.env.KITH_TRACES, join(ROOT, '../shared/data/traces'), join(ROOT, '../../shared/data/traces')].find((folder) => folder && existsSync(join(folder, 'rustcode.json.gz')))
 
 /** Why there is nothing to measure. */
 export const NO_TRACES = 'skipped: the editing traces are not here; set KITH_TRACES to the folder that holds automerge-paper.json.gz and the others\n'
