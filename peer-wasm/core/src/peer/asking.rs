@@ -54,7 +54,7 @@ impl Peer {
         let now = self.now;
         let inviter = space.row.ticket.as_ref().map(|ticket| ticket.inviter);
         // An author sends what is new itself, to those it has a link with.
-        let authors: BTreeSet<PublicKey> = self.links.values().filter(|l| l.shares(number)).map(|l| l.peer).collect();
+        let is_linked = |log: &PublicKey| self.links.values().any(|link| link.peer == *log && link.shares(number));
         let mut graces: Vec<PublicKey> = Vec::new();
         let mut wants: Vec<(PublicKey, u64)> = Vec::new();
         let mut targets: Vec<(PublicKey, Asked)> = Vec::new();
@@ -65,6 +65,10 @@ impl Peer {
         };
         for (log, (len, hash)) in theirs {
             let tip = space.log(log).map_or(Tip::EMPTY, |(_, log)| log.tip);
+            // Nearly always, and this is asked after every frame.
+            if *len == tip.len && *hash == tip.hash {
+                continue;
+            }
             // A forked log counts up to where its histories part.
             let len = space.cut(log).map_or(*len, |cut| cut.min(*len));
             if space.forks.contains_key(log) && len <= tip.len {
@@ -85,7 +89,7 @@ impl Peer {
                 continue;
             }
             let spared = session.grace.get(log).is_none_or(|until| now < *until);
-            if spared && link.peer != *log && authors.contains(log) {
+            if spared && link.peer != *log && is_linked(log) {
                 graces.push(*log);
             } else if wants.len() < MAX_ITEMS {
                 wants.push((*log, tip.len));
