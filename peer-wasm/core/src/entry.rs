@@ -12,6 +12,12 @@
 //! checked by its hashes, the signature of its last entry, and of every entry whose `seq` ends a block of
 //! [`SIGNED_EVERY`] (so that a proof of a fork is never longer than a block).
 
+mod fork;
+mod kind;
+
+pub use fork::ForkProof;
+pub use kind::{EntryError, Kind};
+
 use crate::codec::{CodecError, Reader, Writer};
 use crate::identity::{PublicKey, SecretKey};
 use crate::purpose::Purpose;
@@ -26,114 +32,6 @@ pub const SIGNED_EVERY: u64 = 32;
 
 const VERSION: u8 = 1;
 const SIGN_DOMAIN: &str = "kith/entry/v1";
-
-/// What an entry is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
-    /// Founds a space. Signed by the space's own key.
-    Genesis,
-    /// Binds a device's log to an identity.
-    Device,
-    /// Gives a role to an identity or to an invite.
-    Grant,
-    /// Hands out the key that seals bodies.
-    Epoch,
-    /// Changes values. The body is sealed.
-    Op,
-    /// Says up to where everything is settled, so that what was deleted before can be forgotten.
-    Checkpoint,
-}
-
-impl Kind {
-    pub(crate) const fn tag(self) -> u8 {
-        match self {
-            Kind::Genesis => 0,
-            Kind::Device => 1,
-            Kind::Grant => 2,
-            Kind::Epoch => 3,
-            Kind::Op => 4,
-            Kind::Checkpoint => 14,
-        }
-    }
-
-    pub(crate) fn from_tag(tag: u8) -> Result<Kind, EntryError> {
-        Ok(match tag {
-            0 => Kind::Genesis,
-            1 => Kind::Device,
-            2 => Kind::Grant,
-            3 => Kind::Epoch,
-            4 => Kind::Op,
-            14 => Kind::Checkpoint,
-            _ => return Err(EntryError::KindNotSupported(later_kind(tag))),
-        })
-    }
-}
-
-/// The names of kinds that are laid down but not yet in use, so that refusing them can say what they are.
-const fn later_kind(tag: u8) -> &'static str {
-    match tag {
-        5 => "device-off",
-        6 => "device-key-update",
-        7 => "rotate-root",
-        8 => "revoke",
-        9 => "invite",
-        10 => "invite-close",
-        11 => "join",
-        12 => "owner-change",
-        13 => "attest",
-        15 => "blob",
-        _ => "unknown",
-    }
-}
-
-/// Why bytes are not an entry, or a run of entries does not hold together. One variant per rule.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum EntryError {
-    /// Not decodable.
-    #[error("The entry cannot be decoded: {0}")]
-    Malformed(#[from] CodecError),
-    /// Another format version.
-    #[error("The entry has format version {0}; this peer knows version 1.")]
-    VersionNotSupported(u8),
-    /// A kind this peer does not take part in.
-    #[error("Entries of kind `{0}` are not supported.")]
-    KindNotSupported(&'static str),
-    /// The body is not the one the header names.
-    #[error("The body does not match its hash.")]
-    BodyHash,
-    /// Another space than expected.
-    #[error("The entry belongs to another space.")]
-    WrongSpace,
-    /// Another log than expected.
-    #[error("The entry belongs to another log.")]
-    WrongLog,
-    /// Not the next one of its log.
-    #[error("The entry is not the next of its log.")]
-    WrongSeq,
-    /// The chain is broken.
-    #[error("The entry does not follow the one before it: its `prev` names another.")]
-    WrongPrev,
-    /// The signature is not the log's.
-    #[error("The signature is not that of the log's key.")]
-    BadSignature,
-}
-
-impl EntryError {
-    /// The error's stable name.
-    pub const fn name(&self) -> &'static str {
-        match self {
-            EntryError::Malformed(_) => "malformed",
-            EntryError::VersionNotSupported(_) => "version-not-supported",
-            EntryError::KindNotSupported(_) => "kind-not-supported",
-            EntryError::BodyHash => "body-hash",
-            EntryError::WrongSpace => "wrong-space",
-            EntryError::WrongLog => "wrong-log",
-            EntryError::WrongSeq => "wrong-seq",
-            EntryError::WrongPrev => "wrong-prev",
-            EntryError::BadSignature => "bad-signature",
-        }
-    }
-}
 
 /// An entry of another log that the author had seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -442,84 +340,4 @@ pub fn verify_run(
 /// Whether the entry at `seq` ends a block, so that its own signature is always checked.
 pub const fn ends_block(seq: u64) -> bool {
     seq % SIGNED_EVERY == SIGNED_EVERY - 1
-}
-
-/// Two runs of headers and signatures of one log that begin at the same place with different entries, each vouched
-/// for by a signature at its end: proof that the log's owner signed two histories.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ForkProof {
-    /// The log.
-    pub log: PublicKey,
-    /// The place where the histories part.
-    pub seq: u64,
-    before: [u8; 32],
-    left: Vec<Vec<u8>>,
-    right: Vec<Vec<u8>>,
-}
-
-impl ForkProof {
-    /// A proof from two runs of [`Entry::signed_part`]s, if they are one.
-    pub fn new(space: PublicKey, log: PublicKey, left: Vec<Vec<u8>>, right: Vec<Vec<u8>>) -> Option<ForkProof> {
-        let (left_start, left_hash) = check_half(space, log, &left)?;
-        let (right_start, right_hash) = check_half(space, log, &right)?;
-        if left_start != right_start || left_hash == right_hash {
-            return None;
-        }
-        Some(ForkProof { log, seq: left_start.len, before: left_start.hash, left, right })
-    }
-
-    /// What the log consisted of before its histories part.
-    pub fn tip(&self) -> Tip {
-        Tip { len: self.seq, hash: self.before }
-    }
-
-    /// Writes the proof.
-    pub fn encode(&self, writer: &mut Writer) {
-        writer.fixed(&self.log.0);
-        for half in [&self.left, &self.right] {
-            writer.number(half.len() as u64);
-            for signed in half {
-                writer.bytes(signed);
-            }
-        }
-    }
-
-    /// Reads and checks a proof.
-    pub fn decode(space: PublicKey, reader: &mut Reader<'_>) -> Result<Option<ForkProof>, CodecError> {
-        const MAX_SIGNED: usize = 256 + MAX_DEPS * 74;
-        let log = PublicKey(reader.fixed()?);
-        let mut halves = [Vec::new(), Vec::new()];
-        for half in &mut halves {
-            for _ in 0..reader.size(SIGNED_EVERY as usize)? {
-                half.push(reader.bytes(MAX_SIGNED)?.to_vec());
-            }
-        }
-        let [left, right] = halves;
-        Ok(ForkProof::new(space, log, left, right))
-    }
-}
-
-/// The tip a half follows and its first hash, if it holds together.
-fn check_half(space: PublicKey, log: PublicKey, half: &[Vec<u8>]) -> Option<(Tip, [u8; 32])> {
-    let mut start: Option<(Tip, [u8; 32])> = None;
-    let mut next: Option<Tip> = None;
-    for (index, signed) in half.iter().enumerate() {
-        let mut reader = Reader::new(signed);
-        let header = Header::decode(&mut reader).ok()?;
-        let header_len = signed.len() - reader.rest().len();
-        if header.space != space || header.log != log || signed.len() != header_len + 64 {
-            return None;
-        }
-        let follows = Tip { len: header.seq, hash: header.prev };
-        if next.is_some_and(|next| next != follows) {
-            return None;
-        }
-        if index + 1 == half.len() && !signature_holds(&log, signed, header_len) {
-            return None;
-        }
-        let hash = hash_of(signed);
-        start.get_or_insert((follows, hash));
-        next = Some(Tip { len: header.seq.checked_add(1)?, hash });
-    }
-    start
 }

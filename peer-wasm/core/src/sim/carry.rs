@@ -1,6 +1,7 @@
 //! Carrying out what peers want done: reads and commits, frames and dials, in whatever weather there is.
 
-use super::world::{Event, NodeId, World};
+use super::happen::Event;
+use super::world::{NodeId, World};
 use crate::entry::Entry;
 use crate::peer::{Fault, LinkId, Output};
 use crate::wire::Frame;

@@ -1,11 +1,12 @@
 //! The world: peers, their disks, the links between them, and time.
 
+use super::happen::Event;
 use super::tally::{Arrivals, Conversation};
-use super::{Dice, Disk, Shadow, Weather};
+use super::{Dice, Disk, Node, Weather};
 use crate::api::{Reply, Request, RequestId, SubscriptionId, Update};
 use crate::identity::PublicKey;
-use crate::peer::{Config, Fault, Input, LinkId, LinkPath, LoadId, Peer, Quota, TransactionId};
-use crate::rows::{Batch, Read, Rows};
+use crate::peer::{Config, Input, LinkId, LinkPath, Peer, Quota};
+use crate::rows::{Read, Rows};
 use crate::wire::Frame;
 use std::cell::Cell;
 use std::collections::{BTreeMap, VecDeque};
@@ -14,58 +15,14 @@ use std::collections::{BTreeMap, VecDeque};
 const BEGINNING: u64 = 1_800_000_000_000;
 /// A peer that gives more outputs than this for one input is going round in circles.
 const MAX_OUTPUTS: usize = 100_000;
-/// How long an attempt to reach a peer takes to fail, in milliseconds.
-const DIAL_FAILS_AFTER: u64 = 3_000;
 
 /// Which peer of a world, counted from 0.
 pub type NodeId = usize;
-
-/// One peer, its disk and what it has said.
-pub struct Node {
-    peer: Option<Peer>,
-    /// Its committed rows.
-    pub disk: Disk,
-    /// A store that answers in its place, if there is one.
-    pub shadow: Option<Box<dyn Shadow>>,
-    /// How many times it was started: what belongs to an earlier life is not delivered to a later one.
-    life: u64,
-    /// How many rows its disk has room for.
-    pub room: usize,
-    /// Bytes of rows it has read so far.
-    pub read_bytes: Cell<usize>,
-    /// How far its wall clock is off, in milliseconds.
-    pub skew: i64,
-    /// What it calls its release when it is started.
-    pub release: &'static str,
-    device: Option<PublicKey>,
-    pub(super) replies: BTreeMap<RequestId, Reply>,
-    pub(super) updates: BTreeMap<SubscriptionId, VecDeque<Update>>,
-    /// What it refused, by name, and how often.
-    pub refused: BTreeMap<&'static str, u64>,
-    /// Why it closed links, and how often.
-    pub hung_up: BTreeMap<&'static str, u64>,
-    pub(super) wake_at: Option<u64>,
-    /// What has come in, if no peer runs here but a test speaks for it.
-    heard: Option<VecDeque<Vec<u8>>>,
-}
 
 pub(super) struct Link {
     pub(super) ends: [NodeId; 2],
     /// When the last frame in each direction arrives: links keep order.
     pub(super) busy_until: BTreeMap<NodeId, u64>,
-}
-
-pub(super) enum Event {
-    Frame { link: LinkId, to: NodeId, bytes: Vec<u8>, hops: u64 },
-    Sent { link: LinkId, by: NodeId, bytes: usize },
-    Loaded { node: NodeId, life: u64, load: LoadId, reads: Vec<Read>, rows: Option<Result<Vec<Rows>, String>> },
-    Written { node: NodeId, life: u64, transaction: TransactionId, batch: Batch },
-    Committed { node: NodeId, life: u64, transaction: TransactionId },
-    Failed { node: NodeId, life: u64, transaction: TransactionId, fault: Fault },
-    Wake { node: NodeId, life: u64 },
-    Down { link: LinkId, to: NodeId, life: u64 },
-    Dialled { by: NodeId, life: u64, peer: PublicKey, tried: bool },
-    Start { node: NodeId, life: u64 },
 }
 
 /// Changes the outgoing frames of one peer: how hostile peers are played.
@@ -377,66 +334,6 @@ impl World {
         self.steps += 1;
         self.happen(event);
         true
-    }
-
-    fn happen(&mut self, event: Event) {
-        match event {
-            Event::Frame { link, to, bytes, hops } if self.links.contains_key(&link) => {
-                if let Some(ends) = self.links.get(&link).map(|link| link.ends) {
-                    self.note_arrived(ends, to, hops, &bytes);
-                }
-                self.input(to, Input::Frame { link, bytes });
-            }
-            Event::Sent { link, by, bytes } if self.links.contains_key(&link) => {
-                self.input(by, Input::Sent { link, bytes });
-            }
-            Event::Loaded { node, life, load, reads, rows } if life == self.life(node) => {
-                let rows = rows.unwrap_or_else(|| Ok(self.read(node, &reads)));
-                self.input(node, Input::Loaded { load, rows });
-            }
-            Event::Written { node, life, transaction, batch } if life == self.life(node) => {
-                // A transaction that was under way when its peer died may have made it or not.
-                let made_it = self.is_up(node) || self.dice.once_in(2);
-                if let Some(node) = self.nodes.get_mut(node).filter(|_| made_it) {
-                    node.disk.commit(&batch);
-                    if let Some(shadow) = &node.shadow {
-                        shadow.commit(&batch);
-                    }
-                }
-                let report = self.dice.within((0, 3));
-                self.schedule(report, Event::Committed { node, life, transaction });
-            }
-            Event::Committed { node, life, transaction } if life == self.life(node) => {
-                self.input(node, Input::Committed(transaction));
-            }
-            Event::Failed { node, life, transaction, fault } if life == self.life(node) => {
-                self.input(node, Input::Failed(transaction, fault));
-            }
-            Event::Wake { node, life } if life == self.life(node) => {
-                let due = self.nodes.get(node).and_then(|node| node.wake_at);
-                let now = self.clock_of(node);
-                match due {
-                    Some(at) if at <= now => {
-                        if let Some(node) = self.nodes.get_mut(node) {
-                            node.wake_at = None;
-                        }
-                        self.input(node, Input::Wake);
-                    }
-                    _ => {}
-                }
-            }
-            Event::Down { link, to, life } if life == self.life(to) => self.input(to, Input::LinkDown { link }),
-            Event::Dialled { by, life, peer, tried } if life == self.life(by) => {
-                let other = self.nodes.iter().position(|node| node.device == Some(peer));
-                match other {
-                    Some(other) if self.link_between(by, other).is_some() || self.connect(by, other) => {}
-                    _ if tried => self.input(by, Input::DialFailed { peer }),
-                    _ => self.schedule(DIAL_FAILS_AFTER, Event::Dialled { by, life, peer, tried: true }),
-                }
-            }
-            Event::Start { node, life } if life == self.life(node) => self.start(node),
-            _ => {}
-        }
     }
 
     /// Gives a peer an input and carries out what it wants done.
