@@ -8,6 +8,10 @@
 #[allow(dead_code, reason = "each test program uses its part")]
 mod texts;
 
+#[path = "../../text/examples/unpack.rs"]
+#[allow(dead_code, reason = "an example's own main is not called here")]
+mod unpack;
+
 use kith_core::api::TextEdit;
 use kith_core::clock::Clock;
 use kith_core::document::{Leaf, Op, Ops};
@@ -16,22 +20,7 @@ use kith_core::wire::Frame;
 use kith_text::{Agent, Algorithm, Edit, TextDoc, TextOp, Version};
 use std::path::PathBuf;
 use texts::{at, edit, edited, put, spliced, text};
-
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Trace {
-    end_content: String,
-    txns: Vec<Txn>,
-}
-
-#[derive(serde::Deserialize)]
-struct Txn {
-    #[serde(default)]
-    agent: usize,
-    #[serde(default)]
-    parents: Vec<usize>,
-    patches: Vec<(u32, u32, String)>,
-}
+use unpack::Trace;
 
 fn trace(name: &str) -> Option<Trace> {
     let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -41,6 +30,9 @@ fn trace(name: &str) -> Option<Trace> {
         eprintln!("skipped: {name} is not here; set KITH_TRACES to the folder of the editing traces");
         return None;
     };
+    if name.ends_with(".dt") {
+        return Some(unpack::unpack(&std::fs::read(file).unwrap()));
+    }
     let unpacked = flate2::read::GzDecoder::new(std::fs::File::open(file).unwrap());
     Some(serde_json::from_reader(std::io::BufReader::new(unpacked)).unwrap())
 }
@@ -175,4 +167,14 @@ fn friendsforever() {
 #[test]
 fn clownschool() {
     concurrent("clownschool.json.gz");
+}
+
+#[test]
+fn git_makefile() {
+    concurrent("git-makefile.dt");
+}
+
+#[test]
+fn node_nodecc() {
+    concurrent("node_nodecc.dt");
 }

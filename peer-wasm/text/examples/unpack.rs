@@ -1,0 +1,91 @@
+//! Writes a recording in diamond-types' own file format as the JSON the other editing traces come in.
+//! `cargo run --release -p kith-text --example unpack -- git-makefile.dt > git-makefile.json`
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+
+use diamond_types::list::OpLog;
+use diamond_types::list::operation::OpKind;
+use std::collections::BTreeSet;
+
+/// What was recorded, as in the traces of several writers: positions and lengths are counted in code points.
+#[derive(serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(crate) struct Trace {
+    pub(crate) end_content: String,
+    pub(crate) txns: Vec<Txn>,
+}
+
+/// A run of edits by one writer, in the text at `parents`: other transactions, by their places in the list.
+#[derive(serde::Serialize, serde::Deserialize)]
+pub(crate) struct Txn {
+    /// Writers are numbered in the order of their names: it decides where they insert at one place.
+    #[serde(default)]
+    pub(crate) agent: usize,
+    #[serde(default)]
+    pub(crate) parents: Vec<usize>,
+    pub(crate) patches: Vec<(u32, u32, String)>,
+}
+
+/// Reads a recording. It is cut into transactions where the writer changes, where the text it builds on does, and where
+/// another one builds on it.
+pub(crate) fn unpack(file: &[u8]) -> Trace {
+    let log = OpLog::load_from(file).expect("a recording of diamond-types");
+    let history: Vec<_> = log.iter_history().collect();
+    let mut cuts: BTreeSet<usize> = history.iter().map(|run| run.span.start).collect();
+    cuts.extend(history.iter().flat_map(|run| run.parents.iter().map(|parent| parent + 1)));
+    // Who wrote each run, by the time it ends at.
+    let mut writers = Vec::new();
+    let mut time = 0;
+    for run in log.iter_mappings() {
+        cuts.insert(time);
+        time += run.seq_range.end - run.seq_range.start;
+        writers.push((time, log.get_agent_name(run.agent).to_owned()));
+    }
+    let names: BTreeSet<&String> = writers.iter().map(|(_, name)| name).collect();
+    let names: Vec<&String> = names.into_iter().collect();
+
+    let cuts: Vec<usize> = cuts.into_iter().filter(|cut| *cut < log.len()).collect();
+    let txn_at = |time: usize| cuts.partition_point(|cut| *cut <= time) - 1;
+    let mut txns: Vec<Txn> = cuts
+        .iter()
+        .map(|start| {
+            let run = &history[history.partition_point(|run| run.span.start <= *start) - 1];
+            let before: &[usize] = if run.span.start == *start { &run.parents } else { &[start - 1] };
+            let writer = &writers[writers.partition_point(|(end, _)| end <= start)].1;
+            Txn {
+                agent: names.binary_search(&writer).unwrap(),
+                parents: before.iter().map(|time| txn_at(*time)).collect(),
+                patches: Vec::new(),
+            }
+        })
+        .collect();
+
+    let mut time = 0;
+    for op in log.iter() {
+        let (start, end, forward) = (op.start(), op.end(), op.loc.fwd);
+        let text: Vec<char> = op.content_as_str().unwrap_or("").chars().collect();
+        let mut done = 0;
+        while done < end - start {
+            let txn = txn_at(time + done);
+            let room = cuts.get(txn + 1).map_or(usize::MAX, |cut| cut - time - done);
+            let now = room.min(end - start - done);
+            let patch = match (op.kind, forward) {
+                (OpKind::Ins, true) => (start + done, 0, text[done..done + now].iter().collect()),
+                // Each before the one before: the first of them stands last.
+                (OpKind::Ins, false) => (start, 0, text[done..done + now].iter().rev().collect()),
+                (OpKind::Del, true) => (start, now, String::new()),
+                (OpKind::Del, false) => (end - done - now, now, String::new()),
+            };
+            txns[txn].patches.push((patch.0 as u32, patch.1 as u32, patch.2));
+            done += now;
+        }
+        time += end - start;
+    }
+    Trace { end_content: log.checkout_tip().content().to_string(), txns }
+}
+
+#[allow(dead_code, reason = "tests take this file in for its function")]
+fn main() {
+    let file = std::env::args().nth(1).expect("the file of a recording");
+    let trace = unpack(&std::fs::read(&file).expect("a file that can be read"));
+    serde_json::to_writer(std::io::stdout().lock(), &trace).expect("somebody who reads this");
+}
