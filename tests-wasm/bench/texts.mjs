@@ -14,7 +14,7 @@ const OURS = 'Kith engine'
 const BARE = 'diamond-types'
 const ROUNDS = times(3, 1)
 /** Whatever takes longer, in milliseconds, is stopped where it is and counts for what it did. */
-const GIVE_UP_MS = times(60_000, 4_000)
+const GIVE_UP_MS = times(10_000, 4_000)
 const LIMIT = 1.2
 const TRACES = QUICK ? ['rustcode', 'clownschool'] : [...SEQUENTIAL, ...CONCURRENT]
 /** Its random numbers come from where Node has none. */

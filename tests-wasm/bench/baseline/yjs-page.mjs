@@ -48,4 +48,12 @@ const kept = () =>
     transaction.onerror = () => reject(transaction.error)
   })
 
-globalThis.yjs = { doc, map, start, kept }
+/** Bytes of the updates in IndexedDB. */
+const storedBytes = () =>
+  new Promise((resolve, reject) => {
+    const all = persistence.db.transaction(['updates']).objectStore('updates').getAll()
+    all.onsuccess = () => resolve(all.result.reduce((sum, update) => sum + update.byteLength, 0))
+    all.onerror = () => reject(all.error)
+  })
+
+globalThis.yjs = { doc, map, start, kept, storedBytes }

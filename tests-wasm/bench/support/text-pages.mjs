@@ -58,3 +58,64 @@ export const playYjs = async (name, from, to, every) => {
   await yjs.kept()
   return { busy, saved: performance.now() - began, wall, savedAt: globalThis.wall(), length: text.length }
 }
+
+/** Presses a key every so many milliseconds: when each was pressed, and how long the page was busy with it. */
+export const keysKith = async (space, name, count, every) => {
+  const { connect } = await import('/kith.js')
+  const doc = connect().space(space).text(name)
+  await doc.ready
+  const pressed = []
+  const busy = []
+  for (let n = 0; n < count; n++) {
+    pressed.push(globalThis.wall())
+    const began = performance.now()
+    doc.edit([{ from: n, to: n, insert: 'x' }])
+    busy.push(performance.now() - began)
+    await new Promise((resolve) => setTimeout(resolve, every))
+  }
+  await doc.saved()
+  await doc.close()
+  return { pressed, busy }
+}
+
+export const keysYjs = async (name, count, every) => {
+  const text = yjs.doc.getText(name)
+  const pressed = []
+  const busy = []
+  for (let n = 0; n < count; n++) {
+    pressed.push(globalThis.wall())
+    const began = performance.now()
+    text.insert(n, 'x')
+    busy.push(performance.now() - began)
+    await new Promise((resolve) => setTimeout(resolve, every))
+  }
+  await yjs.kept()
+  return { pressed, busy }
+}
+
+/** Follows a text until it is `wanted`; `whenSeen` tells when it had which length, and when it was all there. */
+export const followKith = async (space, name, wanted) => {
+  const { connect } = await import('/kith.js')
+  const doc = connect().space(space).text(name)
+  await doc.ready
+  const seen = []
+  globalThis.followed = new Promise((resolve) => {
+    doc.on('change', () => {
+      seen.push({ length: doc.value.length, at: globalThis.wall() })
+      if (doc.value.length === wanted.length && doc.value === wanted) resolve({ seen, at: seen.at(-1).at })
+    })
+  })
+}
+
+export const followYjs = async (name, wanted) => {
+  const text = yjs.doc.getText(name)
+  const seen = []
+  globalThis.followed = new Promise((resolve) => {
+    text.observe(() => {
+      seen.push({ length: text.length, at: globalThis.wall() })
+      if (text.length === wanted.length && text.toString() === wanted) resolve({ seen, at: seen.at(-1).at })
+    })
+  })
+}
+
+export const whenSeen = () => globalThis.followed

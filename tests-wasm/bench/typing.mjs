@@ -1,0 +1,119 @@
+// A text typed in one page while another page follows it, through everything there is: SDK, worker, IndexedDB, WebRTC. First by hand: the page's own
+// time for a keystroke, and until the other page has it. Then a recording as fast as it goes: until it is stored, until the other page has all of it,
+// bytes. Against Yjs with a central server and y-indexeddb in both pages.
+import { cleanup } from '../harness/index.mjs'
+import { tracesFolder } from '../harness/traces.mjs'
+import { serveBaseline } from './baseline/pages.mjs'
+import { startYjsServer } from './baseline/yjs-server.mjs'
+import { makeWall } from './support/clock.mjs'
+import { figure, megabytes, publish, QUICK, quantile, ratio, show, showSpreads, spread, times } from './support/figures.mjs'
+import { followKith, followYjs, keysKith, keysYjs, playKith, playYjs, whenSeen } from './support/text-pages.mjs'
+import { editsOf, NO_TRACES, readTrace } from './support/traces.mjs'
+import { openBrowser, someone, startWorld } from './support/world.mjs'
+
+const TRACE = QUICK ? 'sveltecomponent' : 'rustcode'
+const ROUNDS = times(3, 1)
+const KEYS = times(400, 40)
+/** From one key to the next, in milliseconds: faster than anybody types. */
+const KEY_MS = 40
+/** Edits between two turns of the page, where a recording is played as fast as it goes. */
+const EVERY = 50
+const PATIENCE_MS = 600_000
+
+/** How long each key took until the other page had it: a text is so long once the key is in it. */
+const delays = (pressed, seen) => pressed.map((at, n) => seen.find(({ length }) => length > n).at - at)
+
+async function kith({ edits, text }, files) {
+  const relay = await startWorld({ files })
+  const [ada, bob] = [await someone(relay), await someone(relay)]
+  try {
+    for (const { page } of [ada, bob]) {
+      page.evaluateTimeout = PATIENCE_MS
+      await page.evaluate(makeWall)
+    }
+    const space = await ada.space('Texts')
+    await bob.join(await ada.invite(space))
+    await Promise.all([ada.linked('webrtc'), bob.linked('webrtc')])
+    await bob.page.evaluate(followKith, space, 'keys', 'x'.repeat(KEYS))
+    const keys = await ada.page.evaluate(keysKith, space, 'keys', KEYS, KEY_MS)
+    const heard = await bob.page.evaluate(whenSeen)
+    const used = async () => {
+      const { storage, links } = await ada.status()
+      return [storage.used, links.reduce((sum, { bytesOut }) => sum + bytesOut, 0)]
+    }
+    const before = await used()
+    await bob.page.evaluate(followKith, space, TRACE, text)
+    const played = await ada.page.evaluate(playKith, space, TRACE, 0, edits.length, EVERY)
+    const there = await bob.page.evaluate(whenSeen)
+    const [stored, sent] = (await used()).map((after, at) => after - before[at])
+    return { key: keys.busy, delay: delays(keys.pressed, heard.seen), busy: played.busy, saved: played.saved, there: there.at - played.wall, stored, sent }
+  } finally {
+    await Promise.all([ada.close(), bob.close(), relay.kill()])
+  }
+}
+
+async function yjsInPages({ edits, text }, files) {
+  const site = await serveBaseline('yjs-page.mjs')
+  for (const [name, body] of Object.entries(files)) site.files[`/${name}`] = body
+  const server = await startYjsServer()
+  const browsers = [await openBrowser('chromium'), await openBrowser('chromium')]
+  try {
+    const [ada, bob] = await Promise.all(
+      browsers.map(async (browser) => {
+        const page = await browser.newPage(site.url)
+        page.evaluateTimeout = PATIENCE_MS
+        await page.waitFor(() => globalThis.yjs, { what: "the baseline's page" })
+        await page.evaluate(makeWall)
+        await page.evaluate(async (url) => void (await yjs.start(url, { persist: true })), server.url)
+        return page
+      }),
+    )
+    await bob.evaluate(followYjs, 'keys', 'x'.repeat(KEYS))
+    const keys = await ada.evaluate(keysYjs, 'keys', KEYS, KEY_MS)
+    const heard = await bob.evaluate(whenSeen)
+    const before = [await ada.evaluate(() => yjs.storedBytes()), server.counts.received]
+    await bob.evaluate(followYjs, 'text', text)
+    const played = await ada.evaluate(playYjs, TRACE, 0, edits.length, EVERY)
+    const there = await bob.evaluate(whenSeen)
+    const stored = (await ada.evaluate(() => yjs.storedBytes())) - before[0]
+    return { key: keys.busy, delay: delays(keys.pressed, heard.seen), busy: played.busy, saved: played.saved, there: there.at - played.wall, stored, sent: server.counts.received - before[1] }
+  } finally {
+    await Promise.all([...browsers.map((browser) => browser.close()), server.close()])
+    await site.close()
+  }
+}
+
+if (!tracesFolder()) process.stdout.write(NO_TRACES)
+else {
+  try {
+    const trace = editsOf(readTrace(TRACE))
+    const files = { [`${TRACE}.json`]: JSON.stringify({ edits: trace.edits }) }
+    const found = { Kith: [], Yjs: [] }
+    for (let round = 0; round < ROUNDS; round++) {
+      found.Kith.push(await kith(trace, files))
+      found.Yjs.push(await yjsInPages(trace, files))
+    }
+    const both = (what) => Object.fromEntries(Object.entries(found).map(([name, rounds]) => [name, spread(rounds.flatMap((round) => round[what]))]))
+    const key = both('key')
+    const delay = both('delay')
+    showSpreads(`a key every ${KEY_MS} ms: the page's own time for it`, key, 'Yjs')
+    showSpreads('a key until the other page has it', delay, 'Yjs')
+    const median = (name, what) => quantile(found[name].map((round) => round[what]), 0.5)
+    const row = (name) => [
+      name,
+      figure((median(name, 'busy') * 1000) / trace.edits.length),
+      figure(median(name, 'saved') / 1000),
+      figure(median(name, 'there') / 1000),
+      ratio(median(name, 'there'), median('Yjs', 'there')),
+      megabytes(median(name, 'stored')),
+      megabytes(median(name, 'sent')),
+    ]
+    show(`${TRACE}, ${trace.edits.length} edits, ${EVERY} at a turn of the page; the median of ${ROUNDS}`, [
+      ['', 'page, us an edit', 'stored after, s', 'there after, s', 'to Yjs', 'stored', 'sent'],
+      ...Object.keys(found).map(row),
+    ])
+    publish('typing', { trace: TRACE, key, delay, found: Object.fromEntries(Object.entries(found).map(([name, rounds]) => [name, rounds.map(({ key: _key, delay: _delay, ...rest }) => rest)])) })
+  } finally {
+    await cleanup()
+  }
+}
