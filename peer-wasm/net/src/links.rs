@@ -95,7 +95,14 @@ impl<P: Ord + Copy, C: Ord + Copy> Links<P, C> {
     /// A connection came up. `now`: Unix milliseconds.
     pub(crate) fn connection_up(&mut self, peer: P, connection: C, path: LinkPath, now: u64) -> Vec<Act<P, C>> {
         let new = Connection { path, opening: None, failures: 0, kept: false };
-        self.peers.entry(peer).or_default().connections.insert(connection, new);
+        let links = self.peers.entry(peer).or_default();
+        links.connections.insert(connection, new);
+        // The link over WebRTC ended when there was nothing else to go on with: now there is (see `ended`).
+        let is_dead = |other: &Connection| other.path == LinkPath::WebRtc && other.failures > 0;
+        if links.current.is_none() && path != LinkPath::WebRtc && links.connections.values().any(is_dead) {
+            let dead = links.connections.iter().filter(|(_, other)| is_dead(other));
+            return dead.map(|(id, _)| Act::Close { connection: *id }).collect();
+        }
         self.reconsider(peer, now)
     }
 
@@ -328,6 +335,20 @@ mod tests {
         links.ended(relayed);
         assert_eq!(links.ended(direct), [Act::Close { connection: 11 }]);
         assert_eq!(links.connection_down(2, 11, 300).first(), Some(&Act::Open { peer: 2, connection: 10 }));
+    }
+
+    #[test]
+    fn so_does_one_that_was_lost_before_there_was_a_relayed_connection_again() {
+        let (mut links, relayed) = opener_on_relay();
+        links.connection_up(2, 11, WebRtc, 200);
+        let (direct, ..) = links.opened(2, 11).unwrap();
+        links.up(direct, 200);
+        links.ended(relayed);
+        // The other side was restarted: its relayed connection goes first, then its page ends the streams.
+        assert_eq!(links.connection_down(2, 10, 300), []);
+        assert_eq!(links.ended(direct), [Act::RetryLater { peer: 2, failures: 1 }]);
+        assert_eq!(links.connection_up(2, 12, Relay, 400), [Act::Close { connection: 11 }]);
+        assert_eq!(links.connection_down(2, 11, 400).first(), Some(&Act::Open { peer: 2, connection: 12 }));
     }
 
     #[test]

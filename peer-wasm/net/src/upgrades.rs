@@ -133,6 +133,15 @@ impl<P: Ord + Copy> Upgrades<P> {
         Some(known.backoff.next())
     }
 
+    /// A direct connection was lost that is older than every relayed one: the other side was started anew, or this one
+    /// was away. Nothing is known against a new try.
+    pub(crate) fn renewed(&mut self, peer: P) {
+        if let Some(known) = self.peers.get_mut(&peer) {
+            known.backoff.reset();
+            known.waiting = false;
+        }
+    }
+
     /// A pause is over. Returns whether to start now.
     pub(crate) fn rested(&mut self, peer: P) -> bool {
         if let Some(known) = self.peers.get_mut(&peer) {
@@ -179,6 +188,20 @@ mod tests {
         greater.set_carrier(true);
         greater.announced(1, true);
         assert!(!greater.connections(1, true, false));
+    }
+
+    #[test]
+    fn who_was_started_anew_is_upgraded_with_at_once() {
+        let mut upgrades = Upgrades::new(1);
+        upgrades.set_carrier(true);
+        upgrades.announced(2, true);
+        assert!(upgrades.connections(2, true, false));
+        upgrades.done(2);
+        assert!(!upgrades.connections(2, true, true));
+        assert!(upgrades.lost(2).is_some());
+        assert!(!upgrades.connections(2, true, false), "its page may be on its way out");
+        upgrades.renewed(2);
+        assert!(upgrades.connections(2, true, false));
     }
 
     #[test]

@@ -100,11 +100,13 @@ impl Driver {
         if had_link && !left(LinkPath::Relay) && !left(LinkPath::Direct) {
             self.redial(peer);
         }
-        if known.path == LinkPath::WebRtc
-            && !known.expected_loss
-            && let Some(pause) = self.upgrades.lost(peer)
-        {
-            self.later(pause, Timer::Upgrade(peer));
+        if known.path == LinkPath::WebRtc && !known.expected_loss {
+            let relayed = self.links.connections(peer, LinkPath::Relay);
+            if !relayed.is_empty() && relayed.iter().all(|other| *other > connection) {
+                self.upgrades.renewed(peer);
+            } else if let Some(pause) = self.upgrades.lost(peer) {
+                self.later(pause, Timer::Upgrade(peer));
+            }
         }
         self.count_connections(peer);
     }
