@@ -62,6 +62,7 @@ export function connectionWords(status) {
 export function spaceWords(space) {
   if (!space) return { tone: 'idle', text: 'Loading…' }
   if (isPrivate(space)) return { tone: 'idle', text: 'Only on this device' }
+  if ((space.arriving ?? 0) > 0) return { tone: 'warn', text: space.peers > 0 ? `Receiving from ${count(space.peers, 'other')}` : 'Receiving' }
   if (space.state === 'joining') return { tone: 'warn', text: 'Joining: waiting for who invited you' }
   const pending = space.pending ?? 0
   if (pending > 0) return { tone: 'warn', text: `${count(pending, 'change')} only on this device` }
