@@ -4,14 +4,13 @@
 //! may panic, stall or fill up, all must agree, and go on working. A sample in ordinary runs, all with `KITH_LONG=1`:
 //!
 //! ```text
-//! KITH_LONG=1 cargo test --release -p kith-core --test sim_forged -- --nocapture
+//! KITH_LONG=1 cargo test --release -p kith-core --test all sim_forged -- --nocapture
 //! ```
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
-#[path = "common/forging.rs"]
-mod forging;
+use crate::common;
+use crate::forging;
 
 use common::for_each_seed;
 use forging::{PARTS, PLACES, Scene, Tried, WRONGS, mutate, parts, path};

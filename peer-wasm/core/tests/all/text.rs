@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-#[path = "common/texts.rs"]
-#[allow(dead_code, reason = "each test program uses its part")]
-mod texts;
+use crate::texts;
 
 use kith_core::api::{
     Body, Change, Item, ListQuery, Manner, Merge, Preconditions, Refusal, Reply, Request, SubscriptionId, Target,

@@ -2,7 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
+use crate::common;
 
 use common::for_each_seed;
 use kith_core::api::{Body, Change, Manner, Merge, Preconditions, Refusal, Reply, Request, Role};

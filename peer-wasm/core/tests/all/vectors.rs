@@ -1,7 +1,7 @@
 //! What version 1 stored and sent, kept for good: every later release has to open it, show the same, and pass it on.
 //!
 //! `tests-wasm/vectors/v1` holds the rows of two peers (`rows-0.txt`, `rows-1.txt`: table, key and value in hexadecimal), frames they sent each
-//! other (`frames.txt`, and `frames-early.txt` of kinds that came later) and what the first of them showed (`shown.json`). `KITH_FREEZE=1 cargo test -p kith-core --test vectors` makes
+//! other (`frames.txt`, and `frames-early.txt` of kinds that came later) and what the first of them showed (`shown.json`). `KITH_FREEZE=1 cargo test -p kith-core --test all vectors` makes
 //! them where they are missing. They are never made again for the same version: a format that changes gets a new one.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]

@@ -2,10 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-mod common;
-#[path = "common/texts.rs"]
-#[allow(dead_code, reason = "each test program uses its part")]
-mod texts;
+use crate::common;
+use crate::texts;
 
 use common::for_each_seed;
 use kith_core::api::{

@@ -4,11 +4,9 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-#[path = "common/texts.rs"]
-#[allow(dead_code, reason = "each test program uses its part")]
-mod texts;
+use crate::texts;
 
-#[path = "../../text/examples/unpack.rs"]
+#[path = "../../../text/examples/unpack.rs"]
 #[allow(dead_code, reason = "an example's own main is not called here")]
 mod unpack;
 
