@@ -83,12 +83,16 @@ function suites() {
   return files.map((file) => ({ file, name: relative(ROOT, file).replaceAll('\\', '/') }))
 }
 
+const headOf = (file) => readFileSync(file, 'utf8').slice(0, 600)
 const limitOf = (file) => {
-  const said = /limit: (\d+) min/.exec(readFileSync(file, 'utf8').slice(0, 600))
+  const said = /limit: (\d+) min/.exec(headOf(file))
   return Math.max(said ? Number(said[1]) * MINUTE : 0, long ? LONG_SUITE_MS : SUITE_MS)
 }
 
-async function testSuite({ file, name }, sweep) {
+/** Suites that do little but wait say `lane: beside` in their first lines. */
+const waits = ({ file }) => /lane: beside/.test(headOf(file))
+
+async function testSuite({ file, name }, { registry, sweep }) {
   const tap = join(SCRATCH, 'tap', `${process.pid}-${name.replaceAll('/', '-')}`)
   mkdirSync(join(SCRATCH, 'tap'), { recursive: true })
   writeFileSync(tap, '')
@@ -99,7 +103,7 @@ async function testSuite({ file, name }, sweep) {
   const limit = limitOf(file)
   const { code, timedOut, ms } = await run(process.execPath, args, {
     cwd: ROOT,
-    env: environment,
+    env: { ...environment, KITH_PROCESSES: registry },
     prefix: name.split('/').at(-1).replace(/\.test\.mjs$/, ''),
     show: (line) => (/^ℹ |^$|^✖ failing tests/.test(line) ? undefined : line),
     onLine: (line) => output.push(line),
@@ -107,7 +111,7 @@ async function testSuite({ file, name }, sweep) {
     allowFailure: true,
   })
   const total = readNode(own ? readFileSync(tap, 'utf8') : output.join('\n'))
-  const left = sweep()
+  const left = sweep(registry)
   if (timedOut) {
     total.failed += 1
     total.failures.push({ name: 'the whole file', error: `did not finish within ${limit / MINUTE} min` })
@@ -130,14 +134,24 @@ const shaky = []
  * Runs a suite. Where nobody watches (CI) one that drives browsers gets a second try: on a shared machine a browser may stall for longer than
  * any patience. What failed the first time is printed at the end all the same; a suite that shows up there needs work.
  */
-async function testSuiteTwice(suite, sweep) {
-  const first = await testSuite(suite, sweep)
+async function testSuiteTwice(suite, processes) {
+  const first = await testSuite(suite, processes)
   const again = first.failed > 0 && process.env.CI && /^tests-wasm\/(e2e|interop)\//.test(suite.name)
   if (!again) return add(first)
   say('test', `${suite.name}: ${first.failed} failed; once more`)
-  const second = await testSuite(suite, sweep)
+  const second = await testSuite(suite, processes)
   if (second.failed === 0) shaky.push(first)
   add(second)
+}
+
+/** Runs suites one after the other; those that mostly wait in a lane of their own, beside the rest. */
+async function testSuites(chosen) {
+  const { ownRegistry, sweep } = await import('../tests-wasm/harness/processes.mjs')
+  const lane = async (name, suites) => {
+    const registry = ownRegistry(join(SCRATCH, name))
+    for (const suite of suites) await testSuiteTwice(suite, { registry, sweep })
+  }
+  await Promise.all([lane('processes', chosen.filter((suite) => !waits(suite))), lane('processes-beside', chosen.filter(waits))])
 }
 
 /** Builds what the suites share, so that no suite's time goes into compiling. */
@@ -189,10 +203,7 @@ await main(async () => {
         if (fatal) add({ name: kind, passed: 0, failed: 1, skipped: 0, failures: [{ name: 'this browser', error: why }] })
       }
       if (!flags.includes('--no-build')) await prepare()
-      const { ownRegistry, sweep } = await import('../tests-wasm/harness/processes.mjs')
-      const registry = ownRegistry(join(SCRATCH, 'processes'))
-      environment.KITH_PROCESSES = registry
-      for (const suite of chosen) await testSuiteTwice(suite, () => sweep(registry))
+      await testSuites(chosen)
     }
   } catch (error) {
     sayError(error)

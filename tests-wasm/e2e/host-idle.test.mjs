@@ -1,3 +1,4 @@
+// lane: beside
 // limit: 30 min
 // Nobody attached: the browser stops idle workers as it does for a user. An open page keeps its worker alive, and its subscriptions.
 import assert from 'node:assert/strict'

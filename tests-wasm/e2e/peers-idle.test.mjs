@@ -1,3 +1,4 @@
+// lane: beside
 // Nobody attached, nothing done: a page that only listens, left alone in front and then in the background, with the browser free to end what
 // looks idle and to slow timers down. Short: a little longer than the 30 s after which browsers end an idle worker, and than the minute after
 // which Chromium slows a hidden tab's timers down. `npm run test:long`: two and ten minutes.
