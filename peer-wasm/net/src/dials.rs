@@ -126,9 +126,13 @@ impl Dials {
         }
     }
 
-    /// Things look better (a relay is back): start counting failures anew.
-    pub(crate) fn hope(&mut self) {
-        self.wanted.values_mut().for_each(|wanted| wanted.backoff.reset());
+    /// Things look better (a relay is back): start counting failures anew. `stuck`: dials that began before may hang, so
+    /// they are not waited for.
+    pub(crate) fn hope(&mut self, stuck: bool) {
+        for wanted in self.wanted.values_mut() {
+            wanted.backoff.reset();
+            wanted.dialing &= !stuck;
+        }
     }
 }
 
@@ -148,6 +152,17 @@ mod tests {
         dials.rested(peer);
         dials.start(peer, [].iter());
         assert!(!dials.failed(peer, false).tell);
+    }
+
+    #[test]
+    fn a_dial_that_may_hang_is_not_waited_for_once_a_relay_is_back() {
+        let (peer, mut dials) = (PeerId::random(), Dials::default());
+        dials.want(peer, vec![]);
+        assert_eq!(dials.start(peer, [].iter()), Some(vec![]));
+        dials.hope(false);
+        assert_eq!(dials.start(peer, [].iter()), None);
+        dials.hope(true);
+        assert_eq!(dials.start(peer, [].iter()), Some(vec![]));
     }
 
     #[test]

@@ -59,6 +59,8 @@ pub const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Relays used at a time; further ones in the list are ignored.
 pub const MAX_RELAYS: usize = 8;
+/// Dials of one relay beside one that is under way, when things look better meanwhile.
+pub const MAX_DIALS_BESIDE: u32 = 3;
 /// First pause after a relay failed.
 pub const RELAY_RETRY_FIRST: Duration = Duration::from_millis(250);
 /// Longest pause after a relay failed.

@@ -4,7 +4,7 @@
 use crate::RelayState;
 use crate::address::last_peer;
 use crate::backoff::Backoff;
-use crate::limits::{MAX_RELAYS, RELAY_RETRY_FIRST, RELAY_RETRY_MAX};
+use crate::limits::{MAX_DIALS_BESIDE, MAX_RELAYS, RELAY_RETRY_FIRST, RELAY_RETRY_MAX};
 use libp2p::core::transport::ListenerId;
 use libp2p::{Multiaddr, PeerId};
 use std::time::Duration;
@@ -12,8 +12,8 @@ use std::time::Duration;
 /// Something to be done for a relay.
 #[derive(Debug)]
 pub(crate) enum RelayAct {
-    /// Connect; the outcome comes through the connection events.
-    Dial { relay: PeerId, address: Multiaddr },
+    /// Connect; the outcome comes through the connection events. `beside`: even if another try is under way.
+    Dial { relay: PeerId, address: Multiaddr, beside: bool },
     /// Ask for a reservation and tell [`Relays::listening`].
     Reserve { address: Multiaddr },
     /// Give a reservation back.
@@ -22,8 +22,8 @@ pub(crate) enum RelayAct {
     Tell { address: Multiaddr, state: RelayState },
     /// Call [`Relays::attempt`] after the pause.
     Later { address: Multiaddr, pause: Duration },
-    /// Announce WebRTC behind this relay (only matters while a page carries it).
-    Reserved { address: Multiaddr },
+    /// Others can reach this peer here now. `beside`: earlier dials by way of this relay may still hang.
+    Reserved { address: Multiaddr, beside: bool },
 }
 
 /// The configured relays.
@@ -40,6 +40,8 @@ struct Relay {
     listener: Option<ListenerId>,
     /// A retry is on its way.
     waiting: bool,
+    /// Further tries beside the one under way.
+    beside: u32,
     backoff: Backoff,
 }
 
@@ -62,6 +64,7 @@ impl Relay {
 
     fn attempt(&mut self, acts: &mut Vec<RelayAct>) {
         self.waiting = false;
+        self.beside = 0;
         if self.listener.is_some() {
             return;
         }
@@ -69,13 +72,28 @@ impl Relay {
             acts.push(RelayAct::Reserve { address: self.address.clone() });
         } else {
             self.tell(RelayState::Connecting, acts);
-            acts.push(RelayAct::Dial { relay: self.peer, address: self.address.clone() });
+            acts.push(RelayAct::Dial { relay: self.peer, address: self.address.clone(), beside: false });
+        }
+    }
+
+    /// Things look better. A try that began without a network may hang for as long as it is let: another goes beside it.
+    fn hurry(&mut self, acts: &mut Vec<RelayAct>) {
+        match self.state {
+            RelayState::Failed { .. } => {
+                self.backoff.reset();
+                self.attempt(acts);
+            }
+            RelayState::Connecting if self.beside < MAX_DIALS_BESIDE => {
+                self.beside += 1;
+                acts.push(RelayAct::Dial { relay: self.peer, address: self.address.clone(), beside: true });
+            }
+            _ => {}
         }
     }
 }
 
 impl Relays {
-    /// Replaces the list. Relays in both lists go on; failed ones among them are tried at once.
+    /// Replaces the list. Relays in both lists go on; those among them that are not there are tried at once.
     pub(crate) fn set(&mut self, addresses: Vec<Multiaddr>) -> Vec<RelayAct> {
         let mut acts = Vec::new();
         self.relays.retain_mut(|relay| {
@@ -87,10 +105,7 @@ impl Relays {
         });
         for address in addresses.into_iter().take(MAX_RELAYS) {
             if let Some(known) = self.relays.iter_mut().find(|relay| relay.address == address) {
-                if matches!(known.state, RelayState::Failed { .. }) {
-                    known.backoff.reset();
-                    known.attempt(&mut acts);
-                }
+                known.hurry(&mut acts);
                 continue;
             }
             let Some(peer) = last_peer(&address) else {
@@ -100,7 +115,8 @@ impl Relays {
             };
             let backoff = Backoff::new(RELAY_RETRY_FIRST, RELAY_RETRY_MAX);
             let state = RelayState::Failed { why: String::new() };
-            let mut relay = Relay { address, peer, state, connected: false, listener: None, waiting: false, backoff };
+            let (connected, listener, waiting, beside) = (false, None, false, 0);
+            let mut relay = Relay { address, peer, state, connected, listener, waiting, beside, backoff };
             relay.attempt(&mut acts);
             self.relays.push(relay);
         }
@@ -183,7 +199,7 @@ impl Relays {
             relay.backoff.reset();
             if relay.state != RelayState::Reserved {
                 relay.tell(RelayState::Reserved, acts);
-                acts.push(RelayAct::Reserved { address: relay.address.clone() });
+                acts.push(RelayAct::Reserved { address: relay.address.clone(), beside: relay.beside > 0 });
             }
         })
     }
@@ -246,6 +262,18 @@ mod tests {
         relays.dial_failed(peer, "refused");
         let acts = relays.set(vec![address(peer)]);
         assert!(acts.iter().any(|act| matches!(act, RelayAct::Dial { .. })));
+    }
+
+    #[test]
+    fn naming_one_again_that_is_being_dialled_dials_it_beside_but_not_without_end() {
+        let peer = PeerId::random();
+        let mut relays = Relays::default();
+        relays.set(vec![address(peer)]);
+        let mut beside = || relays.set(vec![address(peer)]).len();
+        assert_eq!((0..10).map(|_| beside()).sum::<usize>(), MAX_DIALS_BESIDE as usize);
+        relays.connected(peer);
+        assert!(relays.set(vec![address(peer)]).is_empty(), "one that is there is let be");
+        assert!(relays.dial_failed(peer, "the first try").is_empty(), "nor does it matter what became of the others");
     }
 
     #[test]

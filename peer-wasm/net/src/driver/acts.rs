@@ -84,9 +84,9 @@ impl Driver {
     pub(super) fn relay_acts(&mut self, acts: Vec<RelayAct>) {
         for act in acts {
             match act {
-                RelayAct::Dial { relay, address } => {
-                    let options =
-                        DialOpts::peer_id(relay).addresses(vec![address]).condition(PeerCondition::NotDialing).build();
+                RelayAct::Dial { relay, address, beside } => {
+                    let condition = if beside { PeerCondition::Always } else { PeerCondition::NotDialing };
+                    let options = DialOpts::peer_id(relay).addresses(vec![address]).condition(condition).build();
                     // Being dialled for another reason already is as good.
                     let _ = self.swarm.dial(options);
                 }
@@ -100,11 +100,11 @@ impl Driver {
                 }
                 RelayAct::Tell { address, state } => self.tell(NetEvent::Relay { addr: address, state }),
                 RelayAct::Later { address, pause } => self.later(pause, Timer::Relay(address)),
-                RelayAct::Reserved { address } => {
+                RelayAct::Reserved { address, beside } => {
                     if self.carrier.is_some() {
                         self.announce_webrtc(&address);
                     }
-                    self.dials.hope();
+                    self.dials.hope(beside);
                     for peer in self.dials.peers() {
                         self.dial(peer);
                     }
