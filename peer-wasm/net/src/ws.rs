@@ -8,7 +8,7 @@ use crate::limits::{WS_BUFFERED, WS_MESSAGE, WS_UNREAD};
 use crate::runtime::{Delay, delay};
 use futures::future::{BoxFuture, poll_fn};
 use futures::{AsyncRead, AsyncWrite, FutureExt};
-use js_sys::{ArrayBuffer, Uint8Array};
+use js_sys::{ArrayBuffer, Reflect, Uint8Array};
 use libp2p::core::transport::{DialOpts, ListenerId, TransportError, TransportEvent};
 use libp2p::multiaddr::{Multiaddr, Protocol};
 use send_wrapper::SendWrapper;
@@ -46,6 +46,9 @@ impl libp2p::core::Transport for Transport {
     fn dial(&mut self, address: Multiaddr, _: DialOpts) -> Result<Self::Dial, TransportError<io::Error>> {
         let url = url(&address).ok_or(TransportError::MultiaddrNotSupported(address))?;
         Ok(SendWrapper::new(async move {
+            if is_offline(&url) {
+                return Err(io::Error::new(io::ErrorKind::NetworkUnreachable, "this device has no network"));
+            }
             let connection = Connection(SendWrapper::new(Socket::open(&url)?));
             poll_fn(|cx| connection.0.poll_open(cx)).await?;
             Ok(connection)
@@ -78,6 +81,14 @@ fn url(address: &Multiaddr) -> Option<String> {
         (None | Some(Protocol::P2p(_)), None) => Some(format!("{scheme}://{host}:{port}{path}")),
         _ => None,
     }
+}
+
+/// Whether the browser says that there is no network at all. A try would be in vain, and Firefox makes the next ones to
+/// the same place wait longer each time, up to a minute. Plain `ws` goes to this machine, which is there all the same.
+fn is_offline(url: &str) -> bool {
+    let navigator = Reflect::get(&js_sys::global(), &"navigator".into());
+    let on_line = navigator.and_then(|navigator| Reflect::get(&navigator, &"onLine".into()));
+    url.starts_with("wss:") && on_line.is_ok_and(|on_line| on_line.as_bool() == Some(false))
 }
 
 /// What the browser told so far.

@@ -168,11 +168,13 @@ fn clownschool() {
 }
 
 #[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes unless optimised: cargo test --release")]
 fn git_makefile() {
     concurrent("git-makefile.dt");
 }
 
 #[test]
+#[cfg_attr(debug_assertions, ignore = "takes minutes unless optimised: cargo test --release")]
 fn node_nodecc() {
     concurrent("node_nodecc.dt");
 }
