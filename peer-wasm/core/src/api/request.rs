@@ -251,6 +251,6 @@ pub enum Request {
         /// At most this many items (1..=1000).
         limit: usize,
     },
-    /// Follow something. Answered with [`Reply::Subscribed`]; updates are then pulled one by one.
+    /// Follow something. Answered with [`Reply::Subscribed`](super::Reply::Subscribed); updates are then pulled one by one.
     Subscribe(Target),
 }

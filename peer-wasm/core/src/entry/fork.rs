@@ -18,7 +18,7 @@ pub struct ForkProof {
 }
 
 impl ForkProof {
-    /// A proof from two runs of [`Entry::signed_part`]s, if they are one.
+    /// A proof from two runs of [`Entry::signed_part`](super::Entry::signed_part)s, if they are one.
     pub fn new(space: PublicKey, log: PublicKey, left: Vec<Vec<u8>>, right: Vec<Vec<u8>>) -> Option<ForkProof> {
         let (left_start, left_hash) = check_half(space, log, &left)?;
         let (right_start, right_hash) = check_half(space, log, &right)?;

@@ -2,6 +2,7 @@
 //! `cargo test -p kith-core --test all sim_weather` runs the tests of one file.
 
 #![allow(dead_code, reason = "what tests share is written once, for all of them")]
+#![allow(clippy::duplicate_mod, reason = "each file with laws adds to the store what it asks of it")]
 
 mod common;
 #[path = "common/forging.rs"]
