@@ -1,7 +1,7 @@
 // A text typed in one page while another page follows it, through everything there is: SDK, worker, IndexedDB, WebRTC. First by hand: the page's own
 // time for a keystroke, and until the other page has it. Then a recording as fast as it goes: until it is stored, until the other page has all of it,
 // bytes. Against Yjs with a central server and y-indexeddb in both pages.
-import { cleanup } from '../harness/index.mjs'
+import { cleanup, waitFor } from '../harness/index.mjs'
 import { tracesFolder } from '../harness/traces.mjs'
 import { serveBaseline } from './baseline/pages.mjs'
 import { startYjsServer } from './baseline/yjs-server.mjs'
@@ -37,16 +37,20 @@ async function kith({ edits, text }, files) {
     await bob.page.evaluate(followKith, space, 'keys', 'x'.repeat(KEYS))
     const keys = await ada.page.evaluate(keysKith, space, 'keys', KEYS, KEY_MS)
     const heard = await bob.page.evaluate(whenSeen)
-    const used = async () => {
-      const { storage, links } = await ada.status()
-      return [storage.used, links.reduce((sum, { bytesOut }) => sum + bytesOut, 0)]
+    const sent = async () => (await ada.status()).links.reduce((sum, { bytesOut }) => sum + bytesOut, 0)
+    // Counted anew when a worker starts, and then only now and then.
+    const stored = async () => {
+      await ada.browser.killWorker()
+      return waitFor(async () => (await ada.status()).storage.used, { what: 'the worker to know what it has stored' })
     }
-    const before = await used()
+    const had = await stored()
+    await Promise.all([ada.linked('webrtc'), bob.linked('webrtc')])
+    const before = await sent()
     await bob.page.evaluate(followKith, space, TRACE, text)
     const played = await ada.page.evaluate(playKith, space, TRACE, 0, edits.length, EVERY)
     const there = await bob.page.evaluate(whenSeen)
-    const [stored, sent] = (await used()).map((after, at) => after - before[at])
-    return { key: keys.busy, delay: delays(keys.pressed, heard.seen), busy: played.busy, saved: played.saved, there: there.at - played.wall, stored, sent }
+    const bytes = (await sent()) - before
+    return { key: keys.busy, delay: delays(keys.pressed, heard.seen), busy: played.busy, saved: played.saved, there: there.at - played.wall, stored: (await stored()) - had, sent: bytes }
   } finally {
     await Promise.all([ada.close(), bob.close(), relay.kill()])
   }
