@@ -80,7 +80,32 @@ pub(crate) fn unpack(file: &[u8]) -> Trace {
         }
         time += end - start;
     }
+    part_ways(&mut txns);
     Trace { end_content: log.checkout_tip().content().to_string(), txns }
+}
+
+/// In recordings made from git one writer has several branches. No peer takes from anybody what does not build on all they
+/// wrote before: each branch becomes a writer of its own, beside the others of that name.
+fn part_ways(txns: &mut [Txn]) {
+    let mut before: Vec<BTreeSet<usize>> = Vec::new();
+    let mut branches: Vec<(usize, Vec<usize>)> = Vec::new();
+    for (number, txn) in txns.iter().enumerate() {
+        let mut known: BTreeSet<usize> = txn.parents.iter().copied().collect();
+        txn.parents.iter().for_each(|parent| known.extend(&before[*parent]));
+        let goes_on = |(writer, written): &&mut (usize, Vec<usize>)| {
+            *writer == txn.agent && written.last().is_some_and(|last| known.contains(last))
+        };
+        match branches.iter_mut().find(goes_on) {
+            Some((_, written)) => written.push(number),
+            None => branches.push((txn.agent, vec![number])),
+        }
+        before.push(known);
+    }
+    // Stable: branches of one writer stay in the order in which they began.
+    branches.sort_by_key(|(writer, _)| *writer);
+    for (agent, (_, written)) in branches.iter().enumerate() {
+        written.iter().for_each(|number| txns[*number].agent = agent);
+    }
 }
 
 #[allow(dead_code, reason = "tests take this file in for its function")]
