@@ -3,12 +3,11 @@
 // the repository. The beginning of two in ordinary runs, all of all with KITH_LONG=1.
 // limit: 15 min
 import assert from 'node:assert/strict'
-import { execFileSync } from 'node:child_process'
-import { existsSync, readFileSync } from 'node:fs'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { gunzipSync } from 'node:zlib'
-import { availableBrowsers, missing, ROOT, waitFor } from '../harness/index.mjs'
+import { availableBrowsers, missing, waitFor } from '../harness/index.mjs'
 import { tracesFolder } from '../harness/traces.mjs'
 import { NETWORK_MS, together } from './peers-support.mjs'
 import { textWorld } from './text-support.mjs'
@@ -18,17 +17,13 @@ const SHORT = 600
 /** Transactions handed to the page at once. */
 const PORTION = 1000
 const ONE_WRITER = LONG ? ['sveltecomponent', 'rustcode', 'seph-blog1', 'automerge-paper'] : ['sveltecomponent']
-const SEVERAL = LONG ? ['friendsforever', 'clownschool', 'git-makefile', 'node_nodecc'] : ['friendsforever']
+const SEVERAL = LONG ? ['friendsforever', 'clownschool'] : ['friendsforever']
 const folder = tracesFolder()
 const skip = missing('chromium') || (folder ? false : 'the editing traces are not here; set KITH_TRACES to their folder')
 const other = availableBrowsers().includes('firefox') ? 'firefox' : 'chromium'
 
-/** Two of them come in the file format of diamond-types only. */
-const unpack = (file) => execFileSync('cargo', ['run', '-q', '--release', '--locked', '-p', 'kith-text', '--example', 'unpack', '--', file], { cwd: ROOT, maxBuffer: 1 << 30 })
-
 function trace(name) {
-  const file = join(folder, `${name}.json.gz`)
-  const all = JSON.parse((existsSync(file) ? gunzipSync(readFileSync(file)) : unpack(join(folder, `${name}.dt`))).toString())
+  const all = JSON.parse(gunzipSync(readFileSync(join(folder, `${name}.json.gz`))).toString())
   return { ...all, txns: LONG ? all.txns : all.txns.slice(0, SHORT), whole: LONG }
 }
 
@@ -87,11 +82,9 @@ describe(`editing traces from chromium to ${other}`, { skip }, () => {
       const last = []
       const edits = txns.flatMap(({ agent, parents, patches }, number) => {
         let at = parents.map((parent) => last[parent])
-        // Who inserts at one place stands in the order of names.
-        const writer = `writer${String(agent).padStart(3, '0')}`
         return patches.map(([from, gone, text]) => {
           counts[agent] = (counts[agent] ?? 0) + gone + [...text].length
-          const edit = { agent: writer, version: `${writer}-${counts[agent] - 1}`, parents: at, patch: [from, from + gone, text] }
+          const edit = { agent: `writer${agent}`, version: `writer${agent}-${counts[agent] - 1}`, parents: at, patch: [from, from + gone, text] }
           last[number] = edit.version
           at = [edit.version]
           return edit
