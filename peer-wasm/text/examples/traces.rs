@@ -2,28 +2,18 @@
 //! test. `cargo run --release -p kith-text --example traces -- FOLDER [TRACE ...]`
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
 
+#[path = "../tests/common/recorded.rs"]
+#[allow(dead_code, reason = "the folder is given here, not looked for")]
+mod recorded;
+
 use diamond_types::list::encoding::ENCODE_FULL;
 use diamond_types::list::operation::Operation;
 use diamond_types::list::{Branch, ListCRDT, OpLog};
 use kith_text::{Agent, Algorithm, Edit, Outcome, Settled, Splice, StoredHead, TextDoc, TextOp, Version};
+use recorded::Trace;
 use std::hint::black_box;
+use std::path::Path;
 use std::time::Instant;
-
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Trace {
-    end_content: String,
-    txns: Vec<Txn>,
-}
-
-#[derive(serde::Deserialize)]
-struct Txn {
-    #[serde(default)]
-    agent: usize,
-    #[serde(default)]
-    parents: Vec<usize>,
-    patches: Vec<(u32, u32, String)>,
-}
 
 const ROUNDS: usize = 7;
 
@@ -56,8 +46,7 @@ fn main() {
 }
 
 fn read(folder: &str, name: &str) -> Trace {
-    let file = std::fs::File::open(format!("{folder}/{name}.json.gz")).expect("the folder of the traces");
-    serde_json::from_reader(std::io::BufReader::new(flate2::read::GzDecoder::new(file))).unwrap()
+    recorded::read(&Path::new(folder).join(format!("{name}.json.gz")))
 }
 
 fn agent(number: usize) -> Agent {

@@ -3,40 +3,13 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
+#[path = "common/recorded.rs"]
+mod recorded;
 
 use common::{Dice, Entry, Rows, agent, delete, insert, long, new, offer, op, settle, version};
 use kith_text::{Edit, Outcome, Splice, TextDoc, Version};
+use recorded::{Trace, Txn};
 use std::collections::BTreeSet;
-use std::path::PathBuf;
-
-#[derive(serde::Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Trace {
-    end_content: String,
-    txns: Vec<Txn>,
-}
-
-#[derive(serde::Deserialize)]
-struct Txn {
-    #[serde(default)]
-    agent: usize,
-    #[serde(default)]
-    parents: Vec<usize>,
-    patches: Vec<(u32, u32, String)>,
-}
-
-fn trace(name: &str) -> Option<Trace> {
-    let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/traces");
-    let upper = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../../shared/data/traces");
-    let folders = [std::env::var_os("KITH_TRACES").map(PathBuf::from), Some(beside), Some(upper)];
-    let found = folders.into_iter().flatten().map(|folder| folder.join(name)).find(|file| file.exists());
-    let Some(file) = found else {
-        eprintln!("skipped: {name} is not here; set KITH_TRACES to the folder of the editing traces");
-        return None;
-    };
-    let unpacked = flate2::read::GzDecoder::new(std::fs::File::open(file).unwrap());
-    Some(serde_json::from_reader(std::io::BufReader::new(unpacked)).unwrap())
-}
 
 fn edits(txn: &Txn) -> Vec<Edit> {
     let edit = |(pos, take, text): &(u32, u32, String)| {
@@ -48,7 +21,7 @@ fn edits(txn: &Txn) -> Vec<Edit> {
 
 /// One writer types; another peer gets every entry; both restart on the way.
 fn sequential(name: &str) {
-    let Some(trace) = trace(name) else { return };
+    let Some(trace) = recorded::find(name) else { return };
     let (writer, seq) = (agent(1), |at: usize| at as u64 * 2);
     let (mut here, mut there) = (new(), new());
     let (mut here_rows, mut there_rows) = (Rows::default(), Rows::default());
@@ -136,7 +109,7 @@ fn entries(trace: &Trace) -> Vec<Entry> {
 /// Every writer has a peer that knows exactly what the recorded writer knew, and makes the recorded edit there: the
 /// operations come out as recorded. Observers get all of them, each in an order of its own.
 fn concurrent(name: &str) {
-    let Some(trace) = trace(name) else { return };
+    let Some(trace) = recorded::find(name) else { return };
     let entries = entries(&trace);
     let writers: BTreeSet<usize> = trace.txns.iter().map(|txn| txn.agent).collect();
     let mut peers: Vec<(usize, TextDoc, Vec<bool>)> =

@@ -1,7 +1,6 @@
 //! Everything the core has to do, in one program: it is compiled and run in a fraction of the time dozens would take.
 //! `cargo test -p kith-core --test all sim_weather` runs the tests of one file.
 
-#![allow(dead_code, reason = "what tests share is written once, for all of them")]
 #![allow(clippy::duplicate_mod, reason = "each file with laws adds to the store what it asks of it")]
 
 mod common;

@@ -6,9 +6,8 @@
 
 use crate::texts;
 
-#[path = "../../../text/examples/unpack.rs"]
-#[allow(dead_code, reason = "an example's own main is not called here")]
-mod unpack;
+#[path = "../../../text/tests/common/recorded.rs"]
+mod recorded;
 
 use kith_core::api::TextEdit;
 use kith_core::clock::Clock;
@@ -16,24 +15,7 @@ use kith_core::document::{Leaf, Op, Ops};
 use kith_core::sim::{Hostile, Story};
 use kith_core::wire::Frame;
 use kith_text::{Agent, Algorithm, Edit, TextDoc, TextOp, Version};
-use std::path::PathBuf;
 use texts::{at, edit, edited, put, spliced, text};
-use unpack::Trace;
-
-fn trace(name: &str) -> Option<Trace> {
-    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-    let beside = ["../../../shared/data/traces", "../../../../shared/data/traces"].map(|folder| here.join(folder));
-    let folders = std::env::var_os("KITH_TRACES").map(PathBuf::from).into_iter().chain(beside);
-    let Some(file) = folders.map(|folder| folder.join(name)).find(|file| file.exists()) else {
-        eprintln!("skipped: {name} is not here; set KITH_TRACES to the folder of the editing traces");
-        return None;
-    };
-    if name.ends_with(".dt") {
-        return Some(unpack::unpack(&std::fs::read(file).unwrap()));
-    }
-    let unpacked = flate2::read::GzDecoder::new(std::fs::File::open(file).unwrap());
-    Some(serde_json::from_reader(std::io::BufReader::new(unpacked)).unwrap())
-}
 
 /// How many transactions of a trace are played.
 fn part(all: usize) -> usize {
@@ -42,7 +24,7 @@ fn part(all: usize) -> usize {
 
 /// One writer types at one peer; another follows.
 fn sequential(name: &str) {
-    let Some(trace) = trace(name) else { return };
+    let Some(trace) = recorded::find(name) else { return };
     let count = part(trace.txns.len());
     let mut story = Story::joined(1, 2).unwrap();
     put(&mut story, 0, "t", "").unwrap();
@@ -97,7 +79,7 @@ fn automerge_paper() {
 /// Every recorded writer is an author whose entries say exactly what was recorded. One peer gets the logs, out of step;
 /// another gets all from that one.
 fn concurrent(name: &str) {
-    let Some(trace) = trace(name) else { return };
+    let Some(trace) = recorded::find(name) else { return };
     let count = part(trace.txns.len());
     let mut story = Story::joined(1, 3).unwrap();
     let member = Hostile::possess(&mut story, 2).unwrap();

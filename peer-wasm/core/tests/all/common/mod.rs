@@ -1,7 +1,5 @@
 //! What simulation tests share: which seeds to try, and how a failure names its seed.
 
-#![allow(dead_code, reason = "each test program uses its part")]
-
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 

@@ -1,13 +1,12 @@
-//! Writes a recording in diamond-types' own file format as the JSON the other editing traces come in.
-//! `cargo run --release -p kith-text --example unpack -- git-makefile.dt > git-makefile.json`
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, missing_docs)]
+//! The public editing traces: found in `KITH_TRACES` or beside the repository, read from both formats they come in.
 
 use diamond_types::list::OpLog;
 use diamond_types::list::operation::OpKind;
 use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
-/// What was recorded, as in the traces of several writers: positions and lengths are counted in code points.
-#[derive(serde::Serialize, serde::Deserialize)]
+/// What was recorded: positions and lengths are counted in code points.
+#[derive(serde::Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Trace {
     pub(crate) end_content: String,
@@ -15,7 +14,7 @@ pub(crate) struct Trace {
 }
 
 /// A run of edits by one writer, in the text at `parents`: other transactions, by their places in the list.
-#[derive(serde::Serialize, serde::Deserialize)]
+#[derive(serde::Deserialize)]
 pub(crate) struct Txn {
     /// Writers are numbered in the order of their names: it decides where they insert at one place.
     #[serde(default)]
@@ -25,9 +24,30 @@ pub(crate) struct Txn {
     pub(crate) patches: Vec<(u32, u32, String)>,
 }
 
-/// Reads a recording. It is cut into transactions where the writer changes, where the text it builds on does, and where
+/// The trace of this file name; without it, says so.
+pub(crate) fn find(name: &str) -> Option<Trace> {
+    let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    let beside = ["../../../shared/data/traces", "../../../../shared/data/traces"].map(|folder| here.join(folder));
+    let folders = std::env::var_os("KITH_TRACES").map(PathBuf::from).into_iter().chain(beside);
+    let Some(file) = folders.map(|folder| folder.join(name)).find(|file| file.exists()) else {
+        eprintln!("skipped: {name} is not here; set KITH_TRACES to the folder of the editing traces");
+        return None;
+    };
+    Some(read(&file))
+}
+
+/// Reads a trace: JSON, compressed, or (`.dt`) the file format of diamond-types.
+pub(crate) fn read(file: &Path) -> Trace {
+    if file.extension().is_some_and(|ending| ending == "dt") {
+        return unpack(&std::fs::read(file).expect("the file of a trace"));
+    }
+    let unpacked = flate2::read::GzDecoder::new(std::fs::File::open(file).expect("the file of a trace"));
+    serde_json::from_reader(std::io::BufReader::new(unpacked)).expect("a trace")
+}
+
+/// Reads a recording of diamond-types. It is cut into transactions where the writer changes, where the text it builds on does, and where
 /// another one builds on it.
-pub(crate) fn unpack(file: &[u8]) -> Trace {
+fn unpack(file: &[u8]) -> Trace {
     let log = OpLog::load_from(file).expect("a recording of diamond-types");
     let history: Vec<_> = log.iter_history().collect();
     let mut cuts: BTreeSet<usize> = history.iter().map(|run| run.span.start).collect();
@@ -106,11 +126,4 @@ fn part_ways(txns: &mut [Txn]) {
     for (agent, (_, written)) in branches.iter().enumerate() {
         written.iter().for_each(|number| txns[*number].agent = agent);
     }
-}
-
-#[allow(dead_code, reason = "tests take this file in for its function")]
-fn main() {
-    let file = std::env::args().nth(1).expect("the file of a recording");
-    let trace = unpack(&std::fs::read(&file).expect("a file that can be read"));
-    serde_json::to_writer(std::io::stdout().lock(), &trace).expect("somebody who reads this");
 }
