@@ -2,12 +2,12 @@
 // Against Yjs merging the same in the page. Chromium tells of tasks of 50 ms and more.
 import { cleanup } from '../harness/index.mjs'
 import { tracesFolder } from '../harness/traces.mjs'
-import { serveBaseline } from './baseline/pages.mjs'
+import { openYjsPage, serveYjs } from './baseline/pages.mjs'
 import { startYjsServer } from './baseline/yjs-server.mjs'
 import { makeWall } from './support/clock.mjs'
 import { figure, publish, QUICK, show, times } from './support/figures.mjs'
 import { playKith, playYjs, tasksSeen, watchTasks } from './support/text-pages.mjs'
-import { editsOf, NO_TRACES, readTrace } from './support/traces.mjs'
+import { NO_TRACES, takeTurns } from './support/traces.mjs'
 import { openBrowser, someone, startWorld } from './support/world.mjs'
 
 const TRACE = QUICK ? 'sveltecomponent' : 'automerge-paper'
@@ -89,17 +89,10 @@ const playKept = async (space, name, from, every) => {
 
 async function yjsInPage({ edits, text }, files) {
   const half = Math.floor(edits.length / 2)
-  const site = await serveBaseline('yjs-page.mjs')
-  for (const [name, body] of Object.entries(files)) site.files[`/${name}`] = body
+  const site = await serveYjs(files)
   const [first, second] = [await startYjsServer(), await startYjsServer()]
   const browser = await openBrowser('chromium')
-  const visit = async (visitor) => {
-    const page = await visitor.newPage(site.url)
-    page.evaluateTimeout = PATIENCE_MS
-    await page.waitFor(() => globalThis.yjs, { what: "the baseline's page" })
-    await page.evaluate(makeWall)
-    return page
-  }
+  const visit = (visitor) => openYjsPage(visitor, site, PATIENCE_MS)
   const connect = async (url) => void (await yjs.start(url, { persist: true }))
   try {
     // The writer's page has the whole; the watched one has the first half from elsewhere, and its own.
@@ -137,13 +130,7 @@ async function yjsInPage({ edits, text }, files) {
 if (!tracesFolder()) process.stdout.write(NO_TRACES)
 else {
   try {
-    const trace = editsOf(readTrace(TRACE))
-    const files = { [`${TRACE}.json`]: JSON.stringify({ edits: trace.edits }) }
-    const found = { Kith: [], Yjs: [] }
-    for (let round = 0; round < ROUNDS; round++) {
-      found.Kith.push(await kith(trace, files))
-      found.Yjs.push(await yjsInPage(trace, files))
-    }
+    const { trace, found } = await takeTurns(TRACE, ROUNDS, kith, yjsInPage)
     const worst = (rounds, what) => Math.max(...rounds.map((round) => round[what]))
     show(`half of ${TRACE} (${trace.edits.length} edits) merging into a page with ${OWN} edits of its own; the worst of ${ROUNDS}`, [
       ['', 'longest task, ms', 'tasks of 50 ms and more', 'all of them, ms', 'from first to last change, s'],

@@ -3,12 +3,12 @@
 // bytes. Against Yjs with a central server and y-indexeddb in both pages.
 import { cleanup, waitFor } from '../harness/index.mjs'
 import { tracesFolder } from '../harness/traces.mjs'
-import { serveBaseline } from './baseline/pages.mjs'
+import { openYjsPage, serveYjs } from './baseline/pages.mjs'
 import { startYjsServer } from './baseline/yjs-server.mjs'
 import { makeWall } from './support/clock.mjs'
 import { figure, megabytes, publish, QUICK, quantile, ratio, show, showSpreads, spread, times } from './support/figures.mjs'
-import { followKith, followYjs, keysKith, keysYjs, playKith, playYjs, whenSeen } from './support/text-pages.mjs'
-import { editsOf, NO_TRACES, readTrace } from './support/traces.mjs'
+import { follow, openKith, openYjs, playKith, playYjs, pressKeys, whenSeen } from './support/text-pages.mjs'
+import { NO_TRACES, takeTurns } from './support/traces.mjs'
 import { openBrowser, someone, startWorld } from './support/world.mjs'
 
 const TRACE = QUICK ? 'sveltecomponent' : 'rustcode'
@@ -34,8 +34,9 @@ async function kith({ edits, text }, files) {
     const space = await ada.space('Texts')
     await bob.join(await ada.invite(space))
     await Promise.all([ada.linked('webrtc'), bob.linked('webrtc')])
-    await bob.page.evaluate(followKith, space, 'keys', 'x'.repeat(KEYS))
-    const keys = await ada.page.evaluate(keysKith, space, 'keys', KEYS, KEY_MS)
+    for (const { page } of [ada, bob]) await page.evaluate(openKith, space, 'keys')
+    await bob.page.evaluate(follow, 'x'.repeat(KEYS))
+    const keys = await ada.page.evaluate(pressKeys, KEYS, KEY_MS)
     const heard = await bob.page.evaluate(whenSeen)
     const sent = async () => (await ada.status()).links.reduce((sum, { bytesOut }) => sum + bytesOut, 0)
     // Counted anew when a worker starts, and then only now and then.
@@ -46,7 +47,8 @@ async function kith({ edits, text }, files) {
     const had = await stored()
     await Promise.all([ada.linked('webrtc'), bob.linked('webrtc')])
     const before = await sent()
-    await bob.page.evaluate(followKith, space, TRACE, text)
+    await bob.page.evaluate(openKith, space, TRACE)
+    await bob.page.evaluate(follow, text)
     const played = await ada.page.evaluate(playKith, space, TRACE, 0, edits.length, EVERY)
     const there = await bob.page.evaluate(whenSeen)
     const bytes = (await sent()) - before
@@ -57,26 +59,24 @@ async function kith({ edits, text }, files) {
 }
 
 async function yjsInPages({ edits, text }, files) {
-  const site = await serveBaseline('yjs-page.mjs')
-  for (const [name, body] of Object.entries(files)) site.files[`/${name}`] = body
+  const site = await serveYjs(files)
   const server = await startYjsServer()
   const browsers = [await openBrowser('chromium'), await openBrowser('chromium')]
   try {
     const [ada, bob] = await Promise.all(
       browsers.map(async (browser) => {
-        const page = await browser.newPage(site.url)
-        page.evaluateTimeout = PATIENCE_MS
-        await page.waitFor(() => globalThis.yjs, { what: "the baseline's page" })
-        await page.evaluate(makeWall)
+        const page = await openYjsPage(browser, site, PATIENCE_MS)
         await page.evaluate(async (url) => void (await yjs.start(url, { persist: true })), server.url)
         return page
       }),
     )
-    await bob.evaluate(followYjs, 'keys', 'x'.repeat(KEYS))
-    const keys = await ada.evaluate(keysYjs, 'keys', KEYS, KEY_MS)
+    for (const page of [ada, bob]) await page.evaluate(openYjs, 'keys')
+    await bob.evaluate(follow, 'x'.repeat(KEYS))
+    const keys = await ada.evaluate(pressKeys, KEYS, KEY_MS)
     const heard = await bob.evaluate(whenSeen)
     const before = [await ada.evaluate(() => yjs.storedBytes()), server.counts.received]
-    await bob.evaluate(followYjs, 'text', text)
+    await bob.evaluate(openYjs, 'text')
+    await bob.evaluate(follow, text)
     const played = await ada.evaluate(playYjs, TRACE, 0, edits.length, EVERY)
     const there = await bob.evaluate(whenSeen)
     const stored = (await ada.evaluate(() => yjs.storedBytes())) - before[0]
@@ -90,13 +90,7 @@ async function yjsInPages({ edits, text }, files) {
 if (!tracesFolder()) process.stdout.write(NO_TRACES)
 else {
   try {
-    const trace = editsOf(readTrace(TRACE))
-    const files = { [`${TRACE}.json`]: JSON.stringify({ edits: trace.edits }) }
-    const found = { Kith: [], Yjs: [] }
-    for (let round = 0; round < ROUNDS; round++) {
-      found.Kith.push(await kith(trace, files))
-      found.Yjs.push(await yjsInPages(trace, files))
-    }
+    const { trace, found } = await takeTurns(TRACE, ROUNDS, kith, yjsInPages)
     const both = (what) => Object.fromEntries(Object.entries(found).map(([name, rounds]) => [name, spread(rounds.flatMap((round) => round[what]))]))
     const key = both('key')
     const delay = both('delay')

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { build } from 'esbuild'
 import { startSite } from '../../harness/index.mjs'
+import { makeWall } from '../support/clock.mjs'
 
 const HERE = dirname(fileURLToPath(import.meta.url))
 
@@ -31,3 +32,19 @@ export function servePage(body, files = {}) {
 
 /** Serves a page with this script of this folder, bundled. */
 export const serveBaseline = async (script) => servePage(await bundle(join(HERE, script)))
+
+/** Serves the page with Yjs, and other files. */
+export async function serveYjs(files) {
+  const site = await serveBaseline('yjs-page.mjs')
+  for (const [name, body] of Object.entries(files)) site.files[`/${name}`] = body
+  return site
+}
+
+/** Opens the page with Yjs, with a clock as other pages have it. */
+export async function openYjsPage(browser, site, patience) {
+  const page = await browser.newPage(site.url)
+  page.evaluateTimeout = patience
+  await page.waitFor(() => globalThis.yjs, { what: "the baseline's page" })
+  await page.evaluate(makeWall)
+  return page
+}

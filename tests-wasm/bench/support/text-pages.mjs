@@ -59,61 +59,57 @@ export const playYjs = async (name, from, to, every) => {
   return { busy, saved: performance.now() - began, wall, savedAt: globalThis.wall(), length: text.length }
 }
 
+/** Opens a text as `globalThis.text`, for what follows: the same calls for both. `end` stores what was written and leaves it. */
+export const openKith = async (space, name) => {
+  const { connect } = await import('/kith.js')
+  const doc = connect().space(space).text(name)
+  await doc.ready
+  globalThis.text = {
+    type: (at) => doc.edit([{ from: at, to: at, insert: 'x' }]),
+    length: () => doc.value.length,
+    value: () => doc.value,
+    onChange: (changed) => doc.on('change', changed),
+    end: async () => {
+      await doc.saved()
+      await doc.close()
+    },
+  }
+}
+
+export const openYjs = (name) => {
+  const text = yjs.doc.getText(name)
+  globalThis.text = {
+    type: (at) => text.insert(at, 'x'),
+    length: () => text.length,
+    value: () => text.toString(),
+    onChange: (changed) => text.observe(changed),
+    end: yjs.kept,
+  }
+}
+
 /** Presses a key every so many milliseconds: when each was pressed, and how long the page was busy with it. */
-export const keysKith = async (space, name, count, every) => {
-  const { connect } = await import('/kith.js')
-  const doc = connect().space(space).text(name)
-  await doc.ready
+export const pressKeys = async (count, every) => {
   const pressed = []
   const busy = []
   for (let n = 0; n < count; n++) {
     pressed.push(globalThis.wall())
     const began = performance.now()
-    doc.edit([{ from: n, to: n, insert: 'x' }])
+    globalThis.text.type(n)
     busy.push(performance.now() - began)
     await new Promise((resolve) => setTimeout(resolve, every))
   }
-  await doc.saved()
-  await doc.close()
+  await globalThis.text.end()
   return { pressed, busy }
 }
 
-export const keysYjs = async (name, count, every) => {
-  const text = yjs.doc.getText(name)
-  const pressed = []
-  const busy = []
-  for (let n = 0; n < count; n++) {
-    pressed.push(globalThis.wall())
-    const began = performance.now()
-    text.insert(n, 'x')
-    busy.push(performance.now() - began)
-    await new Promise((resolve) => setTimeout(resolve, every))
-  }
-  await yjs.kept()
-  return { pressed, busy }
-}
-
-/** Follows a text until it is `wanted`; `whenSeen` tells when it had which length, and when it was all there. */
-export const followKith = async (space, name, wanted) => {
-  const { connect } = await import('/kith.js')
-  const doc = connect().space(space).text(name)
-  await doc.ready
+/** Follows the open text until it is `wanted`; `whenSeen` tells when it had which length, and when it was all there. */
+export const follow = (wanted) => {
+  const { length, value, onChange } = globalThis.text
   const seen = []
   globalThis.followed = new Promise((resolve) => {
-    doc.on('change', () => {
-      seen.push({ length: doc.value.length, at: globalThis.wall() })
-      if (doc.value.length === wanted.length && doc.value === wanted) resolve({ seen, at: seen.at(-1).at })
-    })
-  })
-}
-
-export const followYjs = async (name, wanted) => {
-  const text = yjs.doc.getText(name)
-  const seen = []
-  globalThis.followed = new Promise((resolve) => {
-    text.observe(() => {
-      seen.push({ length: text.length, at: globalThis.wall() })
-      if (text.length === wanted.length && text.toString() === wanted) resolve({ seen, at: seen.at(-1).at })
+    onChange(() => {
+      seen.push({ length: length(), at: globalThis.wall() })
+      if (length() === wanted.length && value() === wanted) resolve({ seen, at: seen.at(-1).at })
     })
   })
 }

@@ -34,3 +34,15 @@ export function editsOf({ txns, text }) {
   const edits = txns.flatMap(({ patches }) => patches)
   return { edits, text: text ?? edits.reduce((before, [pos, len, put]) => before.slice(0, pos) + put + before.slice(pos + len), '') }
 }
+
+/** Plays a trace by one hand with Kith and with Yjs, taking turns: what each found, by name. Their pages get the edits as `/<name>.json`. */
+export async function takeTurns(name, rounds, kith, yjs) {
+  const trace = editsOf(readTrace(name))
+  const files = { [`${name}.json`]: JSON.stringify({ edits: trace.edits }) }
+  const found = { Kith: [], Yjs: [] }
+  for (let round = 0; round < rounds; round++) {
+    found.Kith.push(await kith(trace, files))
+    found.Yjs.push(await yjs(trace, files))
+  }
+  return { trace, found }
+}
