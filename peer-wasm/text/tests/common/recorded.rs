@@ -1,7 +1,7 @@
 //! The public editing traces: found in `KITH_TRACES` or beside the repository, read from both formats they come in.
 
 use diamond_types::list::OpLog;
-use diamond_types::list::operation::OpKind;
+use diamond_types::list::operation::{OpKind, Operation};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -100,13 +100,33 @@ fn unpack(file: &[u8]) -> Trace {
         }
         time += end - start;
     }
-    part_ways(&mut txns);
+    let parted = part_ways(&mut txns);
+    let log = if parted { merged(&txns) } else { log };
     Trace { end_content: log.checkout_tip().content().to_string(), txns }
 }
 
+/// The transactions by these writers, as bare diamond-types has them.
+fn merged(txns: &[Txn]) -> OpLog {
+    let mut log = OpLog::new();
+    let mut ends = Vec::new();
+    for txn in txns {
+        let writer = log.get_or_create_agent_id(&format!("{:06}", txn.agent));
+        let mut parents: Vec<usize> = txn.parents.iter().map(|parent| ends[*parent]).collect();
+        parents.sort_unstable();
+        let edits = txn.patches.iter().flat_map(|(pos, taken, text)| {
+            let (pos, taken) = (*pos as usize, *taken as usize);
+            let out = (taken > 0).then(|| Operation::new_delete(pos..pos + taken));
+            out.into_iter().chain((!text.is_empty()).then(|| Operation::new_insert(pos, text)))
+        });
+        ends.push(log.add_operations_at(writer, &parents, &edits.collect::<Vec<_>>()));
+    }
+    log
+}
+
 /// In recordings made from git one writer has several branches. No peer takes from anybody what does not build on all they
-/// wrote before: each branch becomes a writer of its own, beside the others of that name.
-fn part_ways(txns: &mut [Txn]) {
+/// wrote before: each branch becomes a writer of its own, beside the others of that name. What they insert at one place may
+/// then stand otherwise than recorded. Tells whether there were any.
+fn part_ways(txns: &mut [Txn]) -> bool {
     let mut before: Vec<BTreeSet<usize>> = Vec::new();
     let mut branches: Vec<(usize, Vec<usize>)> = Vec::new();
     for (number, txn) in txns.iter().enumerate() {
@@ -126,4 +146,5 @@ fn part_ways(txns: &mut [Txn]) {
     for (agent, (_, written)) in branches.iter().enumerate() {
         written.iter().for_each(|number| txns[*number].agent = agent);
     }
+    branches.windows(2).any(|two| two[0].0 == two[1].0)
 }
