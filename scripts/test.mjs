@@ -10,7 +10,7 @@ import { ask, cargo, run } from './lib/run.mjs'
 import { readCargo, readNode } from './lib/results.mjs'
 import { main, PlainError, say, sayError } from './lib/say.mjs'
 import { ensurePackages, ensureRust } from './lib/setup.mjs'
-import { buildRelay, buildWasm, buildWeb, listing } from './lib/steps.mjs'
+import { buildRelay, buildWasm, buildWeb, listing, relayBinary } from './lib/steps.mjs'
 
 const MINUTE = 60_000
 /** How long one test file may take, unless its first lines say `limit: N min`. */
@@ -154,11 +154,14 @@ async function testSuites(chosen) {
   await Promise.all([lane('processes', chosen.filter((suite) => !waits(suite))), lane('processes-beside', chosen.filter(waits))])
 }
 
-/** Builds what the suites share, so that no suite's time goes into compiling. */
-async function prepare() {
+/**
+ * Builds what the suites share, so that no suite's time goes into compiling. Its own tests have built the relay already: alone it would be
+ * compiled again, with the features that its libraries have then.
+ */
+async function prepare({ relayTested }) {
   await buildWasm()
   await buildWeb()
-  process.env.KITH_RELAY_BIN ??= await buildRelay({ release: false })
+  process.env.KITH_RELAY_BIN ??= relayTested ? relayBinary('debug') : await buildRelay({ release: false })
   environment.KITH_RELAY_BIN = process.env.KITH_RELAY_BIN
   const pages = ['kith-store-page', 'kith-net-page'].filter((page) => have('tests-wasm', page.replace('kith-', ''), 'Cargo.toml'))
   if (pages.length === 0) return
@@ -202,7 +205,7 @@ await main(async () => {
         say('browsers', why)
         if (fatal) add({ name: kind, passed: 0, failed: 1, skipped: 0, failures: [{ name: 'this browser', error: why }] })
       }
-      if (!flags.includes('--no-build')) await prepare()
+      if (!flags.includes('--no-build')) await prepare({ relayTested: wanted.includes('kith-relay') })
       await testSuites(chosen)
     }
   } catch (error) {

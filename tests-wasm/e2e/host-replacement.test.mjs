@@ -1,3 +1,4 @@
+// lane: beside
 // A page whose worker is another one (`data-shell`), opened right after a page without: however the change of workers goes, the page gets what it follows.
 import assert from 'node:assert/strict'
 import { before, describe, test } from 'node:test'
