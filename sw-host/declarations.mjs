@@ -16,6 +16,7 @@ export async function declarations(src) {
   const problem = await readFile(join(src, 'shared', 'problem.ts'), 'utf8')
   const kinds = await readFile(join(src, 'page', 'api-kinds.ts'), 'utf8')
   const types = api.slice(api.indexOf('/** Anything JSON can say. */'))
+  const peer = await readFile(join(src, 'page', 'api-peer.ts'), 'utf8')
   const past = await readFile(join(src, 'page', 'api-history.ts'), 'utf8')
   const pastTypes = past.slice(past.indexOf('/** A point in the past'))
   const text = await readFile(join(src, 'page', 'api-text.ts'), 'utf8')
@@ -28,6 +29,7 @@ ${declaration(problem, 'export interface Problem')}
 ${error}
 ${types}
 ${kinds.slice(kinds.indexOf('/** How writes made at the same time'))}
+${peer.slice(peer.indexOf('/** What a member may do. */'))}
 ${pastTypes}
 ${textTypes}
 /**

@@ -18,6 +18,7 @@ export { KithError } from '../shared/problem.ts'
 export type * from './api.ts'
 export type * from './api-history.ts'
 export type * from './api-kinds.ts'
+export type * from './api-peer.ts'
 export type * from './api-text.ts'
 
 // Before anything else: the secret leaves the address bar.

@@ -1,6 +1,6 @@
 /** Invite links: their secret is in the URL's fragment, which no server sees. It is taken out of the address bar before anything else. */
 import { INVITE_FRAGMENT } from '../shared/names.ts'
-import type { Joined } from './api.ts'
+import type { Joined } from './api-peer.ts'
 
 /** In sessionStorage while an invite is being opened, so that a reload does not lose it. */
 const PENDING = 'kith-invite'

@@ -1,7 +1,7 @@
 /** Notices that the browser deleted the peer's data, and fetches back what others have: see `kept.ts`. */
 import { RESTORE_LOCK } from '../shared/names.ts'
 import { KithError } from '../shared/problem.ts'
-import type { Joined, Lost, LostSpace, SpaceInfo, Status } from './api.ts'
+import type { Joined, Lost, LostSpace, SpaceInfo, Status } from './api-peer.ts'
 import { remember, rememberInvite, setLost } from './kept.ts'
 
 /** What the keeper asks of the peer. */

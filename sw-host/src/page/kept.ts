@@ -6,7 +6,7 @@
  * peer this was and which spaces it had. Firefox takes that too, but no cookie: there stand only a day and 16 bits that change with the peer.
  */
 import { KEPT_COOKIE, KEPT_KEY, LOST_KEY } from '../shared/names.ts'
-import type { Joined, Lost, LostSpace, SpaceInfo } from './api.ts'
+import type { Joined, Lost, LostSpace, SpaceInfo } from './api-peer.ts'
 
 /** What is remembered while all is well. */
 export interface Kept {

@@ -1,7 +1,8 @@
 /** The page's connection to the peer. */
 import { KithError, asKithError, problem } from '../shared/problem.ts'
 import { wire } from '../shared/messages.ts'
-import type { ConnectOptions, Joined, Kith, Lost, Space, SpaceInfo, Status } from './api.ts'
+import type { ConnectOptions, Kith, Space } from './api.ts'
+import type { Joined, Lost, SpaceInfo, Status } from './api-peer.ts'
 import type { Imported, Imports } from './api-history.ts'
 import { CarrierTab } from './carrier-tab.ts'
 import { followWorker } from './follow-worker.ts'

@@ -17,7 +17,7 @@ const repeatable = (request: Request): boolean => REPEATABLE.has(request.method)
 
 /** Answers a request from the peer. Rejects only with {@link KithError}s. */
 export async function askPeer(request: Request, host: PeerHost): Promise<Response> {
-  if (host.endsStreams && subscribes(request.headers)) return endedStream(request.headers)
+  if (host.streams.endsAtOnce && subscribes(request.headers)) return endedStream(request.headers)
   return host.whileBusy(
     (async () => {
       if (comesInPieces(request)) {

@@ -36,11 +36,11 @@ const host = new PeerHost({
   replacementWaits,
 })
 const replacement = new Replacement(
-  () => replacementWaits() && host.draining,
+  () => replacementWaits() && host.streams.draining,
   () => scope.registration.waiting?.postMessage(wire({ type: 'take-over' })),
 )
 const together = new LeaveTogether(
-  () => host.draining,
+  () => host.streams.draining,
   () => replacement.left(),
 )
 hearWorkers(identity, host)

@@ -26,7 +26,7 @@ export function hearWorkers(identity: Identity, host: PeerHost): void {
   new BroadcastChannel(CHANNEL).addEventListener('message', ({ data }) => {
     const announcement = readAnnouncement(data)
     if (!announcement || announcement.instance === identity.instance) return
-    if (announcement.type === 'drain' && !identity.embedded) host.drain()
+    if (announcement.type === 'drain' && !identity.embedded) host.streams.drain()
     if (announcement.type === 'yield') void host.handOver()
   })
 }

@@ -8,6 +8,7 @@ import { DATABASE } from '../shared/names.ts'
 import { KithError, problem, sentence } from '../shared/problem.ts'
 import { knownRelays } from './config.ts'
 import type { Environment } from './glue-types.ts'
+import { OpenStreams } from './open-streams.ts'
 import { holdPeerLock } from './peer-lock.ts'
 import { compiledPeer } from './peer-wasm.ts'
 import { PeerDied, RunningPeer } from './running-peer.ts'
@@ -23,12 +24,6 @@ export const BOOT_PATIENCE_MS = 25_000
 export const HAND_OVER_PATIENCE_MS = 5_000
 /** How long a peer that can no longer store may take to close, in milliseconds. */
 export const CLOSE_PATIENCE_MS = 1_000
-/** How long a worker that is to be replaced makes room for it, and how long it then serves as ever before it does so again, in milliseconds. */
-export const DRAIN_MS = 60_000
-export const DRAIN_REST_MS = 60_000
-/** While it makes room it ends streams for so long, lets them be for as long, and so on, in milliseconds: no page is told nothing for longer. */
-export const DRAIN_TURN_MS = 2_000
-
 /** What the host tells the rest of the worker. */
 export interface HostEvents {
   /** Another worker holds the peer: ask it to hand over. */
@@ -49,16 +44,16 @@ export class PeerHost {
   #releaseLock: (() => void) | undefined
   #opened = 0
   #crashes: number[] = []
-  #drainSince = Number.NEGATIVE_INFINITY
-  #drainTurn = 0
   #shut: string | undefined
   #carrier: MessagePort | undefined
   #environment: Environment = {}
   readonly #busy = new Set<Promise<unknown>>()
-  readonly #streams = new Set<() => void>()
+  /** The streams that pages have open on this worker. */
+  readonly streams: OpenStreams
 
   constructor(events: HostEvents) {
     this.#events = events
+    this.streams = new OpenStreams(() => events.replacementWaits())
   }
 
   /** The open peer: booted on first use, shared by everyone, booted again after a failure or a crash. */
@@ -130,7 +125,7 @@ export class PeerHost {
     console.error('kith: the peer crashed and is restarted;', why.cause ?? why)
     this.#crashes.push(Date.now())
     this.#running = undefined
-    this.endStreams()
+    this.streams.end()
     void this.open().catch(() => undefined)
   }
 
@@ -140,7 +135,7 @@ export class PeerHost {
     this.#crashes.push(Date.now())
     this.#running = undefined
     this.#current = undefined
-    this.endStreams()
+    this.streams.end()
     const patience = new Promise((resolve) => setTimeout(resolve, CLOSE_PATIENCE_MS))
     await Promise.race([running.close().catch(() => undefined), patience])
     running.drop(why)
@@ -156,62 +151,23 @@ export class PeerHost {
     }
   }
 
-  /** Registers how an open stream is ended. @returns forgets it. */
-  addStream(end: () => void): () => void {
-    this.#streams.add(end)
-    // Asked for before the streams were ended, answered only now: one left open would keep the browser from ever replacing this worker.
-    if (this.endsStreams) queueMicrotask(end)
-    return () => this.#streams.delete(end)
-  }
-
-  /** Ends all streams; their readers reconnect with what they have. */
-  endStreams(): void {
-    for (const end of this.#streams) end()
-    this.#streams.clear()
-  }
-
-  /** From now on streams end at once, so that this worker has idle moments in which the browser can replace it. */
-  drain(): void {
-    this.#drainSince = Date.now()
-    this.#drainTurn = 0
-    this.endStreams()
-  }
-
-  /** Whether this worker is to be replaced: answers leave together. */
-  get draining(): boolean {
-    // A worker that was stopped and started again has not heard the announcement, but sees who waits.
-    if (Date.now() > this.#drainSince + DRAIN_MS + DRAIN_REST_MS && this.#events.replacementWaits()) this.drain()
-    const since = Date.now() - this.#drainSince
-    const turn = Math.floor(since / DRAIN_TURN_MS)
-    if (since < DRAIN_MS && turn !== this.#drainTurn) {
-      this.#drainTurn = turn
-      if (turn % 2 === 0) this.endStreams()
-    }
-    return since < DRAIN_MS
-  }
-
-  /** Whether new streams end at once. */
-  get endsStreams(): boolean {
-    return this.draining && this.#drainTurn % 2 === 0
-  }
-
   /** Lets requests under way finish, closes the peer and gives the lock to whoever waits for it. */
   async handOver(): Promise<void> {
     if (!this.#releaseLock) return
     const running = this.#running
     this.#running = undefined
     this.#current = undefined
-    this.endStreams()
+    this.streams.end()
     try {
       const patience = new Promise((resolve) => setTimeout(resolve, HAND_OVER_PATIENCE_MS))
       await Promise.race([Promise.allSettled([...this.#busy]), patience])
       // Requests that were under way may have opened streams since.
-      this.endStreams()
+      this.streams.end()
       await (await running)?.close()
     } catch {
       // It never opened, or crashed while closing: either way it is closed now.
     } finally {
-      this.endStreams()
+      this.streams.end()
       this.#unlock()
     }
   }

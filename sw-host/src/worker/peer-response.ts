@@ -16,7 +16,7 @@ function streamBody(stream: number, running: RunningPeer, host: PeerHost): Reada
   }
   return new ReadableStream<Uint8Array>({
     start(controller) {
-      forget = host.addStream(() => {
+      forget = host.streams.add(() => {
         if (!open) return
         stop()
         if (!running.dead) running.peer.cancel(stream)
