@@ -100,13 +100,12 @@ fn unpack(file: &[u8]) -> Trace {
         }
         time += end - start;
     }
-    let parted = part_ways(&mut txns);
-    let log = if parted { merged(&txns) } else { log };
-    Trace { end_content: log.checkout_tip().content().to_string(), txns }
+    let end_content = if part_ways(&mut txns) { merged(&txns) } else { log.checkout_tip().content().to_string() };
+    Trace { end_content, txns }
 }
 
-/// The transactions by these writers, as bare diamond-types has them.
-fn merged(txns: &[Txn]) -> OpLog {
+/// The text that bare diamond-types makes of transactions.
+pub(crate) fn merged(txns: &[Txn]) -> String {
     let mut log = OpLog::new();
     let mut ends = Vec::new();
     for txn in txns {
@@ -120,7 +119,7 @@ fn merged(txns: &[Txn]) -> OpLog {
         });
         ends.push(log.add_operations_at(writer, &parents, &edits.collect::<Vec<_>>()));
     }
-    log
+    log.checkout_tip().content().to_string()
 }
 
 /// In recordings made from git one writer has several branches. No peer takes from anybody what does not build on all they
