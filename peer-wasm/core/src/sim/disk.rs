@@ -1,6 +1,6 @@
 //! A peer's rows in a simulation: what is committed, and survives a crash.
 
-use crate::rows::{Batch, Read, Rows, Table};
+use crate::rows::{Batch, KeyRange, Read, Rows, Table};
 use std::collections::BTreeMap;
 use std::ops::Bound;
 
@@ -56,6 +56,11 @@ impl Disk {
                 }
             }
         }
+    }
+
+    /// All rows of a range.
+    pub fn all(&self, table: Table, range: KeyRange) -> Rows {
+        self.read(&Read::Scan { table, range, limit: usize::MAX, reverse: false })
     }
 
     /// How many rows a table has.

@@ -39,13 +39,10 @@ impl Hostile {
         let get = |key: &[u8]| disk.read(&Read::Get { table: Table::Meta, key: key.to_vec() });
         let seed: [u8; 32] = get(b"device").first()?.1.as_slice().try_into().ok()?;
         let key = SecretKey::from_seed(&seed);
-        let scan = |table, prefix: &[u8]| {
-            disk.read(&Read::Scan { table, range: KeyRange::prefix(prefix), limit: usize::MAX, reverse: false })
-        };
-        let spaces = scan(Table::Meta, b"space/");
+        let spaces = disk.all(Table::Meta, KeyRange::prefix(b"space/"));
         let (number, row) = spaces.iter().find(|(_, row)| row.get(1..33) == Some(&story.space.0[..]))?;
         let epoch = epochs_of(row)?.pop()?;
-        let tail = scan(Table::Tail, number.get(6..)?);
+        let tail = disk.all(Table::Tail, KeyRange::prefix(number.get(6..)?));
         let entries = tail.iter().filter_map(|(_, raw)| Verified::from_store(raw).ok());
         let log = entries.filter(|entry| entry.header.log == key.public()).collect();
         story.world.possess(node);

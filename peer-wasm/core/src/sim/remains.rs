@@ -2,7 +2,7 @@
 
 use super::{Disk, NodeId, Story};
 use crate::history::{self, Deed, OpRow};
-use crate::rows::{KeyRange, Read, Rows, Table};
+use crate::rows::{KeyRange, Rows, Table};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// One row of a peer's index of history: its key past the space, the log, and what the op held there.
@@ -13,9 +13,7 @@ impl Story {
     pub fn history(&self, node: NodeId) -> Vec<Remembered> {
         let Some((disk, space)) = self.disk_and_number(node) else { return Vec::new() };
         let number = space.first_chunk().map_or(0, |bytes| u32::from_be_bytes(*bytes));
-        let scan = |table, prefix: &[u8]| {
-            disk.read(&Read::Scan { table, range: KeyRange::prefix(prefix), limit: usize::MAX, reverse: false })
-        };
+        let scan = |table, prefix: &[u8]| disk.all(table, KeyRange::prefix(prefix));
         let logs = scan(Table::Head, &[&space[..], &[0]].concat());
         let log_of = |number: u32| logs.get(number as usize).and_then(|(_, row)| row.get(1..33)).map(<[u8]>::to_vec);
         let point = |key: &[u8]| key.last_chunk::<{ history::POINT_BYTES }>().copied();
@@ -38,12 +36,7 @@ impl Story {
 
     fn disk_and_number(&self, node: NodeId) -> Option<(&Disk, Vec<u8>)> {
         let disk = &self.world.nodes.get(node)?.disk;
-        let spaces = disk.read(&Read::Scan {
-            table: Table::Meta,
-            range: KeyRange::prefix(b"space/"),
-            limit: usize::MAX,
-            reverse: false,
-        });
+        let spaces = disk.all(Table::Meta, KeyRange::prefix(b"space/"));
         let of_space = |value: &[u8]| value.get(1..33) == Some(&self.space.0[..]);
         let (key, _) = spaces.iter().find(|(_, value)| of_space(value))?;
         Some((disk, key.get(6..)?.to_vec()))
@@ -56,7 +49,7 @@ impl Story {
         // The places, and where values stand beside each other.
         let of = |part: u8| {
             let range = KeyRange::prefix(&[&space[..], &[part]].concat());
-            disk.read(&Read::Scan { table: Table::View, range, limit: usize::MAX, reverse: false }).into_iter().map(own)
+            disk.all(Table::View, range).into_iter().map(own)
         };
         of(1).chain(of(3)).collect()
     }

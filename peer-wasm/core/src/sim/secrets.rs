@@ -6,7 +6,7 @@ use crate::codec::Reader;
 use crate::entry::{Entry, Kind};
 use crate::epoch::EpochKey;
 use crate::path::Path;
-use crate::rows::{KeyRange, Read, Table};
+use crate::rows::{KeyRange, Table};
 use crate::sealed;
 use serde_json::Value as Json;
 
@@ -63,7 +63,7 @@ impl Story {
         let mut found = Vec::new();
         let keys = self.epoch_keys(node);
         for table in Table::ALL {
-            let rows = disk.read(&Read::Scan { table, range: all.clone(), limit: usize::MAX, reverse: false });
+            let rows = disk.all(table, all.clone());
             for (key, value) in rows {
                 if holds(&key, secret) || holds(&value, secret) {
                     found.push(format!("{} row {key:?}", table.name()));
@@ -86,8 +86,7 @@ impl Story {
     /// The keys a peer has for what is sealed in the space.
     fn epoch_keys(&self, node: NodeId) -> Vec<EpochKey> {
         let Some(disk) = self.world.nodes.get(node).map(|node| &node.disk) else { return Vec::new() };
-        let range = KeyRange::prefix(b"space/");
-        let spaces = disk.read(&Read::Scan { table: Table::Meta, range, limit: usize::MAX, reverse: false });
+        let spaces = disk.all(Table::Meta, KeyRange::prefix(b"space/"));
         let row = spaces.iter().find(|(_, row)| row.get(1..33) == Some(&self.space.0[..]));
         row.and_then(|(_, row)| super::hostile::epochs_of(row)).unwrap_or_default()
     }

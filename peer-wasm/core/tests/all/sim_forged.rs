@@ -22,7 +22,7 @@ use kith_core::epoch::EpochKey;
 use kith_core::identity::{PublicKey, SecretKey};
 use kith_core::path::Path;
 use kith_core::records::{Checkpoint, Device, Epoch, Genesis, Grant};
-use kith_core::rows::{KeyRange, Read, Table};
+use kith_core::rows::{KeyRange, Table};
 use kith_core::sim::{Dice, Hostile, NodeId, Outcome, Story};
 use kith_core::version::Agent;
 use kith_core::wire::Frame;
@@ -462,13 +462,8 @@ impl Attack {
         let logs: u64 = self.authors.iter().flat_map(|author| &author.log).map(|entry| entry.raw().len() as u64).sum();
         for node in self.honest.clone() {
             let disk = &self.story.world.nodes[node].disk;
-            let all = |table| Read::Scan {
-                table,
-                range: KeyRange { start: Vec::new(), end: vec![0xff; 64] },
-                limit: usize::MAX,
-                reverse: false,
-            };
-            let rows = Table::ALL.into_iter().flat_map(|table| disk.read(&all(table)));
+            let all = KeyRange { start: Vec::new(), end: vec![0xff; 64] };
+            let rows = Table::ALL.into_iter().flat_map(|table| disk.all(table, all.clone()));
             let bytes: u64 = rows.map(|(key, value)| (key.len() + value.len()) as u64).sum();
             self.told.growth = self.told.growth.max(bytes * 1000 / logs);
             if bytes > logs * MAX_GROWTH + ROOM {

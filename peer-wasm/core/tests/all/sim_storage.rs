@@ -64,7 +64,7 @@ fn a_full_disk_refuses_writes_and_catches_up_when_there_is_room() {
 fn spoil(story: &mut Story, node: usize, table: Table) -> usize {
     let all = KeyRange { start: Vec::new(), end: vec![0xff; 8] };
     let disk = &mut story.world.nodes[node].disk;
-    let rows = disk.read(&Read::Scan { table, range: all, limit: usize::MAX, reverse: false });
+    let rows = disk.all(table, all);
     let mut puts = Vec::new();
     for (key, mut value) in rows.into_iter().step_by(3) {
         let middle = value.len() / 2;
@@ -79,12 +79,7 @@ fn spoil(story: &mut Story, node: usize, table: Table) -> usize {
 /// Entries on a peer's disk that cannot be read.
 fn unreadable(story: &Story, node: usize) -> usize {
     let all = KeyRange { start: Vec::new(), end: vec![0xff; 8] };
-    let rows = story.world.nodes[node].disk.read(&Read::Scan {
-        table: Table::Tail,
-        range: all,
-        limit: usize::MAX,
-        reverse: false,
-    });
+    let rows = story.world.nodes[node].disk.all(Table::Tail, all);
     rows.iter().filter(|(_, value)| Entry::decode(value).is_err()).count()
 }
 

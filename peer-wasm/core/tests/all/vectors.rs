@@ -11,7 +11,7 @@ use kith_core::api::{
 };
 use kith_core::document::policy::Policy;
 use kith_core::path::Path;
-use kith_core::rows::{Batch, KeyRange, Read, Table};
+use kith_core::rows::{Batch, KeyRange, Table};
 use kith_core::sim::{Disk, NodeId, Story, World};
 use kith_core::wire::{Frame, Glance, Glimpse};
 use serde_json::{Value as Json, json};
@@ -180,7 +180,7 @@ fn all_rows(disk: &Disk) -> String {
     let mut text = String::new();
     for table in Table::ALL {
         let range = KeyRange { start: Vec::new(), end: vec![0xff; 64] };
-        for (key, value) in disk.read(&Read::Scan { table, range, limit: usize::MAX, reverse: false }) {
+        for (key, value) in disk.all(table, range) {
             writeln!(text, "{} {} {}", table.name(), hex(&key), hex(&value)).unwrap();
         }
     }
