@@ -7,7 +7,6 @@
 mod recorded;
 
 use diamond_types::list::encoding::ENCODE_FULL;
-use diamond_types::list::operation::Operation;
 use diamond_types::list::{Branch, ListCRDT, OpLog};
 use kith_text::{Agent, Algorithm, Edit, Outcome, Settled, Splice, StoredHead, TextDoc, TextOp, Version};
 use recorded::Trace;
@@ -156,7 +155,9 @@ fn bare_remote(ops: &[TextOp], writers: &[usize], parents: &[Vec<usize>]) -> OpL
         let end = match op.edits.as_slice() {
             [Edit::Insert { pos, text }] => log.add_insert_at(writer, &parents, *pos as usize, text),
             [Edit::Delete { pos, len }] => log.add_delete_at(writer, &parents, *pos as usize..(*pos + *len) as usize),
-            edits => log.add_operations_at(writer, &parents, &edits.iter().map(operation).collect::<Vec<_>>()),
+            edits => {
+                log.add_operations_at(writer, &parents, &edits.iter().map(recorded::operation).collect::<Vec<_>>())
+            }
         };
         ends.push(end);
         let tip = log.local_version();
@@ -166,26 +167,14 @@ fn bare_remote(ops: &[TextOp], writers: &[usize], parents: &[Vec<usize>]) -> OpL
     log
 }
 
-fn operation(edit: &Edit) -> Operation {
-    match edit {
-        Edit::Insert { pos, text } => Operation::new_insert(*pos as usize, text),
-        Edit::Delete { pos, len } => Operation::new_delete(*pos as usize..(*pos + *len) as usize),
-    }
-}
-
 fn concurrent(name: &str, trace: &Trace) {
     let (mut next, mut versions, mut ops) = (vec![0u64; 256], Vec::<Version>::new(), Vec::new());
     for txn in &trace.txns {
         let mut parents: Vec<Version> = txn.parents.iter().map(|parent| versions[*parent]).collect();
         parents.sort();
-        let mut edits = Vec::new();
-        for (pos, len, text) in &txn.patches {
-            edits.extend((*len > 0).then_some(Edit::Delete { pos: *pos, len: *len }));
-            edits.extend((!text.is_empty()).then(|| Edit::Insert { pos: *pos, text: text.clone() }));
-        }
         versions.push(Version { agent: agent(txn.agent), seq: next[txn.agent] });
         next[txn.agent] += 1;
-        ops.push(TextOp { algorithm: Algorithm::DiamondTypes1, parents, edits });
+        ops.push(TextOp { algorithm: Algorithm::DiamondTypes1, parents, edits: txn.edits() });
     }
     let encoded: Vec<Vec<u8>> = ops.iter().map(TextOp::encode).collect();
     let writers: Vec<usize> = trace.txns.iter().map(|txn| txn.agent).collect();

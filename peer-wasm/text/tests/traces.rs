@@ -3,21 +3,11 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
 mod common;
-#[path = "common/recorded.rs"]
-mod recorded;
 
-use common::{Dice, Entry, Rows, agent, delete, insert, long, new, offer, op, settle, version};
+use common::recorded::{self, Trace};
+use common::{Dice, Entry, Rows, agent, long, new, offer, op, settle, version};
 use kith_text::{Edit, Outcome, Splice, TextDoc, Version};
-use recorded::{Trace, Txn};
 use std::collections::BTreeSet;
-
-fn edits(txn: &Txn) -> Vec<Edit> {
-    let edit = |(pos, take, text): &(u32, u32, String)| {
-        let out = (*take > 0).then(|| delete(*pos, *take));
-        out.into_iter().chain((!text.is_empty()).then(|| insert(*pos, text))).collect::<Vec<_>>()
-    };
-    txn.patches.iter().flat_map(edit).collect()
-}
 
 /// One writer types; another peer gets every entry; both restart on the way.
 fn sequential(name: &str) {
@@ -35,7 +25,7 @@ fn sequential(name: &str) {
         let op = match made.as_slice() {
             [splice] => here.edit(writer, seq(at), std::slice::from_ref(splice)).unwrap(),
             _ => {
-                let op = op(here.frontier(), edits(txn));
+                let op = op(here.frontier(), txn.edits());
                 assert_eq!(here.apply(writer, seq(at), op.clone()), Outcome::Accepted);
                 op
             }
@@ -98,7 +88,7 @@ fn entries(trace: &Trace) -> Vec<Entry> {
     for txn in &trace.txns {
         let seq = next.entry(txn.agent).or_default();
         let parents: Vec<Version> = txn.parents.iter().map(|parent| versions[*parent]).collect();
-        let entry = Entry { agent: agent(txn.agent), seq: *seq, op: op(&parents, edits(txn)) };
+        let entry = Entry { agent: agent(txn.agent), seq: *seq, op: op(&parents, txn.edits()) };
         *seq += 1;
         versions.push(version(entry.agent, entry.seq));
         entries.push(entry);
@@ -117,7 +107,7 @@ fn concurrent(name: &str) {
     for (at, txn) in trace.txns.iter().enumerate() {
         let (_, doc, has) = peers.iter_mut().find(|(writer, ..)| *writer == txn.agent).unwrap();
         bring(doc, has, &trace, &entries, &txn.parents);
-        let made = match edits(txn).as_slice() {
+        let made = match txn.edits().as_slice() {
             [Edit::Insert { pos, text }] => doc
                 .edit(entries[at].agent, entries[at].seq, &[Splice { pos: *pos, len: 0, text: text.clone() }])
                 .unwrap(),

@@ -1,6 +1,8 @@
 //! What the tests share: dice, a store of rows, and an oracle.
 #![allow(dead_code, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing, unreachable_pub)]
 
+pub mod recorded;
+
 use diamond_types::list::OpLog;
 use diamond_types::list::operation::Operation;
 use kith_text::{Agent, Algorithm, Edit, Outcome, RowKey, Settled, Splice, StoredHead, TextDoc, TextOp, Version};
@@ -189,11 +191,7 @@ pub fn oracle(entries: &[Entry]) -> String {
 }
 
 pub fn operations(edits: &[Edit]) -> Vec<Operation> {
-    let operation = |edit: &Edit| match edit {
-        Edit::Insert { pos, text } => Operation::new_insert(*pos as usize, text),
-        Edit::Delete { pos, len } => Operation::new_delete(*pos as usize..(*pos + *len) as usize),
-    };
-    edits.iter().map(operation).collect()
+    edits.iter().map(recorded::operation).collect()
 }
 
 /// Applies edits to a plain text.

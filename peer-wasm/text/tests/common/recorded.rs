@@ -2,6 +2,7 @@
 
 use diamond_types::list::OpLog;
 use diamond_types::list::operation::{OpKind, Operation};
+use kith_text::Edit;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
@@ -10,6 +11,9 @@ use std::path::{Path, PathBuf};
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Trace {
     pub(crate) end_content: String,
+    /// Branches of one writer are writers of their own here: what they insert at one place may stand otherwise in the end than recorded.
+    #[serde(skip)]
+    pub(crate) parted: bool,
     pub(crate) txns: Vec<Txn>,
 }
 
@@ -22,6 +26,25 @@ pub(crate) struct Txn {
     #[serde(default)]
     pub(crate) parents: Vec<usize>,
     pub(crate) patches: Vec<(u32, u32, String)>,
+}
+
+impl Txn {
+    /// The same one after the other: of a patch, what goes before what comes.
+    pub(crate) fn edits(&self) -> Vec<Edit> {
+        let edits = self.patches.iter().flat_map(|(pos, taken, text)| {
+            let out = (*taken > 0).then_some(Edit::Delete { pos: *pos, len: *taken });
+            out.into_iter().chain((!text.is_empty()).then(|| Edit::Insert { pos: *pos, text: text.clone() }))
+        });
+        edits.collect()
+    }
+}
+
+/// An edit as bare diamond-types has it.
+pub(crate) fn operation(edit: &Edit) -> Operation {
+    match edit {
+        Edit::Insert { pos, text } => Operation::new_insert(*pos as usize, text),
+        Edit::Delete { pos, len } => Operation::new_delete(*pos as usize..(*pos + *len) as usize),
+    }
 }
 
 /// The trace of this file name; without it, says so.
@@ -100,8 +123,8 @@ fn unpack(file: &[u8]) -> Trace {
         }
         time += end - start;
     }
-    let end_content = if part_ways(&mut txns) { merged(&txns) } else { log.checkout_tip().content().to_string() };
-    Trace { end_content, txns }
+    let parted = part_ways(&mut txns);
+    Trace { end_content: log.checkout_tip().content().to_string(), parted, txns }
 }
 
 /// The text that bare diamond-types makes of transactions.
@@ -112,19 +135,15 @@ pub(crate) fn merged(txns: &[Txn]) -> String {
         let writer = log.get_or_create_agent_id(&format!("{:06}", txn.agent));
         let mut parents: Vec<usize> = txn.parents.iter().map(|parent| ends[*parent]).collect();
         parents.sort_unstable();
-        let edits = txn.patches.iter().flat_map(|(pos, taken, text)| {
-            let (pos, taken) = (*pos as usize, *taken as usize);
-            let out = (taken > 0).then(|| Operation::new_delete(pos..pos + taken));
-            out.into_iter().chain((!text.is_empty()).then(|| Operation::new_insert(pos, text)))
-        });
-        ends.push(log.add_operations_at(writer, &parents, &edits.collect::<Vec<_>>()));
+        let operations: Vec<Operation> = txn.edits().iter().map(operation).collect();
+        ends.push(log.add_operations_at(writer, &parents, &operations));
     }
     log.checkout_tip().content().to_string()
 }
 
 /// In recordings made from git one writer has several branches. No peer takes from anybody what does not build on all they
-/// wrote before: each branch becomes a writer of its own, beside the others of that name. What they insert at one place may
-/// then stand otherwise than recorded. Tells whether there were any.
+/// wrote before: each branch becomes a writer of its own, beside the others of that name. Tells
+/// whether there were any.
 fn part_ways(txns: &mut [Txn]) -> bool {
     let mut before: Vec<BTreeSet<usize>> = Vec::new();
     let mut branches: Vec<(usize, Vec<usize>)> = Vec::new();
