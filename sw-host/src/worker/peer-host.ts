@@ -24,6 +24,7 @@ export const BOOT_PATIENCE_MS = 25_000
 export const HAND_OVER_PATIENCE_MS = 5_000
 /** How long a peer that can no longer store may take to close, in milliseconds. */
 export const CLOSE_PATIENCE_MS = 1_000
+
 /** What the host tells the rest of the worker. */
 export interface HostEvents {
   /** Another worker holds the peer: ask it to hand over. */
