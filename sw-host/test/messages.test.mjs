@@ -30,6 +30,11 @@ test("an author's own messages and malformed ones are none of ours", () => {
 test('announcements and welcomes are read back, also a welcome of another protocol', () => {
   assert.equal(readAnnouncement(wire({ type: 'yield', instance: 'x' })).type, 'yield')
   assert.equal(readAnnouncement(wire({ type: 'yield' })), undefined)
+  for (const type of ['make-way', 'taking-over']) {
+    const message = wire({ type, instance: 'x', scope: 'https://a.example/' })
+    assert.deepEqual(readAnnouncement(message), message)
+    assert.equal(readAnnouncement(wire({ type, instance: 'x' })), undefined)
+  }
   const welcome = { type: 'welcome', instance: 'x', release: '2', embedded: false }
   assert.equal(readWelcome(wire(welcome)).release, '2')
   assert.equal(readWelcome({ ...welcome, kith: 99 }).release, '2')

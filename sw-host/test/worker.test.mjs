@@ -8,25 +8,76 @@ const later = (ms, value) => new Promise((resolve) => setTimeout(resolve, ms, va
 test('answers leave as they come, unless the worker is to be replaced: then together', async () => {
   const { LeaveTogether, TOGETHER_MS } = await load('worker/leave-together.ts')
   let replaced = false
-  let idle = 0
-  const gate = new LeaveTogether(() => replaced, () => idle++)
+  let together = 0
+  const gate = new LeaveTogether({ replaced: () => replaced, due: () => { together++; return false }, say: () => assert.fail('no word is due') })
   const order = []
   const pass = (name, ms) => gate.pass(later(ms)).then(() => order.push(name))
   await Promise.all([pass('slow', 30), pass('quick', 1)])
   assert.deepEqual(order, ['quick', 'slow'])
-  assert.equal(idle, 0)
+  assert.equal(together, 0)
 
   replaced = true
   order.length = 0
   const began = performance.now()
   await Promise.all([pass('quick', 1), pass('slow', 60), pass('failed', 1)])
-  assert.equal(idle, 1, 'one idle moment')
+  assert.equal(together, 1, 'one idle moment')
   assert.ok(performance.now() - began < TOGETHER_MS, 'nobody waited for the deadline')
   // Something that never ends holds the others up only for a while.
   void gate.pass(new Promise(() => undefined))
   await pass('patient', 1)
-  assert.equal(idle, 2)
+  assert.equal(order.at(-1), 'patient')
   await assert.rejects(gate.pass(Promise.reject(new Error('no'))), /no/)
+})
+
+test('when the word is due, answers are held back, so that all who wait for one are still, until it was heard', async (t) => {
+  const { LeaveTogether, GATHER_MS, TOGETHER_MS } = await load('worker/leave-together.ts')
+  t.mock.timers.enable({ apis: ['setTimeout'] })
+  const settle = () => new Promise((resolve) => setImmediate(resolve))
+  let due = true
+  let heard
+  let words = 0
+  const say = () => { words++; due = false; return new Promise((resolve) => { heard = resolve }) }
+  const gate = new LeaveTogether({ replaced: () => true, due: () => due, say })
+  const left = []
+  const pass = (name, work = Promise.resolve()) => void gate.pass(work).then(() => left.push(name))
+  pass('first')
+  await settle()
+  t.mock.timers.tick(GATHER_MS - 1)
+  let finish
+  pass('late', new Promise((resolve) => { finish = resolve }))
+  t.mock.timers.tick(1)
+  await settle()
+  assert.equal(words, 0, 'something is under way')
+  finish()
+  await settle()
+  assert.equal(words, 1)
+  pass('later')
+  await settle()
+  assert.deepEqual(left, [], 'the word was not heard yet')
+  heard()
+  await settle()
+  assert.deepEqual(left, ['first', 'late', 'later'])
+  pass('after')
+  await settle()
+  assert.equal(left.at(-1), 'after', 'no word is due any more')
+
+  // One that is never heard, and work that never ends, hold nobody up for long.
+  due = true
+  pass('held')
+  await settle()
+  t.mock.timers.tick(GATHER_MS)
+  assert.equal(words, 2)
+  t.mock.timers.tick(TOGETHER_MS)
+  await settle()
+  assert.equal(left.at(-1), 'held')
+  due = true
+  pass('never', new Promise(() => undefined))
+  pass('beside it')
+  await settle()
+  t.mock.timers.tick(TOGETHER_MS)
+  await settle()
+  assert.equal(left.at(-1), 'beside it')
+  assert.equal(words, 2)
 })
 
 test('a body above the limit is refused before it is all read', async () => {
@@ -87,12 +138,12 @@ test('a shell list names files of this origin, and nothing of ours', async () =>
   for (const bad of [null, [], {}, { release: 1, files: [] }, { release: '../x', files: [] }, { release: '1' }]) assert.equal(parse(bad), undefined)
 })
 
-test('the word to take over is given once, after a moment in which nothing came; among events without pause, when answers leave together', async (t) => {
+test('the word to take over is given once, after a moment in which nothing came; among events without pause it is due for answers held back', async (t) => {
   const { Replacement, QUIET_MS, RESTLESS_MS, AGAIN_MS } = await load('worker/replacement.ts')
   t.mock.timers.enable({ apis: ['setTimeout', 'Date'], now: 1_000_000 })
   let waits = false
   let words = 0
-  const make = () => new Replacement(() => waits, () => words++)
+  const make = () => new Replacement(() => waits, () => Promise.resolve(words++))
   const calm = make()
   calm.came()
   t.mock.timers.tick(QUIET_MS)
@@ -121,10 +172,22 @@ test('the word to take over is given once, after a moment in which nothing came;
   const restless = make()
   for (let ms = 0; ms < RESTLESS_MS; ms += 100) {
     restless.came()
-    restless.left()
+    assert.ok(!restless.due(), `after ${ms} ms`)
     t.mock.timers.tick(100)
   }
   assert.equal(words, 2)
-  restless.left()
+  assert.ok(restless.due())
+  void restless.say()
   assert.equal(words, 3)
+  t.mock.timers.tick(QUIET_MS)
+  assert.equal(words, 3, 'the quiet moment is too soon after it')
+  assert.ok(!restless.due(), 'not again so soon')
+  t.mock.timers.tick(AGAIN_MS)
+  assert.ok(restless.due())
+  waits = false
+  assert.ok(!restless.due(), 'nobody waits any more')
+  restless.came()
+  waits = true
+  restless.came()
+  assert.ok(!restless.due(), 'for the next one, anew')
 })

@@ -24,7 +24,7 @@ export type PageMessage =
   | { type: 'carrier-gone' }
   /** What only a page can know. */
   | { type: 'environment'; persisted: boolean }
-  /** To a waiting worker, from the one it waits for: try again to take over, I am idle. */
+  /** To a waiting worker that sleeps, from the one it waits for: try to take over, I am idle. */
   | { type: 'take-over' }
   /** Close the peer for good, before it is uninstalled. * {@link Closed}. */
   | { type: 'shutdown' }
@@ -53,6 +53,10 @@ export type Announcement =
   | { type: 'yield'; instance: string }
   /** The peer was restarted and needs a fresh carrier port. */
   | { type: 'carrier-wanted'; instance: string }
+  /** To the worker that waits in a registration, from the one it waits for: try to take over, I am idle. */
+  | { type: 'make-way'; instance: string; scope: string }
+  /** Its answer: it heard that, or was woken by a message. */
+  | { type: 'taking-over'; instance: string; scope: string }
 
 type Wire<M> = M & { kith: number }
 
@@ -95,7 +99,18 @@ export function readPageMessage(data: unknown): PageMessage | undefined {
 export function readAnnouncement(data: unknown): Announcement | undefined {
   if (protocolOf(data) !== PROTOCOL) return undefined
   const message = data as Announcement
-  return ['drain', 'yield', 'carrier-wanted'].includes(message.type) && text(message.instance) ? message : undefined
+  if (!text(message.instance)) return undefined
+  switch (message.type) {
+    case 'drain':
+    case 'yield':
+    case 'carrier-wanted':
+      return message
+    case 'make-way':
+    case 'taking-over':
+      return text(message.scope) ? message : undefined
+    default:
+      return undefined
+  }
 }
 
 /** Reads the answer to `hello`; undefined for anything else. */

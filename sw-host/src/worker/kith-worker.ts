@@ -5,13 +5,13 @@
  * All listeners are added right here, while the script runs for the first time: the browser ignores later ones.
  */
 import { SHELL_PARAM, WORKER_HEADER } from '../shared/names.ts'
-import { wire } from '../shared/messages.ts'
 import { asKithError, problemResponse } from '../shared/problem.ts'
 import { holdAliveLock } from './alive-lock.ts'
+import { announce } from './announce.ts'
 import { tellEnvironment } from './environment.ts'
 import { answer } from './handlers.ts'
 import { LeaveTogether } from './leave-together.ts'
-import { announce, hearWorkers, takePageMessage } from './page-messages.ts'
+import { hearWorkers, takePageMessage } from './page-messages.ts'
 import type { Identity } from './page-messages.ts'
 import { PageShell } from './page-shell.ts'
 import { parseRequest } from './parse-request.ts'
@@ -19,6 +19,7 @@ import { PeerHost } from './peer-host.ts'
 import { forgetOtherPeers, precachePeer } from './peer-wasm.ts'
 import { Replacement } from './replacement.ts'
 import { scope } from './scope.ts'
+import { urge } from './take-over.ts'
 
 const script = new URL(scope.location.href)
 const embedded = !/^\/(.*\/)?kith-worker(-classic)?\.js$/.test(script.pathname)
@@ -37,12 +38,13 @@ const host = new PeerHost({
 })
 const replacement = new Replacement(
   () => replacementWaits() && host.streams.draining,
-  () => scope.registration.waiting?.postMessage(wire({ type: 'take-over' })),
+  () => urge(instance),
 )
-const together = new LeaveTogether(
-  () => host.streams.draining,
-  () => replacement.left(),
-)
+const together = new LeaveTogether({
+  replaced: () => host.streams.draining,
+  due: () => replacement.due(),
+  say: () => replacement.say(),
+})
 hearWorkers(identity, host)
 
 /** Our own workers never wait by choice. An author's worker decides itself when it is replaced. The one that waits may be this one. */

@@ -6,23 +6,30 @@
 
 /** Longest wait of a finished answer, in milliseconds. */
 export const TOGETHER_MS = 500
+/** Before the word to take over is given, answers wait so long for others, in milliseconds: whoever waits for one asks for nothing. */
+export const GATHER_MS = 150
+
+/** When answers wait, and for what. */
+export interface Moments {
+  /** Whether this worker is to be replaced. */
+  replaced(): boolean
+  /** Whether the word is to be given now, with all answers held back. */
+  due(): boolean
+  /** Gives it. @returns settles when it was heard */
+  say(): Promise<unknown>
+}
 
 /** Counts what is under way. */
 export class LeaveTogether {
-  readonly #replaced: () => boolean
+  readonly #moments: Moments
   #underWay = 0
   #atTheDoor: (() => void)[] = []
-  #timer: ReturnType<typeof setTimeout> | undefined
+  #deadline: ReturnType<typeof setTimeout> | undefined
+  /** How far the word is: answers gather for it, they may be all that come, it is being said. */
+  #word: 'none' | 'gathering' | 'gathered' | 'said' = 'none'
 
-  readonly #idle: () => void
-
-  /**
-   * @param replaced whether this worker is to be replaced
-   * @param idle called when everything leaves
-   */
-  constructor(replaced: () => boolean, idle: () => void) {
-    this.#replaced = replaced
-    this.#idle = idle
+  constructor(moments: Moments) {
+    this.#moments = moments
   }
 
   /** The work's result, at a moment that leaves an idle one behind if one is wanted. */
@@ -31,7 +38,7 @@ export class LeaveTogether {
     try {
       return await work
     } finally {
-      if (this.#replaced()) await this.#wait()
+      if (this.#moments.replaced()) await this.#wait()
       this.#underWay--
     }
   }
@@ -39,15 +46,31 @@ export class LeaveTogether {
   #wait(): Promise<void> {
     return new Promise((leave) => {
       this.#atTheDoor.push(leave)
-      if (this.#atTheDoor.length >= this.#underWay) return this.#open()
-      this.#timer ??= setTimeout(() => this.#open(), TOGETHER_MS)
+      this.#deadline ??= setTimeout(() => this.#open(), TOGETHER_MS)
+      this.#look()
     })
   }
 
+  #look(): void {
+    if (this.#atTheDoor.length < this.#underWay) return
+    if (this.#word === 'none') {
+      if (!this.#moments.due()) return this.#open()
+      this.#word = 'gathering'
+      setTimeout(() => {
+        if (this.#word === 'gathering') this.#word = 'gathered'
+        if (this.#atTheDoor.length > 0) this.#look()
+      }, GATHER_MS)
+    } else if (this.#word === 'gathered') {
+      this.#word = 'said'
+      const open = (): void => this.#open()
+      void this.#moments.say().then(open, open)
+    }
+  }
+
   #open(): void {
-    clearTimeout(this.#timer)
-    this.#timer = undefined
+    clearTimeout(this.#deadline)
+    this.#deadline = undefined
+    this.#word = 'none'
     for (const leave of this.#atTheDoor.splice(0)) leave()
-    this.#idle()
   }
 }

@@ -1,10 +1,11 @@
 /** What pages say to the worker, and what workers say to each other. */
 import { CHANNEL } from '../shared/names.ts'
 import { PROTOCOL, protocolOf, readAnnouncement, readPageMessage, wire } from '../shared/messages.ts'
-import type { Announcement, PageMessage, Welcome } from '../shared/messages.ts'
+import type { PageMessage, Welcome } from '../shared/messages.ts'
 import { knownRelays, rememberRelays } from './config.ts'
 import type { PeerHost } from './peer-host.ts'
 import { scope } from './scope.ts'
+import { takeOver } from './take-over.ts'
 
 /** Who this worker is. */
 export interface Identity {
@@ -14,13 +15,6 @@ export interface Identity {
   alive: Promise<void>
 }
 
-/** Says something to all workers and pages of the origin. */
-export function announce(announcement: Announcement): void {
-  const channel = new BroadcastChannel(CHANNEL)
-  channel.postMessage(wire(announcement))
-  channel.close()
-}
-
 /** Hears what other workers say. */
 export function hearWorkers(identity: Identity, host: PeerHost): void {
   new BroadcastChannel(CHANNEL).addEventListener('message', ({ data }) => {
@@ -28,6 +22,8 @@ export function hearWorkers(identity: Identity, host: PeerHost): void {
     if (!announcement || announcement.instance === identity.instance) return
     if (announcement.type === 'drain' && !identity.embedded) host.streams.drain()
     if (announcement.type === 'yield') void host.handOver()
+    const ours = announcement.type === 'make-way' && announcement.scope === scope.registration.scope
+    if (ours && !identity.embedded && scope.serviceWorker?.state === 'installed') takeOver(identity.instance)
   })
 }
 
@@ -61,8 +57,7 @@ async function take(message: PageMessage, event: ExtendableMessageEvent, identit
     case 'environment':
       return host.setEnvironment({ persisted: message.persisted })
     case 'take-over':
-      // Not waited for: as long as this one is pending no other counts, and only a worker that may be stopped for idleness gets another try.
-      if (!identity.embedded) void scope.skipWaiting()
+      if (!identity.embedded) takeOver(identity.instance)
       return
     case 'shutdown':
       await host.shutDown()
