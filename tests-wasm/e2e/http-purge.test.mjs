@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { waitFor } from '../harness/index.mjs'
 import { inEachBrowser } from './http/plain-page.mjs'
+import { rowsWith } from './http/stored-rows.mjs'
 import { NETWORK_MS } from './peers-support.mjs'
 
 const JSON_TYPE = { 'Content-Type': 'application/json' }
@@ -11,34 +12,6 @@ const TEXT = { 'Content-Type': 'text/plain', 'Merge-Type': 'simpleton' }
 const SECRET = 'the-combination-is-7351-9920'
 /** Much of it, so that it is seen whether the sealed entries, which cannot be read here, have lost it. */
 const LONG = `${SECRET} `.repeat(1500)
-
-/** In a page: how many rows of all databases have these bytes in key or value, and how many bytes of values there are in all. */
-async function rowsWith(secret) {
-  const wanted = Array.from(new TextEncoder().encode(secret), (byte) => String.fromCharCode(byte)).join('')
-  const bytesOf = (value) => {
-    if (typeof value === 'string') return value
-    if (value instanceof ArrayBuffer) value = new Uint8Array(value)
-    if (ArrayBuffer.isView(value)) return new TextDecoder('latin1').decode(value)
-    if (Array.isArray(value)) return value.map(bytesOf).join('\0')
-    return value && typeof value === 'object' ? Object.values(value).map(bytesOf).join('\0') : String(value)
-  }
-  const done = (request) => new Promise((resolve, reject) => Object.assign(request, { onsuccess: () => resolve(request.result), onerror: () => reject(request.error) }))
-  let [found, bytes] = [0, 0]
-  for (const { name } of await indexedDB.databases()) {
-    const database = await done(indexedDB.open(name))
-    for (const store of database.objectStoreNames) {
-      const rows = database.transaction(store).objectStore(store)
-      const [keys, values] = await Promise.all([done(rows.getAllKeys()), done(rows.getAll())])
-      for (const [at, value] of values.entries()) {
-        const row = bytesOf(value)
-        bytes += row.length
-        if (row.includes(wanted) || bytesOf(keys[at]).includes(wanted)) found++
-      }
-    }
-    database.close()
-  }
-  return { found, bytes }
-}
 
 inEachBrowser((world) => {
   const { ask, put } = world

@@ -5,14 +5,12 @@
 //   KITH_KILLS=200   how often the worker is stopped in each test        KITH_SEED=12345   the same moments again
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { LONG, missing, openBrowser, PATIENCE_MS, startRelay, waitFor, within } from '../harness/index.mjs'
-import { endTab, open, say, SEED, seeded, someMoment, writeAgain } from './durable/deaths.mjs'
+import { LONG, missing, openBrowser, PATIENCE_MS, waitFor, within } from '../harness/index.mjs'
+import { endTab, KILLS, open, pause, say, SEED, seeded, someMoment, stopWorkers, writeAgain } from './durable/deaths.mjs'
 import { readFeed, startDiary, told } from './durable/diary.mjs'
-import { checkKinds, KINDS, makeKinds } from './durable/kinds.mjs'
+import { begin, checkKinds, followKinds, kindsOf, startWriting } from './durable/kinds.mjs'
 import { meet, NETWORK_MS } from './peers-support.mjs'
 
-const KILLS = Number(process.env.KITH_KILLS ?? (LONG ? 150 : 10))
-const REST_MS = LONG ? 40 : 15
 const TABS = LONG ? 20 : 2
 const BROWSERS = LONG ? 15 : 1
 /** Texts and lists that are purged, and edits of each. */
@@ -21,57 +19,6 @@ const JUNK = LONG ? 20 : 6
 const [BIG, BIG_ONES] = [400_000, LONG ? 40 : 20]
 /** The room there is for the test of a full disk, and how much more there is after each time it was full. */
 const [ROOM, MORE_ROOM] = [24 * 1024 * 1024, 4 * 1024 * 1024]
-
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
-
-const base = (space) => `/~/${space}/${KINDS}`
-/** Follows the text and the counter, each from where it stood. */
-const followKinds = (page, space, diary) =>
-  page.evaluate(
-    (top, at) => {
-      for (const name of ['text', 'count']) window.listen(name, `${top}/${name}`, at[name])
-    },
-    base(space),
-    { text: diary.place('text'), count: diary.place('count') },
-  )
-/** Starts writing, each kind from where the page before stopped. Ids are `session.kind.n`. */
-const startWriting = (page, space, diary) => {
-  const from = {}
-  for (const id of diary.writes.keys()) from[id.split('.')[1]] = (from[id.split('.')[1]] ?? 0) + 1
-  return page.evaluate((top, rest, starts) => window.startWriting(top, rest, starts), base(space), REST_MS, from)
-}
-
-async function begin(kind, prepare = () => {}) {
-  const relay = await startRelay()
-  const diary = await startDiary(relay.url)
-  const browser = await openBrowser(kind)
-  await prepare(browser, diary)
-  const ada = await meet(browser, await browser.newPage(diary.page('a')))
-  ada.page.evaluateTimeout = 2 * NETWORK_MS
-  const space = await ada.space('Durable')
-  await makeKinds(ada.page, space)
-  await followKinds(ada.page, space, diary)
-  const start = () => startWriting(ada.page, space, diary)
-  const stop = () => ada.page.evaluate(() => window.stopWriting())
-  const world = { relay, diary, browser, ada, space, start, stop }
-  world.end = async () => {
-    await world.browser.close()
-    await relay.kill()
-  }
-  return world
-}
-
-/** Stops the worker now and then, until `enough` says so. */
-async function stopWorkers({ browser, diary }, random, enough) {
-  let stops = 0
-  for (let kill = 0; !(await enough(kill)); kill++) {
-    const before = diary.stored().length
-    await pause(random() * (random() < 0.5 ? 80 : 900))
-    stops += (await browser.killWorker()) > 0 ? 1 : 0
-    if (random() < 0.4) await told(diary, () => diary.stored().length > before + 2, 'writes to go on')
-  }
-  return stops
-}
 
 for (const kind of ['chromium', 'firefox']) {
   describe(`${kind}: acknowledged edits`, { skip: missing(kind) }, () => {
@@ -191,7 +138,7 @@ for (const kind of ['chromium', 'firefox']) {
         BIG,
       )
       const file = await ada.page.evaluate((id) => window.saveSpace(id), space)
-      const wanted = await ada.ask('GET', base(space))
+      const wanted = await ada.ask('GET', kindsOf(space))
       // On a device that has nothing of it.
       const notes = await startDiary(world.relay.url)
       const other = await openBrowser(kind)
@@ -215,7 +162,7 @@ for (const kind of ['chromium', 'firefox']) {
       t.diagnostic(`${stops} stops, ${tries} tries in ${imports} imports of ${bytes} bytes, ${diary.writes.size} writes (KITH_SEED=${SEED})`)
       assert.equal(answer.error, undefined)
       assert.ok(stops > 0 && tries > imports, `the worker was stopped while it took the file in: ${stops} stops, ${tries} tries`)
-      await waitFor(async () => (await ben.ask('GET', base(space))).text === wanted.text, { what: 'the same to be there', timeout: 2 * NETWORK_MS })
+      await waitFor(async () => (await ben.ask('GET', kindsOf(space))).text === wanted.text, { what: 'the same to be there', timeout: 2 * NETWORK_MS })
       const places = async (page) => (await readFeed(page, space)).map(({ version, path }) => `${version} ${path}`).sort()
       assert.deepEqual(await places(ben.page), await places(ada.page), 'each version is there once, as where it came from')
       await checkKinds(ada.page, space, diary)
@@ -258,7 +205,7 @@ describe('chromium: with the disk full', { skip: missing('chromium') }, () => {
       full++
       // Reads go on, and a worker that starts with the disk full does too.
       if (random() < 0.7) await browser.killWorker()
-      const count = await ada.page.evaluate(async (path) => JSON.parse((await window.insist('GET', path)).text), `${base(space)}/count`)
+      const count = await ada.page.evaluate(async (path) => JSON.parse((await window.insist('GET', path)).text), `${kindsOf(space)}/count`)
       assert.ok(count >= 0, `the counter can be read: ${count}`)
       await limit(ROOM + (round + 1) * MORE_ROOM)
     }

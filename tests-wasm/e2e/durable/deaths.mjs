@@ -1,15 +1,19 @@
 // What dies in the durability tests, and when: random moments that a seed repeats, tabs that crash, and what is done afterwards.
-import { dice, PATIENCE_MS, within } from '../../harness/index.mjs'
+import { dice, LONG, PATIENCE_MS, within } from '../../harness/index.mjs'
 import { meet } from '../peers-support.mjs'
 import { told } from './diary.mjs'
 
 /** The same moments again: `KITH_SEED=12345`. */
 export const SEED = Number(process.env.KITH_SEED ?? Math.floor(Math.random() * 2 ** 31))
 
+/** How often the worker is stopped in each test: `KITH_KILLS=200`. */
+export const KILLS = Number(process.env.KITH_KILLS ?? (LONG ? 150 : 10))
+
 /** Random numbers of their own for each test of each browser. */
 export const seeded = (kind, name) => dice([...`${kind} ${name}`].reduce((sum, letter) => Math.imul(sum, 31) + letter.charCodeAt(0), SEED))
 
-const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
+/** Some time. */
+export const pause = (ms) => new Promise((resolve) => setTimeout(resolve, ms))
 
 /** A random moment: anywhere in the next second and a half, or just after a write has begun, when its answer is on the way. */
 export async function someMoment(random, diary, longest = 1500) {
@@ -17,6 +21,18 @@ export async function someMoment(random, diary, longest = 1500) {
   await told(diary, () => new Promise((resolve) => (diary.onNotice = ({ type }) => type === 'begun' && resolve(true))), 'a write to begin')
   diary.onNotice = () => {}
   await pause(random() * 60)
+}
+
+/** Stops the worker now and then, after at most `longest` ms each time, until `enough` says so. @returns how often it was running then */
+export async function stopWorkers({ browser, diary }, random, enough, longest = 900) {
+  let stops = 0
+  for (let kill = 0; !(await enough(kill)); kill++) {
+    const before = diary.stored().length
+    await pause(random() * (random() < 0.5 ? 80 : longest))
+    stops += (await browser.killWorker()) > 0 ? 1 : 0
+    if (random() < 0.4) await told(diary, () => diary.stored().length > before + 2, 'writes to go on')
+  }
+  return stops
 }
 
 /** Opens the page that writes, under a session name of its own. */

@@ -29,6 +29,8 @@ export async function startDiary(relayUrl) {
     /** The address of a page under a session name of its own. */
     page: (session) => `${site.url}durable?session=${session}&log=${encodeURIComponent(log.url)}`,
     url: site.url,
+    /** Files of the site that stand before the relay's. */
+    files: site.files,
   }
   const known = new Map()
   const log = await startSite({ files: { '/': (asked, response) => take(asked, response) } })

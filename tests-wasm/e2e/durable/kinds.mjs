@@ -1,16 +1,21 @@
 // What must be true of a text, lists and a counter after everything the browser did to a peer that was writing them.
 import assert from 'node:assert/strict'
-import { waitFor } from '../../harness/index.mjs'
-import { NETWORK_MS } from '../peers-support.mjs'
-import { readFeed } from './diary.mjs'
+import { LONG, openBrowser, startRelay, waitFor } from '../../harness/index.mjs'
+import { meet, NETWORK_MS } from '../peers-support.mjs'
+import { readFeed, startDiary } from './diary.mjs'
 
 /** Where the tests write values of kinds. */
-export const KINDS = 'k'
+const KINDS = 'k'
+/** A writer's rest between two writes, in milliseconds. */
+const REST_MS = LONG ? 40 : 15
+
+/** Where a space has values of kinds. */
+export const kindsOf = (space) => `/~/${space}/${KINDS}`
 
 const JSON_TYPE = { 'Content-Type': 'application/json' }
 
 /** Makes the values that are written to. */
-export async function makeKinds(page, space) {
+async function makeKinds(page, space) {
   const made = await page.evaluate(
     async (base, json) => {
       const put = async (name, headers, body) => (await fetch(`${base}/${name}`, { method: 'PUT', headers, body })).status
@@ -22,10 +27,48 @@ export async function makeKinds(page, space) {
         await put('parcels/p0/text', { 'Content-Type': 'text/plain', 'Merge-Type': 'simpleton' }, '....'),
       ]
     },
-    `/~/${space}/${KINDS}`,
+    kindsOf(space),
     JSON_TYPE,
   )
   assert.deepEqual(made, [201, 201, 201, 201, 201])
+}
+
+/** Follows the text and the counter, each from where it stood. */
+export const followKinds = (page, space, diary) =>
+  page.evaluate(
+    (top, at) => {
+      for (const name of ['text', 'count']) window.listen(name, `${top}/${name}`, at[name])
+    },
+    kindsOf(space),
+    { text: diary.place('text'), count: diary.place('count') },
+  )
+
+/** Starts writing, each kind from where the page before stopped. Ids are `session.kind.n`. */
+export const startWriting = (page, space, diary) => {
+  const from = {}
+  for (const id of diary.writes.keys()) from[id.split('.')[1]] = (from[id.split('.')[1]] ?? 0) + 1
+  return page.evaluate((top, rest, starts) => window.startWriting(top, rest, starts), kindsOf(space), REST_MS, from)
+}
+
+/** A browser of this kind with a space whose values of kinds are followed; `prepare(browser, diary)` comes before its page. */
+export async function begin(kind, prepare = () => {}) {
+  const relay = await startRelay()
+  const diary = await startDiary(relay.url)
+  const browser = await openBrowser(kind)
+  await prepare(browser, diary)
+  const ada = await meet(browser, await browser.newPage(diary.page('a')))
+  ada.page.evaluateTimeout = 2 * NETWORK_MS
+  const space = await ada.space('Durable')
+  await makeKinds(ada.page, space)
+  await followKinds(ada.page, space, diary)
+  const start = () => startWriting(ada.page, space, diary)
+  const stop = () => ada.page.evaluate(() => window.stopWriting())
+  const world = { relay, diary, browser, ada, space, start, stop }
+  world.end = async () => {
+    await world.browser.close()
+    await relay.kill()
+  }
+  return world
 }
 
 const times = (list) => list.reduce((counts, item) => counts.set(item, (counts.get(item) ?? 0) + 1), new Map())
@@ -56,7 +99,7 @@ async function checkParcel(page, base, writes) {
 export async function checkKinds(page, space, diary) {
   assert.deepEqual(diary.refused, [], 'no write and no subscription was refused')
   assert.deepEqual(diary.unanswered(), [], 'every write was answered in the end')
-  const base = `/~/${space}/${KINDS}`
+  const base = kindsOf(space)
   const read = (name) => page.evaluate(async (path) => (await fetch(path)).text(), `${base}/${name}`)
   const to = (name) => [...diary.writes.values()].filter(({ path }) => path === `${base}/${name}`)
   const ids = (writes) => writes.map(({ id }) => id).sort()
