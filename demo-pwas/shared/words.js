@@ -46,9 +46,11 @@ export function relayName(addr) {
 /** One line for the header: how this peer is connected just now. */
 export function connectionWords(status) {
   if (!status) return { tone: 'idle', text: 'Starting…' }
-  const links = status.links ?? []
-  const direct = links.filter((link) => linkWords(link).path === 'direct').length
-  const relayed = links.filter((link) => linkWords(link).path === 'through the relay').length
+  // For a moment there may be two links to one person, when a better one comes up.
+  const by = (path) => new Set((status.links ?? []).filter((link) => linkWords(link).path === path).map(({ peer }) => peer))
+  const others = by('direct')
+  const direct = others.size
+  const relayed = [...by('through the relay')].filter((peer) => !others.has(peer)).length
   if (direct && relayed) return { tone: 'ok', text: `${direct} direct, ${relayed} via relay` }
   if (direct) return { tone: 'ok', text: `Direct to ${count(direct, 'other')}` }
   if (relayed) return { tone: 'ok', text: `Via relay to ${count(relayed, 'other')}` }

@@ -1,7 +1,7 @@
 // What a person is told of a space, for every state it can be in.
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
-import { spaceWords } from '../shared/words.js'
+import { connectionWords, spaceWords } from '../shared/words.js'
 
 const said = (space) => spaceWords({ id: 'x', state: 'ready', members: 2, peers: 1, pending: 0, arriving: 0, ...space }).text
 
@@ -14,4 +14,12 @@ it('says of a space where it stands, and never that it is in step while some of 
   assert.equal(said({ peers: 0, members: 1 }), 'Nobody else is in it yet')
   assert.equal(said({ peers: 0 }), 'Stored by others too')
   assert.equal(said({ me: true }), 'Only on this device')
+})
+
+it('counts the people it is connected to, not the links to them', () => {
+  const connected = (...links) => connectionWords({ links: links.map(([peer, path]) => ({ peer, path, state: 'syncing' })) }).text
+  assert.equal(connected(['a', 'webrtc']), 'Direct to 1 other')
+  assert.equal(connected(['a', 'relay'], ['a', 'webrtc']), 'Direct to 1 other')
+  assert.equal(connected(['a', 'relay'], ['b', 'webrtc'], ['a', 'relay']), '1 direct, 1 via relay')
+  assert.equal(connected(['a', 'relay'], ['b', 'relay']), 'Via relay to 2 others')
 })
