@@ -89,8 +89,8 @@ const limitOf = (file) => {
   return Math.max(said ? Number(said[1]) * MINUTE : 0, long ? LONG_SUITE_MS : SUITE_MS)
 }
 
-/** Suites that do little but wait say `lane: beside` in their first lines. */
-const waits = ({ file }) => /lane: beside/.test(headOf(file))
+/** Suites that mostly wait, or that hold no moment against the clock, say `lane: beside` in their first lines. */
+const isBeside = ({ file }) => /lane: beside/.test(headOf(file))
 
 async function testSuite({ file, name }, { registry, sweep }) {
   const tap = join(SCRATCH, 'tap', `${process.pid}-${name.replaceAll('/', '-')}`)
@@ -144,14 +144,14 @@ async function testSuiteTwice(suite, processes) {
   add(second)
 }
 
-/** Runs suites one after the other; those that mostly wait in a lane of their own, beside the rest. */
+/** Runs suites one after the other, in two lanes: those that may run beside others have one of their own. */
 async function testSuites(chosen) {
   const { ownRegistry, sweep } = await import('../tests-wasm/harness/processes.mjs')
   const lane = async (name, suites) => {
     const registry = ownRegistry(join(SCRATCH, name))
     for (const suite of suites) await testSuiteTwice(suite, { registry, sweep })
   }
-  await Promise.all([lane('processes', chosen.filter((suite) => !waits(suite))), lane('processes-beside', chosen.filter(waits))])
+  await Promise.all([lane('processes', chosen.filter((suite) => !isBeside(suite))), lane('processes-beside', chosen.filter(isBeside))])
 }
 
 /**

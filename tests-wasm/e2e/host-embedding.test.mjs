@@ -1,3 +1,4 @@
+// lane: beside
 // Kith on an author's own site: one script tag; inside the author's own classic or module worker; beside Workbox.
 import assert from 'node:assert/strict'
 import { join } from 'node:path'

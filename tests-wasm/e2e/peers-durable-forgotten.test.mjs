@@ -1,3 +1,4 @@
+// lane: beside
 // What was deleted long ago is forgotten under kills: a checkpoint lets the rows go that say so, while the worker is stopped at random moments
 // under edits of values of kinds. Nothing acknowledged is lost, and in the end nothing of what was deleted is left in the tree.
 //
@@ -6,13 +7,13 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { DIST, LONG, missing } from '../harness/index.mjs'
+import { DIST, missing } from '../harness/index.mjs'
 import { KILLS, SEED, seeded, stopWorkers } from './durable/deaths.mjs'
 import { begin, checkKinds } from './durable/kinds.mjs'
 import { rowsWith } from './http/stored-rows.mjs'
 
 /** Deleted places, so many that forgetting them takes many steps, and how many are deleted at once. */
-const [PLACES, AT_ONCE] = [LONG ? 100_000 : 20_000, 1000]
+const [PLACES, AT_ONCE] = [20_000, 1000]
 /** The worker is stopped at least this often, in milliseconds: forgetting takes it a second or two. */
 const LONGEST_MS = 400
 /** Where they are. */

@@ -1,3 +1,4 @@
+// lane: beside
 // What was acknowledged survives, for values of kinds: the worker is stopped, tabs crash and the whole browser is killed, all at random moments
 // under edits of a text, of lists (insertions, moves, deletions) and of a counter, and under moves of what has a text in it; the worker also while
 // what was purged is being erased and while the file of a space is taken in; and with the disk full in between.

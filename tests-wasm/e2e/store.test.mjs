@@ -1,3 +1,4 @@
+// lane: beside
 // The store on IndexedDB, inside a Service Worker of real browsers: the conformance suite, and what only a browser can do to a database.
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync, statSync, truncateSync } from 'node:fs'
