@@ -230,7 +230,8 @@ impl Attack {
                 raw
             }
             "changed frame" => {
-                let fresh = self.op(who, tip, time).raw().to_vec();
+                // After a gap: left as it is, it would be the next of its log.
+                let fresh = self.op(who, Tip { len: tip.len + 1, hash: [9; 32] }, time).raw().to_vec();
                 let mut frame = Frame::entries(space, [known, fresh]).encode();
                 mutate(&mut self.dice, &mut frame);
                 return frame;
