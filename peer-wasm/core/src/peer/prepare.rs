@@ -230,10 +230,11 @@ impl Peer {
                         }
                         clock = ops.clock;
                     }
+                    // What is to be redacted does not depend on checkpoints: others may have done it before they knew of one.
+                    if open && !ops.redactions.is_empty() {
+                        redactions.push((entry.header.seq, std::mem::take(&mut ops.redactions)));
+                    }
                     if open && space.counts(&log, entry.header.seq, ops.clock) {
-                        if !ops.redactions.is_empty() {
-                            redactions.push((entry.header.seq, std::mem::take(&mut ops.redactions)));
-                        }
                         items.extend(ops.into_items(agent, entry.header.seq));
                     }
                 }

@@ -9,7 +9,7 @@ use super::read::said_ops;
 use super::space::{READ_RUN, read_entries};
 use super::{Done, Job, Peer, rows};
 use crate::clock::Clock;
-use crate::document::{self, kind::tag};
+use crate::document::kind::tag;
 use crate::entry::Kind;
 use crate::history;
 use crate::lens::{Lens, Miss};
@@ -87,9 +87,9 @@ impl Peer {
                     clock = ops.clock;
                 }
                 opened += 1;
-                let counts = |ops: &document::Opened| space.counts(&state.key, entry.header.seq, ops.clock);
-                if let Some(mut ops) = ops.filter(counts) {
-                    targets.append(&mut ops.redactions);
+                let Some(mut ops) = ops else { continue };
+                targets.append(&mut ops.redactions);
+                if space.counts(&state.key, entry.header.seq, ops.clock) {
                     items.extend(ops.into_items(Agent::of(&state.key.0), entry.header.seq));
                 }
             }

@@ -245,7 +245,10 @@ impl Peer {
         let opened = said_ops(space, &filled)
             .filter(|_| space.logs.get(stored.log as usize).is_some_and(|log| log.applied > place.1));
         let targets = opened.as_ref().map(|opened| opened.redactions.clone()).unwrap_or_default();
-        let items = opened.map(|opened| opened.into_items(version, place.1)).unwrap_or_default();
+        // Only what would have counted, had it come with its bytes.
+        let opened = opened.filter(|opened| space.counts(&place.0, place.1, opened.clock));
+        let mut items = opened.map(|opened| opened.into_items(version, place.1)).unwrap_or_default();
+        super::policy::allowed(&mut items, space.authority.role(&place.0));
         let laid = lay(lens, space, &items)?;
         books.want(targets.iter().map(|target| (target.log, target.seq)))?;
         for target in &targets {

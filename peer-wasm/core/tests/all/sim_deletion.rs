@@ -4,13 +4,11 @@
 
 use crate::common;
 
-use common::for_each_seed;
+use common::{for_each_seed, hollow_entry};
 use kith_core::api::{Body, Change, Reply, Role};
 use kith_core::clock::Clock;
 use kith_core::document::Ops;
 use kith_core::document::redaction::Target;
-use kith_core::entry::{Entry, Kind};
-use kith_core::sealed;
 use kith_core::sim::{Hostile, Story, Weather};
 use kith_core::wire::Frame;
 use serde_json::json;
@@ -194,16 +192,6 @@ fn hollowed(bytes: Vec<u8>) -> Vec<u8> {
         }
         _ => bytes,
     }
-}
-
-fn hollow_entry(raw: Vec<u8>) -> Vec<u8> {
-    let entry = Entry::decode(&raw).unwrap();
-    if entry.header.kind != Kind::Op {
-        return raw;
-    }
-    let body = sealed::Body::decode(entry.body()).unwrap();
-    let all: Vec<usize> = (0..body.parts().len()).collect();
-    [entry.signed_part(), &body.without(&all).encode()].concat()
 }
 
 #[test]

@@ -4,7 +4,7 @@
 
 use crate::common;
 
-use common::for_each_seed;
+use common::{for_each_seed, hollow_entry};
 use kith_core::api::{Body, Change, Manner, Merge, Preconditions, Refusal, Reply, Request, Role};
 use kith_core::clock::Clock;
 use kith_core::document::policy::{Policy, Tie};
@@ -12,6 +12,7 @@ use kith_core::document::{Leaf, Op, Ops, kind::tag, view_key};
 use kith_core::path::Path;
 use kith_core::rows::{Batch, KeyRange, Read, Table};
 use kith_core::sim::{Hostile, Story};
+use kith_core::wire::Frame;
 use serde_json::{Value as Json, json};
 
 const PATIENCE: u64 = 60_000;
@@ -122,7 +123,15 @@ fn a_policy_of_somebody_who_may_not_set_one_has_no_effect_anywhere() {
         let ops = Ops { clock: Clock::new(story.world.now(), 0).0, id: String::new(), list };
         let tip = hostile.tip();
         let entry = hostile.ops(tip, &ops, &[]);
-        hostile.push(&mut story.world, 1, &[entry.raw()]);
+        if seed.is_multiple_of(2) {
+            hostile.push(&mut story.world, 1, &[entry.raw()]);
+        } else {
+            // Nor does it where what it says comes later.
+            hostile.push(&mut story.world, 1, &[&hollow_entry(entry.raw().to_vec())]);
+            story.world.run(5_000);
+            assert_eq!(story.status_of_space(1, "missing"), Some(1));
+            hostile.say(&mut story.world, 1, &Frame::Parts(entry.header.space, vec![entry.raw().to_vec()]));
+        }
         story.settle(SETTLE)?;
         for node in 0..2 {
             assert_eq!(shown(&mut story, node, "seen").0, json!(1), "the rest of the entry counts");

@@ -56,3 +56,14 @@ fn try_seed(seed: u64, test: &(impl Fn(u64) -> Result<(), String> + Sync)) -> Re
         Err(format!("panicked: {}", text.unwrap_or("see above")))
     })
 }
+
+/// The entry with the bytes of every part taken away.
+pub(crate) fn hollow_entry(raw: Vec<u8>) -> Vec<u8> {
+    let entry = kith_core::entry::Entry::decode(&raw).unwrap();
+    if entry.header.kind != kith_core::entry::Kind::Op {
+        return raw;
+    }
+    let body = kith_core::sealed::Body::decode(entry.body()).unwrap();
+    let all: Vec<usize> = (0..body.parts().len()).collect();
+    [entry.signed_part(), &body.without(&all).encode()].concat()
+}
