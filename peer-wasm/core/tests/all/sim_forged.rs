@@ -14,7 +14,7 @@ use crate::forging;
 
 use common::for_each_seed;
 use forging::{PARTS, PLACES, Scene, Tried, WRONGS, mutate, parts, path};
-use kith_core::api::{Reply, Request, Role};
+use kith_core::api::{Refusal, Reply, Request, Role};
 use kith_core::clock::{Clock, MAX_AHEAD};
 use kith_core::codec::Writer;
 use kith_core::entry::{Dep, Entry, Kind, MAX_BODY, Tip, Verified};
@@ -23,7 +23,7 @@ use kith_core::identity::{PublicKey, SecretKey};
 use kith_core::path::Path;
 use kith_core::records::{Checkpoint, Device, Epoch, Genesis, Grant};
 use kith_core::rows::{KeyRange, Table};
-use kith_core::sim::{Dice, Hostile, NodeId, Outcome, Story};
+use kith_core::sim::{Dice, Hostile, NodeId, Outcome, Promise, Story};
 use kith_core::version::Agent;
 use kith_core::wire::Frame;
 use std::collections::BTreeMap;
@@ -443,12 +443,15 @@ impl Attack {
         self.story.collect();
         for number in written {
             let promise = &self.story.ledger.promises[*number];
-            if promise.outcome != Outcome::Kept {
+            if promise.outcome != Outcome::Kept && !self.is_ruled_out(promise) {
                 return Err(format!("not acknowledged: {promise:?}"));
             }
         }
         for number in last {
             let promise = self.story.ledger.promises[*number].clone();
+            if self.is_ruled_out(&promise) {
+                continue;
+            }
             for node in self.honest.clone() {
                 let said = shown(&mut self.story, node, &path(&promise.path));
                 if !said.starts_with("Value") {
@@ -457,6 +460,11 @@ impl Attack {
             }
         }
         Ok(())
+    }
+
+    /// An owner may lay down how everything is merged; a plain value is refused then.
+    fn is_ruled_out(&self, promise: &Promise) -> bool {
+        self.is_owner(0) && matches!(promise.outcome, Outcome::Refused(Refusal::WrongKind { .. }))
     }
 
     fn measure(&mut self) -> Result<(), String> {
