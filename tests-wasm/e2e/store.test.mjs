@@ -14,6 +14,9 @@ const BROWSER_KILLS = LONG ? 10 : 2
 /** How often the worker is stopped while a database of an older layout is brought up, and how many rows that has. */
 const UPGRADE_KILLS = LONG ? 40 : 8
 const UPGRADE_ROWS = 10_000
+/** How often it is stopped at any moment from the opening on, and how many rows there are then: few, so that it may be any step. */
+const OPENING_KILLS = LONG ? 200 : 40
+const OPENING_ROWS = 300
 /** Fewer pages than these rows need. */
 const UPGRADE_PUTS = 120
 /** More than a worker can write before it is killed. */
@@ -87,6 +90,24 @@ for (const kind of ['chromium', 'firefox', 'webkit']) {
         await page.call('removeDatabase', name)
       }
       t.diagnostic(`${UPGRADE_KILLS} kills; layouts left: ${JSON.stringify(found)}`)
+    })
+
+    test('the worker is stopped at any moment of bringing up an older database: the same', { skip: unkillable }, async (t) => {
+      const random = dice(5)
+      const found = {}
+      for (let round = 0; round < OPENING_KILLS; round++) {
+        const name = `opening-${round}`
+        await page.call('plantSecond', name, OPENING_ROWS)
+        await page.evaluate((name, rows) => void globalThis.call('checkUpgraded', name, rows).catch(() => {}), name, OPENING_ROWS)
+        // At any moment: this wait is the throw of the dice, nothing is waited for.
+        await new Promise((resolve) => setTimeout(resolve, random() * 20))
+        await browser.killWorker()
+        const layout = await page.call('layout', name)
+        found[layout] = (found[layout] ?? 0) + 1
+        await page.call('checkUpgraded', name, OPENING_ROWS)
+        await page.call('removeDatabase', name)
+      }
+      t.diagnostic(`${OPENING_KILLS} kills; layouts left: ${JSON.stringify(found)}`)
     })
 
     test('the worker is stopped in the middle of writing: no batch torn, none acknowledged lost', { skip: unkillable }, async (t) => {

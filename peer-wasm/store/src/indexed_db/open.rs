@@ -26,9 +26,9 @@ pub(super) async fn open(name: &str, steps: &'static [Step]) -> Result<IdbDataba
     let request = factory()?.open_with_u32(name, known).map_err(|error| backend(&error))?;
     let failure = Rc::new(RefCell::new(None));
     let on_upgrade = {
-        let (request, failure) = (request.clone(), Rc::clone(&failure));
+        let (request, failure, forgive) = (request.clone(), Rc::clone(&failure), migrate::forgive());
         Closure::<dyn FnMut(IdbVersionChangeEvent)>::new(move |event: IdbVersionChangeEvent| {
-            migrate::start(&request, event.old_version(), steps, Rc::clone(&failure));
+            migrate::start(&request, event.old_version(), steps, Rc::clone(&failure), Rc::clone(&forgive));
         })
     };
     request.set_onupgradeneeded(Some(on_upgrade.as_ref().unchecked_ref()));
