@@ -14,7 +14,7 @@
 use crate::clock::Clock;
 use crate::codec::{Reader, Writer};
 use crate::document::kind::tag;
-use crate::document::{Item, Register};
+use crate::document::{Item, Leaf, Register};
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{Batch, KeyRange, Table};
@@ -113,6 +113,12 @@ impl OpRow {
     /// What is left of an op whose bytes are gone.
     pub const REDACTED: OpRow = OpRow { log: 0, code: 0, deed: Deed::Redacted, size: 0 };
 
+    /// What is said of an op that makes this of its place, in a log of this number.
+    pub fn of(log: u32, leaf: &Leaf) -> OpRow {
+        let deed = if leaf.takes_away() { Deed::Delete } else { Deed::Put };
+        OpRow { log, code: leaf.code(), deed, size: leaf.size() as u64 }
+    }
+
     /// The row's bytes.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::new();
@@ -141,9 +147,7 @@ pub fn rows(space: u32, log: u32, items: &[Item]) -> Vec<(Table, Vec<u8>, Vec<u8
     // Where something moves is no part of what stood at a place.
     for item in items.iter().filter(|item| item.register.leaf.tag() != Some(tag::MOVE)) {
         let point = Point::of(&item.register);
-        let leaf = &item.register.leaf;
-        let deed = if leaf.takes_away() { Deed::Delete } else { Deed::Put };
-        let row = OpRow { log, code: leaf.code(), deed, size: leaf.size() as u64 };
+        let row = OpRow::of(log, &item.register.leaf);
         puts.push((Table::View, op_key(&place_key(space, &item.path), &point), row.encode()));
         if last.replace(point) != Some(point) {
             puts.push((Table::View, time_key(space, &point), Writer::new().number(u64::from(log)).finish()));

@@ -11,7 +11,7 @@ use super::space::Space;
 use super::{Done, Job, Peer, rows};
 use crate::document::kind::tag;
 use crate::document::redaction::{Bearing, bearing_in};
-use crate::document::{Applied, Opened};
+use crate::document::{Applied, Op, Opened};
 use crate::entry::Verified;
 use crate::history::{self, OpRow, Point};
 use crate::lens::{Lens, Miss};
@@ -51,14 +51,13 @@ impl Settled<'_, '_> {
     /// Marks in the index of history what entries are stored without.
     pub(super) fn forget(&self, batch: &mut Batch) {
         let told = || self.hollowed.values().flat_map(|(_, told)| told);
-        batch
-            .puts
-            .retain(|(table, key, _)| *table != Table::View || !told().any(|told| told.named && told.key == *key));
-        for (key, row) in
-            batch.puts.iter_mut().filter(|(table, ..)| *table == Table::View).map(|(_, key, row)| (key, row))
-        {
-            if told().any(|told| told.key == *key) {
-                *row = OpRow::REDACTED.encode();
+        let of = |key: &[u8]| told().find(|told| told.key == key).map(|told| told.left);
+        batch.puts.retain(|(table, key, _)| *table != Table::View || of(key) != Some(Left::Nothing));
+        for (_, key, row) in batch.puts.iter_mut().filter(|(table, ..)| *table == Table::View) {
+            match of(key) {
+                Some(Left::Mark) => *row = OpRow::REDACTED.encode(),
+                Some(Left::Row(left)) => *row = left.encode(),
+                Some(Left::Nothing) | None => {}
             }
         }
     }
@@ -195,9 +194,18 @@ impl Peer {
             }
         }
         missing?;
-        let (named, marked): (Vec<Told>, Vec<Told>) = told.into_iter().partition(|told| told.named);
-        history::redact(lens, marked.into_iter().map(|told| told.key).collect(), &mut batch)?;
-        batch.deletes.extend(named.into_iter().map(|told| (Table::View, told.key)));
+        lens.want(Table::View, told.iter().map(|told| &told.key))?;
+        let mut marked = Vec::new();
+        for Told { key, left } in told {
+            match left {
+                Left::Nothing => batch.deletes.push((Table::View, key)),
+                Left::Mark => marked.push(key),
+                // Of what does not count, by a checkpoint, nothing is told.
+                Left::Row(_) if lens.get(Table::View, &key)?.is_none() => {}
+                Left::Row(row) => batch.puts.push((Table::View, key, row.encode())),
+            }
+        }
+        history::redact(lens, marked, &mut batch)?;
         for (key, hollow) in segments {
             let row = stored.segments.get(&key).map(Vec::as_slice).unwrap_or_default();
             batch.puts.push((Table::Segment, key, rewrite(row, &hollow)));
@@ -244,8 +252,19 @@ pub(super) fn redacted_parts(entry: &Verified) -> Vec<usize> {
 struct Told {
     /// The row's key.
     key: Vec<u8>,
-    /// Whether that names what went, as it does for members of sets: then there must be no row.
-    named: bool,
+    left: Left,
+}
+
+/// What the index of history is to tell instead.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    /// That something went.
+    Mark,
+    /// Nothing: the row's key names what went, as it does for members of sets.
+    Nothing,
+    /// What else the entry says of the place. Who is honest says one thing of a place; of several the last is told, as where
+    /// the others never came.
+    Row(OpRow),
 }
 
 /// An entry without what went, and where the index of history tells of it.
@@ -262,17 +281,13 @@ fn honour(
     applied: Option<&Applied>,
 ) -> Result<Option<Hollowed>, Miss> {
     let point = Point { clock: opened.clock, agent: Agent::of(&entry.header.log.0), seq: entry.header.seq };
-    let (mut gone, mut told) = (Vec::new(), Vec::new());
+    let mut gone = Vec::new();
     let mut missing = Ok(());
     for (part, _) in named.iter().filter(|(_, state)| **state == State::Open) {
         let Some(Some(op)) = opened.list.get(*part) else { continue };
         match bearing_in(lens, space.number, applied, op, point, space.gone.settled) {
             Ok(Bearing::Has) => {}
-            Ok(Bearing::Replaced | Bearing::Over) => {
-                gone.push(*part);
-                let key = history::op_key(&history::place_key(space.number, &op.path), &point);
-                told.push(Told { key, named: op.leaf.tag() == Some(tag::MEMBER) });
-            }
+            Ok(Bearing::Replaced | Bearing::Over) => gone.push(*part),
             Err(Miss) => missing = Err(Miss),
         }
     }
@@ -284,7 +299,23 @@ fn honour(
             *state = State::Kept;
         }
     }
-    Ok(if gone.is_empty() { None } else { entry.without(&gone).map(|entry| (entry, told)) })
+    if gone.is_empty() {
+        return Ok(None);
+    }
+    let number = space.log(&entry.header.log).map_or(0, |(number, _)| number);
+    let op = |part: usize| opened.list.get(part).and_then(Option::as_ref);
+    let told = gone.iter().filter_map(|part| op(*part)).map(|op| {
+        let is_other = |other: &&Op| other.path == op.path && other.leaf.tag() != Some(tag::MOVE);
+        let rest = opened.list.iter().enumerate().filter(|(part, _)| !gone.contains(part));
+        let left = match rest.filter_map(|(_, other)| other.as_ref()).rfind(is_other) {
+            Some(other) => Left::Row(OpRow::of(number, &other.leaf)),
+            None if op.leaf.tag() == Some(tag::MEMBER) => Left::Nothing,
+            None => Left::Mark,
+        };
+        Told { key: history::op_key(&history::place_key(space.number, &op.path), &point), left }
+    });
+    let told = told.collect();
+    Ok(entry.without(&gone).map(|entry| (entry, told)))
 }
 
 /// A stored entry and where it is.

@@ -17,6 +17,7 @@ use forging::{PARTS, PLACES, Scene, Tried, WRONGS, mutate, parts, path};
 use kith_core::api::{Refusal, Reply, Request, Role};
 use kith_core::clock::{Clock, MAX_AHEAD};
 use kith_core::codec::Writer;
+use kith_core::document::Opened;
 use kith_core::entry::{Dep, Entry, Kind, MAX_BODY, Tip, Verified};
 use kith_core::epoch::EpochKey;
 use kith_core::identity::{PublicKey, SecretKey};
@@ -145,8 +146,14 @@ impl Attack {
 
     fn op(&mut self, who: usize, tip: Tip, clock: u64) -> Verified {
         (self.scene.me, self.scene.seq) = (Agent::of(&self.authors[who].key.public().0), tip.len);
-        let parts = parts(&mut self.dice, &mut self.scene, &mut self.told.tried);
-        self.authors[who].parts(tip, &Self::head(clock), &parts)
+        loop {
+            let parts = parts(&mut self.dice, &mut self.scene, &mut self.told.tried);
+            let entry = self.authors[who].parts(tip, &Self::head(clock), &parts);
+            // Several huge parts may be too much together: nobody takes that, and the log would end before it.
+            if entry.body().len() <= MAX_BODY {
+                return entry;
+            }
+        }
     }
 
     /// The next entry of a log: signed by its author, and in its place.
@@ -377,12 +384,25 @@ impl Attack {
         let mut written = vec![self.story.write_own(first)];
         self.deliver(second, ENTRIES / 20)?;
         written.push(self.story.write_own(second));
-        // The last author says one thing here and another there.
-        self.note("fork");
+        // The last author says one thing here and another there, to those that have all it said before: a peer that was not
+        // told yet that it is a member has nothing of it.
         let (tip, time) = (self.authors[3].tip(), self.time());
-        for victim in [first, second] {
+        let both = [first, second];
+        let know = both.map(|victim| self.taken(victim).get(3) == Some(&tip.len)) == [true, true];
+        if know {
+            self.note("fork");
+        }
+        for victim in both.into_iter().filter(|_| know) {
             self.alone_with(victim);
-            let entry = self.op(3, tip, time);
+            // What a list in a branch that does not count in the end had its one reader erase is gone there alone.
+            let entry = loop {
+                let entry = self.op(3, tip, time);
+                let opened =
+                    Opened::open(&self.authors[3].epoch, &entry.header.space, &entry.header.log, tip.len, entry.body());
+                if opened.is_none_or(|opened| opened.redactions.is_empty()) {
+                    break entry;
+                }
+            };
             self.told.entries += 1;
             let frame = Frame::entries(entry.header.space, [entry.raw().to_vec()]).encode();
             self.bring(victim, frame)?;
@@ -423,6 +443,19 @@ impl Attack {
     }
 
     /// How much each honest peer has of each log, and of which it knows a fork.
+    /// How many entries of each author a peer has taken.
+    fn taken(&mut self, node: NodeId) -> Vec<u64> {
+        let request = Request::Members { space: self.story.space_ref() };
+        let Some(Reply::Document(members)) = self.story.world.ask_for(node, request, PATIENCE) else {
+            return Vec::new();
+        };
+        let devices = members["items"].as_array().into_iter().flatten().filter_map(|item| item["devices"].as_array());
+        let devices: Vec<_> = devices.flatten().collect();
+        let of = |peer: String| devices.iter().find(|device| device["peer"] == peer.as_str());
+        let known = self.authors.iter().map(|author| of(author.key.public().peer_id()));
+        known.map(|device| device.map_or(0, |device| device["entries"].as_u64().unwrap_or(0))).collect()
+    }
+
     fn standing(&mut self) -> String {
         let space = self.story.space_ref();
         let mut said = String::new();
@@ -482,13 +515,7 @@ impl Attack {
                 *self.told.refused.entry(why).or_default() += times;
             }
         }
-        let node = self.honest[2];
-        let members = self.story.world.ask_for(node, Request::Members { space: self.story.space_ref() }, PATIENCE);
-        let Some(Reply::Document(members)) = members else { return Err("no members".to_owned()) };
-        let devices = members["items"].as_array().into_iter().flatten().filter_map(|item| item["devices"].as_array());
-        let hostile: Vec<String> = self.authors.iter().map(|author| author.key.public().peer_id()).collect();
-        let of_them = devices.flatten().filter(|device| hostile.iter().any(|peer| device["peer"] == peer.as_str()));
-        self.told.accepted = of_them.filter_map(|device| device["entries"].as_u64()).sum();
+        self.told.accepted = self.taken(self.honest[2]).iter().sum();
         let made: usize = self.authors.iter().map(|author| author.log.len()).sum();
         if self.told.accepted != made as u64 {
             let standing = self.standing();
