@@ -137,6 +137,9 @@ impl Peer {
         if space.gone.ended {
             return self.forget_clients(number, lens);
         }
+        if space.gone.doubted {
+            return self.doubt(number, lens);
+        }
         if space.gone.work == 0 && space.gone.cursor.is_none() {
             return self.sweep(number, lens);
         }

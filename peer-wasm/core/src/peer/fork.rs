@@ -257,6 +257,7 @@ impl Peer {
             rebuild |= cut_log(&mut space, &mut draft, orphan, Tip::EMPTY);
         }
         if rebuild {
+            space.gone.doubted = true;
             make_anew(&mut space, &mut draft);
         }
         draft.batch.durability = Durability::Strict;

@@ -66,6 +66,10 @@ pub(super) struct Gone {
     /// Texts were purged: what clients held of any text is to be forgotten, and up to where it is.
     pub(super) ended: bool,
     pub(super) forgot: Option<Vec<u8>>,
+    /// Something that took the place of what is gone may not count any more: of all that went it is asked once more whether
+    /// it is to be gone; and up to where that has been noted.
+    pub(super) doubted: bool,
+    pub(super) retold: Option<Vec<u8>>,
     /// Found so far, not yet written: if this is lost, it is found again.
     pub(super) found: Vec<Target>,
     /// Up to where the list of what is to be done has been gone through this time.
@@ -105,8 +109,9 @@ impl Gone {
             .number(self.holes)
             .number(self.told)
             .number(self.keep_at);
-        if self.ended {
-            writer.u8(1);
+        let flags = u8::from(self.ended) | u8::from(self.doubted) << 1;
+        if flags > 0 {
+            writer.u8(flags);
         }
         writer.finish()
     }
@@ -133,7 +138,8 @@ impl Gone {
         gone.holes = reader.number()?;
         gone.told = reader.number()?;
         gone.keep_at = reader.number()?;
-        gone.ended = !reader.is_at_end();
+        let flags = if reader.is_at_end() { 0 } else { reader.u8()? };
+        (gone.ended, gone.doubted) = (flags & 1 > 0, flags & 2 > 0);
         Ok(gone)
     }
 
@@ -252,6 +258,18 @@ pub(super) fn last_holes(lens: &Lens<'_>, space: u32, limit: usize) -> Result<Ve
     Ok(rows.iter().filter_map(|(key, _)| place_of(key)).collect())
 }
 
+/// Up to `limit` entries of which lists name parts: the key after which to go on, and whether some of that is gone.
+pub(super) fn named_after(
+    lens: &Lens<'_>,
+    space: u32,
+    after: Option<&[u8]>,
+    limit: usize,
+) -> Result<Vec<(Vec<u8>, Place, bool)>, Miss> {
+    let rows = lens.scan(Table::View, &range_after(space, NAMED, after), limit, false)?;
+    let is_gone = |row: &[u8]| decode_named(row).is_ok_and(|named| named.values().any(|state| *state == State::Gone));
+    Ok(rows.into_iter().filter_map(|(key, row)| Some((key.clone(), place_of(&key)?, is_gone(&row)))).collect())
+}
+
 /// The entries of one log between two places that have parts to be done.
 pub(super) fn work_in(lens: &Lens<'_>, space: u32, log: PublicKey, from: u64, end: u64) -> Result<Vec<Place>, Miss> {
     let range = KeyRange { start: key(space, WORK, (log, from)), end: key(space, WORK, (log, end)) };
@@ -286,12 +304,16 @@ fn tagged_after(
     after: Option<&[u8]>,
     limit: usize,
 ) -> Result<Vec<(Vec<u8>, Place)>, Miss> {
-    let mut range = KeyRange::prefix(&[&space.to_be_bytes()[..], &[tag]].concat());
-    if let Some(after) = after {
-        range.start = [after, &[0]].concat();
-    }
-    let rows = lens.scan(Table::View, &range, limit, false)?;
+    let rows = lens.scan(Table::View, &range_after(space, tag, after), limit, false)?;
     Ok(rows.into_iter().filter_map(|(key, _)| Some((key.clone(), place_of(&key)?))).collect())
+}
+
+fn range_after(space: u32, tag: u8, after: Option<&[u8]>) -> KeyRange {
+    let range = KeyRange::prefix(&[&space.to_be_bytes()[..], &[tag]].concat());
+    match after {
+        Some(after) => KeyRange { start: [after, &[0]].concat(), ..range },
+        None => range,
+    }
 }
 
 /// How a named part stands.
@@ -373,6 +395,8 @@ mod tests {
             holes: 9,
             told: 4,
             keep_at: 77,
+            ended: true,
+            doubted: true,
             swept: [(0, 5), (9, 300)].into(),
             looked: [(0, 5), (9, 300)].into(),
             ..Gone::default()

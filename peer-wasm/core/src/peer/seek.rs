@@ -46,6 +46,31 @@ impl Seeking {
 }
 
 impl Peer {
+    /// One step of asking once more about all that went, since what superseded it may not count any more.
+    pub(super) fn doubt(&mut self, number: u32, lens: &Lens<'_>) -> Result<Done, Miss> {
+        let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
+        let named = gone::named_after(lens, number, space.gone.retold.as_deref(), MAX_ASKED)?;
+        let mut books = Books::new(lens, number);
+        let gone = named.iter().filter(|(.., is_gone)| *is_gone).map(|(_, place, _)| *place);
+        books.want(gone.clone())?;
+        for place in gone {
+            books.tell(place)?;
+        }
+        let mut batch = Batch::default();
+        if let Some(space) = self.spaces.get_mut(&number) {
+            let gone = &mut space.gone;
+            gone.retold = named.last().map(|(key, ..)| key.clone());
+            gone.doubted = gone.retold.is_some();
+            gone.seek_at = 0;
+            books.finish(gone, &mut batch);
+            if !gone.doubted {
+                gone.store(number, &mut batch);
+            }
+        }
+        self.status_changed();
+        Ok(Done::WriteAndAgain(Unit { batch, effects: Vec::<Effect>::new() }))
+    }
+
     /// Begins to ask for what is missing, where it is time to.
     pub(super) fn seek_missing(&mut self) {
         let now = self.now;
@@ -89,7 +114,8 @@ impl Peer {
             self.links.iter().filter(|(_, link)| link.shares(number)).map(|(id, _)| *id).collect();
         let mut gone = space.gone.clone();
         let mut batch = Batch::default();
-        let told = if gone.told > 0 && !is_behind && !members.is_empty() {
+        // In a tree that is being made nothing supersedes anything yet.
+        let told = if gone.told > 0 && !is_behind && !space.rebuilding && !members.is_empty() {
             gone::ask_about_told(lens, number, MAX_ASKED, &mut gone, &mut batch)?
         } else {
             Vec::new()
@@ -192,10 +218,11 @@ impl Peer {
     }
 
     /// Parts that were taken for redacted because a list names them, and are not superseded by anything here: who asked
-    /// for that was wrong, or lied. Of what was written before deletions were last forgotten this cannot be told any more.
+    /// for that was wrong, or lied; or what superseded them does not count any more. Of what was written before deletions
+    /// were last forgotten this cannot be told.
     fn told_wrongly(&self, space: &Space, entry: &Entry, named: &Named, lens: &Lens<'_>) -> Result<Vec<usize>, Miss> {
         let gone = |part: &usize| named.get(part) == Some(&State::Gone);
-        if !named.values().any(|state| *state == State::Gone) || self.is_behind(space.number) {
+        if !named.values().any(|state| *state == State::Gone) || space.rebuilding || self.is_behind(space.number) {
             return Ok(Vec::new());
         }
         let Some(entry) = Verified::from_store(entry.raw()).ok() else { return Ok(Vec::new()) };

@@ -74,7 +74,7 @@ impl Space {
 
     /// Whether parts or entries are lacking: what they say may still have to meet what was deleted.
     pub(super) fn is_incomplete(&self) -> bool {
-        self.gone.missing + self.gone.holes + self.gone.told > 0
+        self.gone.missing + self.gone.holes + self.gone.told > 0 || self.gone.doubted
     }
 
     /// The time that every log that has written, and may, has gone past.
@@ -113,6 +113,7 @@ impl Peer {
             let mut effects = Vec::new();
             if void {
                 // What is in the tree already does not count: the tree is made without it.
+                space.gone.doubted = true;
                 make_anew(&mut space, &mut draft);
                 effects.push(Effect::Start(Job::Replay(number)));
             }

@@ -29,6 +29,7 @@ impl Space {
     pub(super) fn has_to_collect(&self) -> bool {
         self.gone.work > 0
             || self.gone.ended
+            || self.gone.doubted
             || !self.gone.found.is_empty()
             || self.is_sweeping()
             || self.is_unsettled()
