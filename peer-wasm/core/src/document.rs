@@ -40,7 +40,7 @@ pub(crate) use lay::{counter, deletion, restore};
 pub(crate) use listing::child_name;
 pub use listing::{Listing, list};
 pub use locate::{Located, locate, locate_members};
-pub use ops::{Item, Leaf, MAX_OPS, MAX_WRITE_ID, Op, Opened, Ops};
+pub use ops::{Item, Leaf, MAX_OPS, MAX_WRITE_ID, Op, Opened, Ops, Strays};
 pub use plan::{MAX_VALUE, Planned, Wish, plan, replaced};
 pub use policy::Rule;
 pub use read::{Held, MAX_LIST_ROWS, MAX_TREE_ROWS, Tree, body_of, inside, merge_versions, text_body, tree};

@@ -292,7 +292,7 @@ mod tests {
         let mut keys = std::collections::BTreeMap::new();
         for (n, place) in places.iter().enumerate() {
             for clock in [0, 1, 0x0101_0101_0101_0101, u64::MAX] {
-                let item = Item { path: place.clone(), register: register(clock), since: None };
+                let item = Item::new(place.clone(), register(clock));
                 for (_, key, value) in rows(3, n as u32, &[item]) {
                     keys.insert(key, value);
                 }

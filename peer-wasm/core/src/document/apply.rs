@@ -7,7 +7,8 @@ use super::row::{PREFIX, Register, ViewRow, view_key};
 use super::since::lives_above;
 use super::text;
 use crate::lens::{Lens, Miss};
-use crate::path::MAX_SEGMENTS;
+use super::moves::MAX_MOVES;
+use crate::path::{MAX_SEGMENTS, Path};
 use crate::rows::{KeyRange, Table};
 use kith_map::BTreeSet;
 use std::collections::BTreeMap;
@@ -43,7 +44,10 @@ pub fn apply(lens: &Lens<'_>, space: u32, items: &[Item]) -> Result<Applied, Mis
         ends.into_iter().map(|end| changes.get(std::mem::replace(&mut start, end)..end).unwrap_or_default()).collect();
     // Load every place and every place above in one go.
     let places: BTreeSet<&[u8]> = changes.iter().flat_map(|(key, ..)| above(key).chain([key.as_slice()])).collect();
-    lens.want(Table::View, places.iter())?;
+    let strays: Vec<Away> = items.iter().map(|item| Away::of(space, item)).collect();
+    let away = strays.iter().flat_map(|strays| &strays.away).flat_map(|key| above(key).chain([key.as_slice()]));
+    let (places, away) = (lens.want(Table::View, places.iter()), lens.want(Table::View, away));
+    places.and(away)?;
     let mut work = Work::new(lens);
     let mut told = BTreeSet::new();
     for (item, changes) in items.iter().zip(&its_changes).filter(|(item, _)| item.since.is_some()) {
@@ -55,7 +59,7 @@ pub fn apply(lens: &Lens<'_>, space: u32, items: &[Item]) -> Result<Applied, Mis
     }
     lens.want(Table::View, told.iter())?;
     let mut applied = Applied::default();
-    for (item, changes) in items.iter().zip(its_changes) {
+    for ((item, changes), strays) in items.iter().zip(its_changes).zip(&strays) {
         let mut changed = false;
         let Some(ruler) = ruler(item, changes) else { continue };
         match (item.since, work.since(ruler)?) {
@@ -65,7 +69,7 @@ pub fn apply(lens: &Lens<'_>, space: u32, items: &[Item]) -> Result<Applied, Mis
                 let path = item.lives_at();
                 // What clients were told outlives the tree.
                 let told = lens.get(Table::View, &text::told_key(space, &path, 0))?;
-                if work.begin(ruler, purge)? || told.is_some() {
+                if work.begin(ruler, purge, strays)? || told.is_some() {
                     applied.texts.retain(|(place, _), _| *place != path);
                     applied.ended.insert(path);
                 }
@@ -140,11 +144,27 @@ pub(super) fn transplant(
     Ok(work.rows)
 }
 
-/// The key of the place whose life an item is of: its own, which comes first among those it changes, or the one above.
-/// Nothing for a move.
+/// The key of the place whose life an item is of: its own, which comes first among those it changes, or that of the set or
+/// list it is part of, which is noted after it. Nothing for a move.
 fn ruler<'c>(item: &Item, changes: &'c [(Vec<u8>, Stamp, Change)]) -> Option<&'c [u8]> {
     let (own, ..) = changes.first()?;
-    above(own).next_back().filter(|_| lives_above(&item.register.leaf)).or(Some(own))
+    let noted = changes.get(1).filter(|_| lives_above(&item.register.leaf));
+    Some(noted.map_or(own, |(key, ..)| key))
+}
+
+/// The keys of what moves tore apart of a set or list.
+#[derive(Default)]
+struct Away {
+    away: Vec<Vec<u8>>,
+    foreign: BTreeSet<Vec<u8>>,
+}
+
+impl Away {
+    fn of(space: u32, item: &Item) -> Away {
+        let Some(strays) = item.strays.as_ref().filter(|_| item.since.is_some()) else { return Away::default() };
+        let keys = |paths: &[Path]| paths.iter().map(|path| view_key(space, path)).collect::<Vec<_>>();
+        Away { away: keys(&strays.away), foreign: keys(&strays.foreign).into_iter().collect() }
+    }
 }
 
 /// Lays an item out over the places it changes.
@@ -153,7 +173,7 @@ fn spread(space: u32, item: &Item, changes: &mut Vec<(Vec<u8>, Stamp, Change)>) 
     let stamp = Stamp::of(register);
     let key = view_key(space, &item.path);
     let write = |leaf: Leaf, told| Change::Write(Register { leaf, ..register.clone() }, told);
-    let parent = |of: u8| item.path.parent().map(|parent| (view_key(space, &parent), stamp, Change::Note(of)));
+    let parent = |of: u8| item.path.parent().map(|_| (view_key(space, &item.lives_at()), stamp, Change::Note(of)));
     let act = match &register.leaf {
         Leaf::Kind { tag, body } => Act::decode(*tag, body).ok(),
         _ => None,
@@ -186,6 +206,18 @@ fn spread(space: u32, item: &Item, changes: &mut Vec<(Vec<u8>, Stamp, Change)>) 
 }
 
 impl ViewRow {
+    /// Ends what it is as a part of a set or list; false if it is none.
+    fn end(&mut self) -> bool {
+        let is_part = |kind: u8| matches!(kind, tag::MEMBER | tag::ELEMENT);
+        if !self.states.0.iter().any(|(kind, _)| is_part(*kind)) {
+            return false;
+        }
+        self.states.0.retain(|(kind, _)| !is_part(*kind));
+        self.register = self.register.take().filter(|held| !held.leaf.tag().is_some_and(is_part));
+        self.hidden = false;
+        true
+    }
+
     /// Tells the state of a kind what an op says.
     fn tell(&mut self, kind: u8, told: Option<&Told>, stamp: Stamp) {
         let Some(state) = self.states.of(kind) else { return };
@@ -245,7 +277,7 @@ impl<'a, 'b, 'c> Work<'a, 'b, 'c> {
 
     /// Begins a new life at a place: whatever is known of the one before goes, with what stands in a set or list. Tells
     /// whether there was a text.
-    fn begin(&mut self, key: &'c [u8], purge: Stamp) -> Result<bool, Miss> {
+    fn begin(&mut self, key: &'c [u8], purge: Stamp, strays: &'c Away) -> Result<bool, Miss> {
         let before = self.row(key)?;
         let held = |kind| before.states.get(kind).is_some();
         let mut row = before.clone();
@@ -264,15 +296,12 @@ impl<'a, 'b, 'c> Work<'a, 'b, 'c> {
             row.container = false;
             self.plain.remove(key);
             for (place, mut part) in subtree {
-                let is_part = |kind: u8| matches!(kind, tag::MEMBER | tag::ELEMENT);
-                // Its parts are just below it.
+                // Its parts are just below it, unless they were moved.
                 let name = place.get(key.len()..).unwrap_or_default();
                 if name.iter().filter(|byte| **byte == 0).count() == 1
-                    && part.states.0.iter().any(|(kind, _)| is_part(*kind))
+                    && !strays.foreign.contains(&place)
+                    && part.end()
                 {
-                    part.states.0.retain(|(kind, _)| !is_part(*kind));
-                    part.register = part.register.filter(|held| !held.leaf.tag().is_some_and(is_part));
-                    part.hidden = false;
                     self.emptied.insert(place.clone());
                     self.rows.insert(place, part.clone());
                     clash |= part.container;
@@ -281,7 +310,48 @@ impl<'a, 'b, 'c> Work<'a, 'b, 'c> {
             }
         }
         self.reshape(key, row, &before, clash)?;
+        for place in &strays.away {
+            self.vacate(place)?;
+        }
         Ok(held(tag::TEXT))
+    }
+
+    /// Ends what stood at a place as a part of a set or list that it is not in any more.
+    fn vacate(&mut self, key: &'c [u8]) -> Result<(), Miss> {
+        let before = self.row(key)?;
+        let mut part = before.clone();
+        if !part.end() {
+            return Ok(());
+        }
+        let is_over = !part.is_held() && !part.container;
+        self.reshape(key, part, &before, false)?;
+        if !is_over {
+            return Ok(());
+        }
+        self.emptied.insert(key.to_vec());
+        // What it stood in may hold nothing any more.
+        for above in above(key).rev() {
+            let most = self.rows.len() + 8 * MAX_MOVES + MAX_SEGMENTS;
+            let stored = self.lens.scan(Table::View, &KeyRange::prefix(above), most, false)?;
+            let held = |(below, row): &(Vec<u8>, Vec<u8>)| {
+                !self.rows.contains_key(below) && ViewRow::decode(row).is_some_and(|row| row.is_held())
+            };
+            let is_below = |below: &[u8]| below.len() > above.len() && below.starts_with(above);
+            if stored.iter().any(|row| is_below(&row.0) && held(row))
+                || self.rows.iter().any(|(below, row)| is_below(below) && row.is_held())
+            {
+                break;
+            }
+            let row = ViewRow { container: false, ..self.row(above)? };
+            let is_held = row.is_held();
+            self.plain.remove(above);
+            self.rows.insert(above.to_vec(), row);
+            if is_held {
+                break;
+            }
+            self.emptied.insert(above.to_vec());
+        }
+        Ok(())
     }
 
     /// A place and everything below it.
@@ -315,7 +385,8 @@ impl<'a, 'b, 'c> Work<'a, 'b, 'c> {
             self.conflicts.retain(|(known, _)| known != key);
             self.conflicts.push((key.to_vec(), row.is_in_conflict()));
         }
-        if row.register == before.register && row.is_live() == before.is_live() {
+        let alike = row.is_live() == before.is_live() && row.is_held() == before.is_held();
+        if row.register == before.register && alike {
             self.rows.insert(key.to_vec(), row);
         } else {
             self.reshape(key, row, &before, false)?;

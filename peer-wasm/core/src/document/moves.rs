@@ -11,6 +11,9 @@
 //! who write it at once write one thing. So between the names that have this form and those that show there is always a
 //! one to one relation, and it is the identity wherever nothing was moved.
 
+use super::kind::list;
+use super::ops::{Item, Strays};
+use super::since;
 use crate::history::Point;
 use crate::path::{MAX_PATH_BYTES, MAX_SEGMENTS, Path};
 use kith_map::BTreeMap;
@@ -129,9 +132,9 @@ fn named(base: &str, number: u64) -> String {
     if number == 0 { base.to_owned() } else { format!("{base}{FORK}{}", number + 1) }
 }
 
-/// Whether something of this name can be moved, or moved to it.
+/// Whether something of this name can be moved, or moved to it. Elements of lists stand where their list says.
 pub fn is_movable(name: &str) -> bool {
-    numbered(name).is_none_or(|(base, _)| numbered(base).is_none())
+    numbered(name).is_none_or(|(base, _)| numbered(base).is_none()) && list::Id::from_name(split(name).0).is_none()
 }
 
 /// The place above and the name of a path that is not the top.
@@ -287,6 +290,45 @@ impl Moves {
             return path.clone();
         }
         path.segments().iter().fold(Path::root(), |at, name| self.child(&at, name))
+    }
+
+    /// An item that says where what it is about was made as one that says where it shows.
+    pub fn show(&self, item: &Item) -> Item {
+        Item { path: self.shown(&item.path), strays: self.strays(item), ..item.clone() }
+    }
+
+    /// What moves tore apart of the set or list that an item is of; it says where what it is about was made.
+    pub fn strays(&self, item: &Item) -> Option<Box<Strays>> {
+        let leaf = &item.register.leaf;
+        let is_part = since::lives_above(leaf);
+        if self.groups.is_empty() || !is_part && item.since.is_none() {
+            return None;
+        }
+        let ruler = since::ruler(&item.path, leaf);
+        let top = self.shown(&ruler);
+        let mut strays = Strays::default();
+        if is_part && self.shown(&item.path).parent().as_ref() != Some(&top) {
+            strays.apart = Some(top.clone());
+        }
+        if item.since.is_some() {
+            let below = self.mounts.range(ruler.clone()..).skip_while(|(node, _)| **node == ruler);
+            let made = below.take_while(|(node, _)| ruler.contains(node)).filter(|(node, _)| node.len() == ruler.len() + 1);
+            strays.away = made.map(|(node, _)| self.shown(node)).filter(|at| at.parent().as_ref() != Some(&top)).collect();
+            let names = self.groups.range((ruler.clone(), String::new())..).take_while(|((above, _), _)| *above == ruler);
+            let came = names.flat_map(|(_, group)| &group.moved).map(|(_, node)| node);
+            strays.foreign =
+                came.filter(|node| node.parent().as_ref() != Some(&ruler)).map(|node| self.shown(node)).collect();
+        }
+        (strays != Strays::default()).then(|| Box::new(strays))
+    }
+
+    /// Where the set or list shows that an op is part of, if not above it: by where it was made.
+    pub fn apart(&self, made: &Path, leaf: &super::Leaf) -> Option<Path> {
+        if self.groups.is_empty() || !since::lives_above(leaf) {
+            return None;
+        }
+        let top = self.shown(&made.parent()?);
+        (self.shown(made).parent().as_ref() != Some(&top)).then_some(top)
     }
 
     fn child(&self, parent: &Path, name: &str) -> Path {

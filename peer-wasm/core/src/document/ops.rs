@@ -139,17 +139,19 @@ pub struct Op {
     pub leaf: Leaf,
     /// In which life of the place.
     pub since: Since,
+    /// Where the set or list stands that it is part of, if not above it. Follows from moves and is not written.
+    pub apart: Option<Path>,
 }
 
 impl Op {
     /// An op of the first life of its place.
     pub const fn new(path: Path, leaf: Leaf) -> Op {
-        Op { path, leaf, since: Since::Start }
+        Op { path, leaf, since: Since::Start, apart: None }
     }
 
     /// The place whose life it is of: a set's or list's, for what stands in one.
     pub fn lives_at(&self) -> Path {
-        since::ruler(&self.path, &self.leaf)
+        self.apart.clone().unwrap_or_else(|| since::ruler(&self.path, &self.leaf))
     }
 }
 
@@ -213,7 +215,7 @@ impl Op {
             return Err(CodecError::Tag);
         }
         reader.end()?;
-        Ok(Op { path, leaf, since })
+        Ok(Op { since, ..Op::new(path, leaf) })
     }
 }
 
@@ -257,7 +259,8 @@ impl Op {
     fn into_item(self, stamp: Stamp) -> Option<Item> {
         let Stamp { clock, agent, seq } = stamp;
         let since = self.since.purge(stamp).ok()?;
-        Some(Item { path: self.path, register: Register { clock, agent, seq, leaf: self.leaf }, since })
+        let strays = self.apart.map(|apart| Box::new(Strays { apart: Some(apart), ..Strays::default() }));
+        Some(Item { path: self.path, register: Register { clock, agent, seq, leaf: self.leaf }, since, strays })
     }
 }
 
@@ -361,11 +364,30 @@ pub struct Item {
     pub register: Register,
     /// The purge that began the life of the place it is of.
     pub since: Option<Stamp>,
+    /// What moves tore apart, if they did.
+    pub strays: Option<Box<Strays>>,
+}
+
+/// What does not stand where it would by its path: a set or list and its parts belong together wherever they were moved.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Strays {
+    /// Where the set or list stands that the op is part of, if not above it.
+    pub apart: Option<Path>,
+    /// The parts of the set or list the op is of that stand elsewhere …
+    pub away: Vec<Path>,
+    /// … and what stands in it and was made elsewhere.
+    pub foreign: Vec<Path>,
 }
 
 impl Item {
+    /// An item of the first life of its place.
+    pub const fn new(path: Path, register: Register) -> Item {
+        Item { path, register, since: None, strays: None }
+    }
+
     /// The place whose life it is of: a set's or list's, for what stands in one.
     pub fn lives_at(&self) -> Path {
-        since::ruler(&self.path, &self.register.leaf)
+        let apart = self.strays.as_ref().and_then(|strays| strays.apart.clone());
+        apart.unwrap_or_else(|| since::ruler(&self.path, &self.register.leaf))
     }
 }

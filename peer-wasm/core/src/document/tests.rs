@@ -164,20 +164,14 @@ fn an_object_may_be_empty_and_deletion_empties_the_place() {
 
 #[test]
 fn a_scalar_and_what_was_written_below_it_at_once_are_settled_by_the_clock() {
-    let item = |clock, agent, at: &str, json: &str| Item {
-        path: path(at),
-        register: Register { clock, agent: Agent([agent; 10]), seq: clock, leaf: Leaf::Json(json.into()) },
-        since: None,
+    let item = |clock, agent, at: &str, json: &str| {
+        Item::new(path(at), Register { clock, agent: Agent([agent; 10]), seq: clock, leaf: Leaf::Json(json.into()) })
     };
     let writes = [item(10, 1, "p", "5"), item(12, 2, "p/x", "1"), item(8, 3, "p/y", "2")];
     let mut forward = Shelf::default();
     forward.apply(&writes);
     assert_eq!(forward.value("p"), Some(json!({"x": 1})));
-    let gone = Item {
-        path: path("p/x"),
-        register: Register { clock: 15, agent: Agent([2; 10]), seq: 15, leaf: Leaf::Deleted },
-        since: None,
-    };
+    let gone = Item::new(path("p/x"), Register { clock: 15, agent: Agent([2; 10]), seq: 15, leaf: Leaf::Deleted });
     forward.apply(&[gone]);
     assert_eq!(forward.value("p"), Some(json!(5)));
 }
@@ -211,10 +205,8 @@ fn any_item() -> impl Strategy<Value = Item> {
     let leaf =
         prop_oneof![Just(Leaf::Deleted), Just(Leaf::Object), (0..3u8).prop_map(|n| Leaf::Json(n.to_string().into()))];
     let place = proptest::collection::vec(prop_oneof![Just("a"), Just("b")], 0..4);
-    (0..40u64, 0..3u8, place, leaf).prop_map(|(clock, agent, place, leaf)| Item {
-        path: Path::new(place).unwrap(),
-        register: Register { clock, agent: Agent([agent; 10]), seq: clock, leaf },
-        since: None,
+    (0..40u64, 0..3u8, place, leaf).prop_map(|(clock, agent, place, leaf)| {
+        Item::new(Path::new(place).unwrap(), Register { clock, agent: Agent([agent; 10]), seq: clock, leaf })
     })
 }
 

@@ -243,7 +243,7 @@ impl Told {
     fn item(&self, leaf: Leaf) -> Option<Item> {
         let Point { clock, agent, seq } = self.point;
         let path = self.place.get(history::PART + 1..).and_then(Path::from_row_key)?;
-        Some(Item { path, register: Register { clock, agent, seq, leaf }, since: None })
+        Some(Item::new(path, Register { clock, agent, seq, leaf }))
     }
 }
 

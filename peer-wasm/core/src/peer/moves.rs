@@ -77,7 +77,7 @@ pub(super) fn lay<'a>(lens: &Lens<'_>, space: &Space, items: &'a [Item]) -> Resu
         Some(((Point::of(&item.register), item.path.clone()), to))
     }));
     let rest = items.iter().filter(|item| !is_move(item));
-    let shown: Vec<Item> = rest.map(|item| Item { path: moves.shown(&item.path), ..item.clone() }).collect();
+    let shown: Vec<Item> = rest.map(|item| moves.show(item)).collect();
     if !more {
         let applied = document::apply(lens, space.number, &shown)?;
         return Ok(Laid { items: Cow::Owned(shown), applied, moved: None });
@@ -140,6 +140,21 @@ impl Space {
         draft.batch.deletes.extend(forgotten.map(|(which, _)| (Table::Head, rows::move_key(self.number, which))));
         draft.batch.puts.extend(document::marks(self.number, &moves));
         self.moves = moves;
+    }
+
+    /// Says of ops that are about parts of sets and lists where those stand, if moves tore them apart.
+    pub(super) fn find_sets(&self, ops: &mut [Op]) {
+        for op in ops.iter_mut().filter(|_| !self.moves.is_empty()) {
+            op.apart = self.moves.apart(&self.moves.origin(&op.path), &op.leaf);
+        }
+    }
+
+    /// Items at the paths where things show, with what moves tore apart.
+    pub(super) fn strayed(&self, mut items: Vec<Item>) -> Vec<Item> {
+        for item in items.iter_mut().filter(|_| !self.moves.is_empty()) {
+            item.strays = self.moves.strays(&Item { path: self.moves.origin(&item.path), ..item.clone() });
+        }
+        items
     }
 
     /// Ops at the paths where things show as they are written into logs: at those where they were made.
@@ -333,7 +348,7 @@ fn movable(from: &Path, here: &Located, to: &Path, there: &Located) -> Result<()
     }
     let fits = |path: &Path| path.segments().last().is_some_and(|name| is_movable(name));
     if !fits(from) || !fits(to) {
-        return unfit("Names that end in `⑂` and a number twice cannot be moved. Use another name.");
+        return unfit("Names that end in `⑂` and a number twice, and those elements of lists have, cannot be moved. Use another name.");
     }
     let Located::Place(tree) = here else {
         return Err(Refusal::WrongKind {

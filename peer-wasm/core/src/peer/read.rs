@@ -225,6 +225,7 @@ pub(super) fn open_ops_by(space: &Space, moves: &Moves, entry: &Verified) -> Opt
     let mut opened = said_ops(space, entry)?;
     if !moves.is_empty() {
         for op in opened.list.iter_mut().flatten() {
+            op.apart = moves.apart(&op.path, &op.leaf);
             op.path = moves.shown(&op.path);
         }
     }

@@ -136,6 +136,9 @@ impl Peer {
         if let Err(refusal) = self.fill_texts(number, &mut ops, &texts, lens)? {
             return refuse(refusal);
         }
+        if let Some(space) = self.spaces.get(&number) {
+            space.find_sets(&mut ops.list);
+        }
         document::live_on(lens, number, &mut ops.list)?;
         // The value fits, but its paths are part of the entry too.
         let Some(space) = self.spaces.get(&number) else { return refuse(Refusal::NoSuchSpace) };
@@ -146,7 +149,7 @@ impl Peer {
             let what = "The change with the paths it touches".to_owned();
             return refuse(Refusal::TooLarge { what, limit: MAX_BODY as u64, listing: None });
         }
-        let mut items = ops.clone().into_items(version.agent, seq);
+        let mut items = space.strayed(ops.clone().into_items(version.agent, seq));
         let indexed = history::rows(number, own, &items);
         // What is written here goes into texts at once and not by their inboxes.
         items.iter_mut().for_each(|item| item.register.leaf = without_text(&item.register.leaf));

@@ -43,7 +43,7 @@ fn any_items() -> impl Strategy<Value = Vec<Item>> {
     prop::collection::vec((path, any_leaf(), 0u64..6, 0u8..3), 1..24).prop_map(|writes| {
         let items = writes.into_iter().enumerate().map(|(seq, (path, leaf, clock, agent))| {
             let register = Register { clock, agent: Agent([agent; 10]), seq: seq as u64, leaf };
-            Item { path, register, since: None }
+            Item::new(path, register)
         });
         items.collect()
     })

@@ -112,12 +112,13 @@ enum Event {
 }
 
 fn any_event() -> impl Strategy<Value = (Path, u8, Path)> {
-    (any_path(3), 0..12u8, any_path(3))
+    (any_path(3), 0..16u8, any_path(3))
 }
 
 /// Events at different times, by three authors, who know of some of the purges before.
 fn events(list: Vec<(Path, u8, Path)>) -> Vec<Event> {
-    use super::super::kind::{Act, Stamp, authors::Covers, member, mv, tag};
+    use super::super::kind::{Act, Stamp, authors::Covers, list, member, mv, tag};
+    let mut lists: Vec<Path> = Vec::new();
     let mut purges: Map<Path, Vec<Stamp>> = Map::new();
     let event = |(clock, (mut path, what, to)): (usize, (Path, u8, Path))| {
         let (clock, agent) = (clock as u64 + 1, clock as u8 % 3);
@@ -142,9 +143,21 @@ fn events(list: Vec<(Path, u8, Path)>) -> Vec<Event> {
                 let act = mv::Act::Put(Covers::default(), content);
                 Leaf::Kind { tag: tag::MV, body: act.encode() }
             }
+            12 => return Event::Move((clock, agent, path.child("1").unwrap(), to)),
+            13 => return Event::Move((clock, agent, path, to.child("1").unwrap())),
+            14 => {
+                let inserted = vec![list::Action::Insert(list::Hook::Start, vec![clock.to_string().into_bytes()])];
+                lists.push(path.child(&list::Id { agent: Agent([agent; 10]), seq: clock, index: 0 }.name()).unwrap());
+                Leaf::Kind { tag: tag::LIST, body: list::Act(inserted).encode() }
+            }
+            15 if !lists.is_empty() => {
+                let element = lists[clock as usize % lists.len()].clone();
+                return Event::Move((clock, agent, element, to));
+            }
             _ => return Event::Move((clock, agent, path, to)),
         };
-        Event::Write(Item { path, register: Register { clock, agent: Agent([agent; 10]), seq: clock, leaf }, since })
+        let register = Register { clock, agent: Agent([agent; 10]), seq: clock, leaf };
+        Event::Write(Item { since, ..Item::new(path, register) })
     };
     list.into_iter().enumerate().map(event).collect()
 }
@@ -160,7 +173,7 @@ impl Reader {
     fn hear(&mut self, event: &Event) {
         match event {
             Event::Write(item) => {
-                let item = Item { path: self.moves.shown(&item.path), ..item.clone() };
+                let item = self.moves.show(item);
                 self.shelf.apply(std::slice::from_ref(&item));
                 self.shelf.0.extend(history::rows(1, 0, &[item]).into_iter().map(|(_, key, row)| (key, row)));
             }
