@@ -4,6 +4,7 @@ use super::ledger::{Outcome, Promise};
 use super::remains::Remembered;
 use super::{Ledger, NodeId, Weather, World};
 use crate::api::{Body, Change, Manner, Preconditions, Refusal, Reply, Request, Role, SpaceRef};
+use crate::document::ViewRow;
 use crate::identity::PublicKey;
 use crate::path::Path;
 use crate::peer::Input;
@@ -294,7 +295,9 @@ impl Story {
                 None => first = Some(shown),
                 Some(first) if *first == shown => {}
                 Some(first) => {
-                    let text = |row: &(Vec<u8>, Vec<u8>)| String::from_utf8_lossy(&row.0).into_owned();
+                    let text = |(key, row): &(Vec<u8>, Vec<u8>)| {
+                        format!("{} {:?}", String::from_utf8_lossy(key), ViewRow::decode(row))
+                    };
                     let only = |one: &Rows, other: &Rows| -> Vec<String> {
                         one.iter().filter(|row| !other.contains(row)).map(text).take(8).collect()
                     };
