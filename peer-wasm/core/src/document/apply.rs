@@ -2,12 +2,12 @@
 
 use super::applied::Applied;
 use super::kind::{Act, Stamp, State, counter, list, member, mv, tag};
+use super::moves::MAX_MOVES;
 use super::ops::{Item, Leaf};
 use super::row::{PREFIX, Register, ViewRow, view_key};
 use super::since::lives_above;
 use super::text;
 use crate::lens::{Lens, Miss};
-use super::moves::MAX_MOVES;
 use crate::path::{MAX_SEGMENTS, Path};
 use crate::rows::{KeyRange, Table};
 use kith_map::BTreeSet;
@@ -298,9 +298,7 @@ impl<'a, 'b, 'c> Work<'a, 'b, 'c> {
             for (place, mut part) in subtree {
                 // Its parts are just below it, unless they were moved.
                 let name = place.get(key.len()..).unwrap_or_default();
-                if name.iter().filter(|byte| **byte == 0).count() == 1
-                    && !strays.foreign.contains(&place)
-                    && part.end()
+                if name.iter().filter(|byte| **byte == 0).count() == 1 && !strays.foreign.contains(&place) && part.end()
                 {
                     self.emptied.insert(place.clone());
                     self.rows.insert(place, part.clone());

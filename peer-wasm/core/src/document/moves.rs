@@ -312,9 +312,12 @@ impl Moves {
         }
         if item.since.is_some() {
             let below = self.mounts.range(ruler.clone()..).skip_while(|(node, _)| **node == ruler);
-            let made = below.take_while(|(node, _)| ruler.contains(node)).filter(|(node, _)| node.len() == ruler.len() + 1);
-            strays.away = made.map(|(node, _)| self.shown(node)).filter(|at| at.parent().as_ref() != Some(&top)).collect();
-            let names = self.groups.range((ruler.clone(), String::new())..).take_while(|((above, _), _)| *above == ruler);
+            let made =
+                below.take_while(|(node, _)| ruler.contains(node)).filter(|(node, _)| node.len() == ruler.len() + 1);
+            strays.away =
+                made.map(|(node, _)| self.shown(node)).filter(|at| at.parent().as_ref() != Some(&top)).collect();
+            let names =
+                self.groups.range((ruler.clone(), String::new())..).take_while(|((above, _), _)| *above == ruler);
             let came = names.flat_map(|(_, group)| &group.moved).map(|(_, node)| node);
             strays.foreign =
                 came.filter(|node| node.parent().as_ref() != Some(&ruler)).map(|node| self.shown(node)).collect();

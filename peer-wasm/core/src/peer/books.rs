@@ -8,7 +8,7 @@ use crate::document::redaction::Target;
 use crate::lens::{Lens, Miss};
 use crate::rows::{Batch, Table};
 use crate::sealed::MAX_PARTS;
-use kith_map::{BTreeMap, BTreeSet};
+use kith_map::BTreeMap;
 
 /// How something was and is to be.
 type Change<T> = (T, T);
@@ -19,12 +19,13 @@ pub(super) struct Books<'a, 'b> {
     space: u32,
     named: BTreeMap<Place, Change<Named>>,
     missing: BTreeMap<Place, Change<Vec<usize>>>,
-    told: BTreeSet<Place>,
+    /// With whether it was asked about already.
+    told: BTreeMap<Place, bool>,
 }
 
 impl<'a, 'b> Books<'a, 'b> {
     pub(super) fn new(lens: &'b Lens<'a>, space: u32) -> Books<'a, 'b> {
-        Books { lens, space, named: BTreeMap::new(), missing: BTreeMap::new(), told: BTreeSet::new() }
+        Books { lens, space, named: BTreeMap::new(), missing: BTreeMap::new(), told: BTreeMap::new() }
     }
 
     /// Asks for the rows of these entries together.
@@ -88,16 +89,23 @@ impl<'a, 'b> Books<'a, 'b> {
     /// Takes note of an entry whose named parts were never here: only a list says that they may be gone.
     pub(super) fn tell(&mut self, place: Place) -> Result<(), Miss> {
         if self.lens.get(Table::View, &key(self.space, TOLD, place))?.is_none() {
-            self.told.insert(place);
+            self.told.insert(place, false);
         }
+        Ok(())
+    }
+
+    /// The same of an entry that may be asked about already: that begins anew.
+    pub(super) fn tell_again(&mut self, place: Place) -> Result<(), Miss> {
+        let is_asked = self.lens.get(Table::View, &key(self.space, TOLD, place))?.is_some();
+        self.told.insert(place, is_asked);
         Ok(())
     }
 
     /// Writes what has changed and counts it.
     pub(super) fn finish(self, gone: &mut Gone, batch: &mut Batch) {
         let before = (gone.work, gone.missing, gone.told);
-        for place in self.told.iter() {
-            gone.told += 1;
+        for (place, is_asked) in &self.told {
+            gone.told += u64::from(!is_asked);
             batch.puts.push((Table::View, key(self.space, TOLD, *place), vec![ROUNDS]));
         }
         let is_open = |named: &Named| named.values().any(|state| *state == State::Open);

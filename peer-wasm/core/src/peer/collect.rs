@@ -138,7 +138,7 @@ impl Peer {
             return self.forget_clients(number, lens);
         }
         if space.gone.doubted {
-            return self.doubt(number, lens);
+            return self.doubt_all(number, lens);
         }
         if space.gone.work == 0 && space.gone.cursor.is_none() {
             return self.sweep(number, lens);

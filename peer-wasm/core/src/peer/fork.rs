@@ -257,7 +257,7 @@ impl Peer {
             rebuild |= cut_log(&mut space, &mut draft, orphan, Tip::EMPTY);
         }
         if rebuild {
-            space.gone.doubted = true;
+            space.gone.doubts = Some(Vec::new());
             make_anew(&mut space, &mut draft);
         }
         draft.batch.durability = Durability::Strict;

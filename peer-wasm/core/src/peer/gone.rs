@@ -30,6 +30,9 @@ pub(super) const TOLD: u8 = 0x15;
 /// nobody is asked, so that answers have time to come.
 pub(super) const ROUNDS: u8 = 3;
 
+/// So many members are asked about what went, should it have been for nothing.
+pub(super) const MAX_DOUBTS: usize = 256;
+
 /// The most places of a space this device watches over, so that what was written there earlier goes when it comes.
 pub(super) const MAX_RULES: usize = 1024;
 
@@ -66,8 +69,10 @@ pub(super) struct Gone {
     /// Texts were purged: what clients held of any text is to be forgotten, and up to where it is.
     pub(super) ended: bool,
     pub(super) forgot: Option<Vec<u8>>,
-    /// Something that took the place of what is gone may not count any more: of all that went it is asked once more whether
-    /// it is to be gone; and up to where that has been noted.
+    /// Something that took the place of what is gone may not count any more: each member is asked once about all that went.
+    /// Who has been, since that was found; nothing if it never was.
+    pub(super) doubts: Option<Vec<PublicKey>>,
+    /// All that went is being noted as to be asked about, and up to where it is.
     pub(super) doubted: bool,
     pub(super) retold: Option<Vec<u8>>,
     /// Found so far, not yet written: if this is lost, it is found again.
@@ -109,9 +114,13 @@ impl Gone {
             .number(self.holes)
             .number(self.told)
             .number(self.keep_at);
-        let flags = u8::from(self.ended) | u8::from(self.doubted) << 1;
-        if flags > 0 {
-            writer.u8(flags);
+        let flags = [self.ended, self.doubts.is_some(), self.doubted];
+        if flags.contains(&true) {
+            writer.u8(flags.iter().rev().fold(0, |flags, flag| flags << 1 | u8::from(*flag)));
+        }
+        if let Some(asked) = &self.doubts {
+            writer.number(asked.len() as u64);
+            asked.iter().for_each(|peer| drop(writer.fixed(&peer.0)));
         }
         writer.finish()
     }
@@ -139,7 +148,11 @@ impl Gone {
         gone.told = reader.number()?;
         gone.keep_at = reader.number()?;
         let flags = if reader.is_at_end() { 0 } else { reader.u8()? };
-        (gone.ended, gone.doubted) = (flags & 1 > 0, flags & 2 > 0);
+        (gone.ended, gone.doubted) = (flags & 1 > 0, flags & 4 > 0);
+        if flags & 2 > 0 {
+            let count = reader.size(MAX_DOUBTS)?;
+            gone.doubts = Some((0..count).map(|_| reader.fixed().map(PublicKey)).collect::<Result<_, _>>()?);
+        }
         Ok(gone)
     }
 
@@ -396,6 +409,7 @@ mod tests {
             told: 4,
             keep_at: 77,
             ended: true,
+            doubts: Some(vec![PublicKey([4; 32]), PublicKey([5; 32])]),
             doubted: true,
             swept: [(0, 5), (9, 300)].into(),
             looked: [(0, 5), (9, 300)].into(),

@@ -348,7 +348,9 @@ fn movable(from: &Path, here: &Located, to: &Path, there: &Located) -> Result<()
     }
     let fits = |path: &Path| path.segments().last().is_some_and(|name| is_movable(name));
     if !fits(from) || !fits(to) {
-        return unfit("Names that end in `⑂` and a number twice, and those elements of lists have, cannot be moved. Use another name.");
+        return unfit(
+            "Names that end in `⑂` and a number twice, and those elements of lists have, cannot be moved. Use another name.",
+        );
     }
     let Located::Place(tree) = here else {
         return Err(Refusal::WrongKind {

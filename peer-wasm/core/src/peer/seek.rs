@@ -5,7 +5,7 @@ use super::books::Books;
 use super::boot::Draft;
 use super::collect::{find, redacted_parts, rewrite};
 use super::commit::{Effect, Unit};
-use super::gone::{self, Named, State};
+use super::gone::{self, MAX_DOUBTS, Named, State};
 use super::moves::lay;
 use super::read::{open_ops, said_ops};
 use super::rows;
@@ -46,15 +46,42 @@ impl Seeking {
 }
 
 impl Peer {
-    /// One step of asking once more about all that went, since what superseded it may not count any more.
-    pub(super) fn doubt(&mut self, number: u32, lens: &Lens<'_>) -> Result<Done, Miss> {
+    /// Where something does not count any more that may have taken the place of what went, begins to ask those members about it
+    /// that have not been asked since.
+    pub(super) fn doubt(&mut self) {
+        let mut due = Vec::new();
+        for (number, space) in self.spaces.iter_mut().filter(|(_, space)| !space.rebuilding) {
+            let Some(asked) = &mut space.gone.doubts else { continue };
+            let members = self.links.values().filter(|link| link.shares(*number)).map(|link| link.peer);
+            let before = asked.len();
+            for peer in members {
+                if asked.len() < MAX_DOUBTS && !asked.contains(&peer) {
+                    asked.push(peer);
+                }
+            }
+            if asked.len() > before {
+                (space.gone.doubted, space.gone.retold) = (true, None);
+                due.push(*number);
+            }
+        }
+        for number in due {
+            self.start_later(Job::Collect(number));
+        }
+    }
+
+    /// One step of noting all that went as to be asked about.
+    pub(super) fn doubt_all(&mut self, number: u32, lens: &Lens<'_>) -> Result<Done, Miss> {
         let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
+        if space.gone.settled > 0 {
+            // Where deletions have been forgotten it cannot be told what has bearing: all of it is in the entries.
+            return Ok(self.rebuild(number));
+        }
         let named = gone::named_after(lens, number, space.gone.retold.as_deref(), MAX_ASKED)?;
         let mut books = Books::new(lens, number);
         let gone = named.iter().filter(|(.., is_gone)| *is_gone).map(|(_, place, _)| *place);
         books.want(gone.clone())?;
         for place in gone {
-            books.tell(place)?;
+            books.tell_again(place)?;
         }
         let mut batch = Batch::default();
         if let Some(space) = self.spaces.get_mut(&number) {
@@ -73,6 +100,7 @@ impl Peer {
 
     /// Begins to ask for what is missing, where it is time to.
     pub(super) fn seek_missing(&mut self) {
+        self.doubt();
         let now = self.now;
         let mut due = Vec::new();
         for (number, space) in &mut self.spaces {
@@ -218,17 +246,14 @@ impl Peer {
     }
 
     /// Parts that were taken for redacted because a list names them, and are not superseded by anything here: who asked
-    /// for that was wrong, or lied; or what superseded them does not count any more. Of what was written before deletions
-    /// were last forgotten this cannot be told.
+    /// for that was wrong, or lied; or what superseded them does not count any more.
     fn told_wrongly(&self, space: &Space, entry: &Entry, named: &Named, lens: &Lens<'_>) -> Result<Vec<usize>, Miss> {
         let gone = |part: &usize| named.get(part) == Some(&State::Gone);
         if !named.values().any(|state| *state == State::Gone) || space.rebuilding || self.is_behind(space.number) {
             return Ok(Vec::new());
         }
         let Some(entry) = Verified::from_store(entry.raw()).ok() else { return Ok(Vec::new()) };
-        let Some(opened) = open_ops(space, &entry).filter(|opened| opened.clock > space.gone.settled) else {
-            return Ok(Vec::new());
-        };
+        let Some(opened) = open_ops(space, &entry) else { return Ok(Vec::new()) };
         let stamp = Stamp { clock: opened.clock, agent: Agent::of(&entry.header.log.0), seq: entry.header.seq };
         let mut wrong = Vec::new();
         for (part, op) in opened.list.iter().enumerate().filter(|(part, _)| gone(part)) {

@@ -113,7 +113,7 @@ impl Peer {
             let mut effects = Vec::new();
             if void {
                 // What is in the tree already does not count: the tree is made without it.
-                space.gone.doubted = true;
+                space.gone.doubts = Some(Vec::new());
                 make_anew(&mut space, &mut draft);
                 effects.push(Effect::Start(Job::Replay(number)));
             }
