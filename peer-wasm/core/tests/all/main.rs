@@ -20,6 +20,7 @@ mod sim_crowd;
 mod sim_deletion;
 mod sim_early;
 mod sim_early_edits;
+mod sim_erased;
 mod sim_forged;
 mod sim_growth;
 mod sim_history;

@@ -21,7 +21,7 @@ pub(crate) const PARTS: [&str; 11] =
     ["lww", "mv", "counter", "set", "list", "object", "move", "text", "policy", "redaction", "later kind of value"];
 
 /// What is wrong with them.
-pub(crate) const WRONGS: [&str; 9] = [
+pub(crate) const WRONGS: [&str; 10] = [
     "out of range",
     "parents unsorted",
     "parents in the future",
@@ -31,6 +31,7 @@ pub(crate) const WRONGS: [&str; 9] = [
     "deep",
     "chained from the root",
     "part with changed bytes",
+    "part of a set or list moved",
 ];
 
 /// Who writes, and what is known of everybody.
@@ -86,7 +87,7 @@ pub(crate) fn part(dice: &mut Dice, kind: &'static str, scene: &mut Scene, tried
         "set" => return set(dice, scene, tried),
         "list" => (place(dice, &["evil/list/a", "evil/list/b"]), listed(dice, scene, tried)),
         "object" => return object(dice, tried),
-        "move" => return moved(dice, tried),
+        "move" => return moved(dice, scene, tried),
         "text" => {
             let which = dice.below(2) as usize;
             let body = text(dice, which, scene, tried);
@@ -283,9 +284,21 @@ fn object(dice: &mut Dice, tried: &mut Tried) -> Vec<u8> {
     said(&key(at), &leaf)
 }
 
-fn moved(dice: &mut Dice, tried: &mut Tried) -> Vec<u8> {
+fn moved(dice: &mut Dice, scene: &Scene, tried: &mut Tried) -> Vec<u8> {
     let usual =
         ["evil/object/a", "evil/object", "evil/there", "evil/there/too", "evil/lww/a", "evil/list/a", "evil/text/a"];
+    let part = match dice.below(6) {
+        0 => Some([&key("evil/set")[..], &json(dice, tried), &[0]].concat()),
+        1 => {
+            let (agent, seq) = some(dice, scene, tried);
+            let id = Id { agent, seq, index: dice.below(3) as u32 };
+            Some([&key("evil/list/a")[..], id.name().as_bytes(), &[0]].concat())
+        }
+        _ => None,
+    };
+    if part.is_some() {
+        note(tried, "part of a set or list moved");
+    }
     let from = place(dice, &usual);
     let to = match dice.below(8) {
         0 => {
@@ -297,7 +310,7 @@ fn moved(dice: &mut Dice, tried: &mut Tried) -> Vec<u8> {
         3 => b"no path".to_vec(),
         _ => key(place(dice, &usual)),
     };
-    let from = if dice.once_in(12) { Vec::new() } else { key(from) };
+    let from = if dice.once_in(12) { Vec::new() } else { part.unwrap_or_else(|| key(from)) };
     said(&from, &Leaf::Kind { tag: tag::MOVE, body: to })
 }
 
