@@ -10,6 +10,8 @@
 //! state = 0 to be done | 1 gone | 2 cannot go
 //! ```
 
+mod rules;
+
 use crate::codec::{CodecError, Reader, Writer};
 use crate::document::redaction::Target;
 use crate::identity::PublicKey;
@@ -120,7 +122,9 @@ impl Gone {
         }
         if let Some(asked) = &self.doubts {
             writer.number(asked.len() as u64);
-            asked.iter().for_each(|peer| drop(writer.fixed(&peer.0)));
+            for peer in asked {
+                writer.fixed(&peer.0);
+            }
         }
         writer.finish()
     }
@@ -166,45 +170,10 @@ impl Gone {
         batch.puts.push((Table::View, state_key(space), self.encode()));
     }
 
-    /// Up to when what was made at a place is to go, if any rule is about it.
-    pub(super) fn watched(&self, origin: &Path) -> Option<u64> {
-        nearest(&self.rules, origin)
-    }
-
-    /// Adds that what was made in some places before a time is to go, but not in others. False if there is no room.
-    pub(super) fn watch(&mut self, within: Vec<Path>, away: Vec<Path>, clock: u64) -> bool {
-        let mut rules = self.rules.clone();
-        for part in &away {
-            if rules.iter().all(|rule| rule.prefix != *part) {
-                rules.push(Rule { prefix: part.clone(), clock: nearest(&self.rules, part).unwrap_or(0) });
-            }
-        }
-        let depth =
-            |parts: &[Path], prefix: &Path| parts.iter().filter(|part| part.contains(prefix)).map(Path::len).max();
-        rules.retain(|rule| depth(&within, &rule.prefix) <= depth(&away, &rule.prefix));
-        rules.extend(within.into_iter().map(|prefix| Rule { prefix, clock }));
-        while rules.len() > MAX_RULES {
-            let old = rules.iter().map(|rule| rule.clock).filter(|at| (1..clock).contains(at)).min();
-            let Some(old) = old.filter(|_| !self.searching) else { return false };
-            rules.retain(|rule| rule.clock != old);
-            // What only said that a part of that is to stay.
-            let all = rules.clone();
-            let within = |part: &Rule| all.iter().any(|rule| rule.clock > 0 && rule.prefix.contains(&part.prefix));
-            rules.retain(|rule| rule.clock > 0 || within(rule));
-        }
-        self.rules = rules;
-        true
-    }
-
     /// Whether the rules have not been held against some of a log of this length.
     pub(super) fn is_unswept(&self, log: u32, len: u64) -> bool {
         !self.rules.is_empty() && self.looked.get(&log).copied().unwrap_or(0) < len
     }
-}
-
-fn nearest(rules: &[Rule], origin: &Path) -> Option<u64> {
-    let about = rules.iter().filter(|rule| rule.prefix.contains(origin));
-    about.max_by_key(|rule| rule.prefix.len()).map(|rule| rule.clock)
 }
 
 fn state_key(space: u32) -> Vec<u8> {
