@@ -63,16 +63,21 @@ impl Hostile {
     /// member, and its log holds what makes it one. Others bring what it writes.
     pub fn absent(story: &mut Story, member: &Hostile) -> Option<Hostile> {
         let ticket = Ticket::parse(&story.writer_link).ok()?;
-        let mut entropy = Entropy::new(&story.world.dice.seed());
+        Some(Hostile::invited(&ticket, member.epoch.clone(), &story.world.dice.seed()))
+    }
+
+    /// The same, by an invite for writers and a key of its space.
+    pub fn invited(ticket: &Ticket, epoch: EpochKey, seed: &[u8; 32]) -> Hostile {
+        let space = ticket.space;
+        let mut entropy = Entropy::new(seed);
         let (key, identity) = (SecretKey::generate(&mut entropy), SecretKey::generate(&mut entropy));
-        let device = Device::new(&identity, &story.space, &key.public(), [1; 32], Vec::new());
-        let grant = Grant::join(Role::Writer, identity.public(), &ticket.key(), &story.space);
-        let (space, epoch) = (story.space, member.epoch.clone());
+        let device = Device::new(&identity, &space, &key.public(), [1; 32], Vec::new());
+        let grant = Grant::join(Role::Writer, identity.public(), &ticket.key(), &space);
         let mut author = Hostile { node: NodeId::MAX, key, space, epoch, log: Vec::new(), entropy };
         for (kind, body) in [(Kind::Device, device.encode()), (Kind::Grant, grant.encode())] {
             author.log.push(author.entry(author.tip(), kind, &body, Vec::new()));
         }
-        Some(author)
+        author
     }
 
     /// Writes text at a path into its log.

@@ -10,12 +10,16 @@ use crate::texts;
 mod recorded;
 
 use kith_core::api::TextEdit;
+use kith_core::archive::{ArchiveReader, Chain, MAGIC, Part};
 use kith_core::clock::Clock;
 use kith_core::document::{Leaf, Op, Ops};
+use kith_core::invite::Ticket;
 use kith_core::sim::{Hostile, Story};
 use kith_core::version;
 use kith_core::wire::Frame;
 use kith_text::{Agent, Algorithm, TextOp, Version};
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
 use texts::{at, edit, edited, put, spliced, text};
 
 /// How many transactions of a trace are played.
@@ -82,22 +86,14 @@ fn agent(author: &Hostile) -> Agent {
     Agent(version::Agent::of(&author.key.public().0).0)
 }
 
-/// Every recorded writer is an author whose entries say exactly what was recorded. One peer gets the logs, out of step;
-/// another gets all from that one.
-fn concurrent(name: &str) {
-    let Some(trace) = recorded::find(name) else { return };
-    let count = part(trace.txns.len());
-    let mut story = Story::joined(1, 3).unwrap();
-    let member = Hostile::possess(&mut story, 2).unwrap();
-    story.members.retain(|(node, _)| *node != 2);
-    let writers = 1 + trace.txns.iter().map(|txn| txn.agent).max().unwrap_or(0);
-    let mut authors: Vec<Hostile> = (0..writers).map(|_| Hostile::absent(&mut story, &member).unwrap()).collect();
+/// Puts into the logs of authors, one for each recorded writer, entries that say exactly what was recorded; gives the text that
+/// comes of it.
+fn written(trace: &recorded::Trace, count: usize, authors: &mut [Hostile], now: u64) -> String {
     // Concurrent insertions at one place stand by the names of their authors, whose letters come before their digits in
     // the alphabet of base32 and after them when names are compared.
     authors.sort_by_key(|author| agent(author).name());
     let agents: Vec<Agent> = authors.iter().map(agent).collect();
     let mut versions: Vec<Version> = Vec::new();
-    let now = story.world.now();
     for txn in trace.txns.iter().take(count) {
         let mut parents: Vec<Version> = txn.parents.iter().map(|parent| versions[*parent]).collect();
         parents.sort_unstable();
@@ -116,6 +112,24 @@ fn concurrent(name: &str) {
     if count == trace.txns.len() && !trace.parted {
         assert!(expected == trace.end_content, "the text is not the recorded one");
     }
+    expected
+}
+
+/// How many wrote.
+fn writers(trace: &recorded::Trace) -> usize {
+    1 + trace.txns.iter().map(|txn| txn.agent).max().unwrap_or(0)
+}
+
+/// Every recorded writer is an author. One peer gets the logs, out of step; another gets all from that one.
+fn concurrent(name: &str) {
+    let Some(trace) = recorded::find(name) else { return };
+    let count = part(trace.txns.len());
+    let mut story = Story::joined(1, 3).unwrap();
+    let member = Hostile::possess(&mut story, 2).unwrap();
+    story.members.retain(|(node, _)| *node != 2);
+    let writers = writers(&trace);
+    let mut authors: Vec<Hostile> = (0..writers).map(|_| Hostile::absent(&mut story, &member).unwrap()).collect();
+    let expected = written(&trace, count, &mut authors, story.world.now());
     member.greet(&mut story.world, 0);
     // The last writer's log comes first: most of it has to wait.
     for author in authors.iter().rev() {
@@ -131,6 +145,37 @@ fn concurrent(name: &str) {
         assert!(text(&mut story, node, "t").unwrap().0 == expected, "peer {node} ends with another text");
     }
     eprintln!("{name}: {count} entries of {writers} writers, {} bytes of text on both peers", expected.len());
+}
+
+/// Who wrote a trace writes it into a space of somebody else: `KITH_SPACES` names a folder that has for each trace the space as a file,
+/// with keys, and an invite for writers. To each come a file with the logs and the text. The test of the browsers asks for it.
+#[test]
+fn for_spaces_of_others() {
+    let Some(folder) = std::env::var_os("KITH_SPACES").map(PathBuf::from) else { return };
+    for name in ["friendsforever.json.gz", "clownschool.json.gz", "git-makefile.dt", "node_nodecc.dt"] {
+        let file = |kind: &str| folder.join(format!("{}.{kind}", name.split('.').next().unwrap()));
+        let (Ok(space), Some(trace)) = (std::fs::read(file("space")), recorded::find(name)) else { continue };
+        let ticket = Ticket::parse(&std::fs::read_to_string(file("link")).unwrap()).unwrap();
+        let mut reader = ArchiveReader::new();
+        reader.push(&space);
+        let parts: Vec<Part> = std::iter::from_fn(|| reader.next_part().unwrap()).collect();
+        let keys = parts.iter().find_map(|part| if let Part::Keys(keys) = part { keys.last() } else { None });
+        let keys = keys.expect("a file with keys");
+        let author =
+            |number: usize| Hostile::invited(&ticket, keys.clone(), blake3::hash(&number.to_be_bytes()).as_bytes());
+        let mut authors: Vec<Hostile> = (0..writers(&trace)).map(author).collect();
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+        let expected = written(&trace, part(trace.txns.len()), &mut authors, now);
+        let mut chain = Chain::default();
+        let mut logs = MAGIC.to_vec();
+        logs.extend(chain.block(&Part::Head { space: ticket.space, written: now }));
+        for run in authors.iter().flat_map(|author| author.log.chunks(100)) {
+            logs.extend(chain.block(&Part::Run(run.iter().map(|entry| entry.raw().to_vec()).collect())));
+        }
+        logs.extend(chain.block(&Part::End(authors.iter().map(|author| author.log.len() as u64).sum())));
+        std::fs::write(file("kith"), logs).unwrap();
+        std::fs::write(file("txt"), expected).unwrap();
+    }
 }
 
 #[test]
