@@ -17,11 +17,12 @@ const token = crypto.randomUUID()
 const FORGET = `localStorage.removeItem('${KEPT_KEY}');localStorage.removeItem('${LOST_KEY}')
 document.cookie='${KEPT_COOKIE}'+location.origin.replace(/\\W+/g,'-')+'=;Path=/;SameSite=Strict;Max-Age=0'`
 
+/** The script runs before the text shows: what that says is true by then. */
 function page(title: string, text: string, form = '', script = ''): Response {
   const nonce = crypto.randomUUID()
   const html = `<!doctype html><html lang="en"><meta charset="utf-8"><meta name="viewport" content="width=device-width">
 <title>${title}</title><style>body{font:1.1rem/1.5 system-ui,sans-serif;max-width:34rem;margin:15vh auto;padding:0 1rem;color-scheme:light dark}
-button{font:inherit;padding:.5rem 1rem}</style><h1>${title}</h1><p>${text}</p>${form}${script && `<script nonce="${nonce}">${script}</script>`}</html>`
+button{font:inherit;padding:.5rem 1rem}</style>${script && `<script nonce="${nonce}">${script}</script>`}<h1>${title}</h1><p>${text}</p>${form}</html>`
   return new Response(html, {
     headers: {
       'content-type': 'text/html; charset=utf-8',
