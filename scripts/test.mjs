@@ -5,8 +5,9 @@
 //   npm test -- --no-build             with what is built already
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
+import { crates } from './lib/crates.mjs'
 import { at, have, ROOT, SCRATCH, WASM_TARGET } from './lib/paths.mjs'
-import { ask, cargo, run } from './lib/run.mjs'
+import { cargo, run } from './lib/run.mjs'
 import { readCargo, readNode } from './lib/results.mjs'
 import { main, PlainError, say, sayError } from './lib/say.mjs'
 import { ensurePackages, ensureRust } from './lib/setup.mjs'
@@ -40,16 +41,6 @@ const add = (result) => {
   results.push(result)
   const { name, passed, failed, skipped, ms } = result
   say('test', `${failed ? 'FAILED' : 'ok'} ${name}: ${passed} passed, ${failed} failed${skipped ? `, ${skipped} skipped` : ''}${ms ? ` (${Math.round(ms / 1000)} s)` : ''}`)
-}
-
-/** The workspace's crates with native tests: all but the tool and the pages that exist only as wasm. */
-function crates() {
-  const text = ask('cargo', ['metadata', '--locked', '--no-deps', '--format-version', '1'], { cwd: ROOT, maxBuffer: 1 << 28 })
-  if (!text) throw new PlainError('`cargo metadata` failed: Cargo.toml or Cargo.lock cannot be read, or they do not fit each other.')
-  const inside = (manifest) => relative(ROOT, manifest).replaceAll('\\', '/')
-  return JSON.parse(text)
-    .packages.filter(({ manifest_path: path }) => !inside(path).startsWith('tests-wasm/') && !inside(path).includes('/bindgen/'))
-    .map(({ name }) => name)
 }
 
 async function testRust(names) {

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { promisify } from 'node:util'
+import { crates } from '../../scripts/lib/crates.mjs'
 import { availableBrowsers, missing, ROOT, startRelay, waitFor } from '../harness/index.mjs'
 import { tracesFolder } from '../harness/traces.mjs'
 import { NETWORK_MS, person } from './peers-support.mjs'
@@ -19,6 +20,16 @@ const TRACES = LONG ? ['friendsforever', 'clownschool', 'git-makefile', 'node_no
 const folder = tracesFolder()
 const skip = missing('chromium') || (folder ? false : 'the editing traces are not here; set KITH_TRACES to their folder')
 const other = availableBrowsers().includes('firefox') ? 'firefox' : 'chromium'
+
+/** The core's test program, as the tests in Rust have it; optimised where all of it is played. */
+async function writer() {
+  const kind = LONG ? ['--release', '-p', 'kith-core'] : crates().flatMap((name) => ['-p', name])
+  const { stdout } = await promisify(execFile)('cargo', ['test', '-q', '--locked', '--no-run', '--message-format=json', ...kind], { cwd: ROOT, maxBuffer: 1 << 28 })
+  const told = stdout.split('\n').flatMap((line) => (line.startsWith('{') ? [JSON.parse(line)] : []))
+  const program = told.find(({ target, executable }) => executable && target?.name === 'all' && target.src_path.includes('core'))?.executable
+  assert.ok(program, 'the test program of the core was not built')
+  return program
+}
 
 const give = async (space) => {
   const answer = await fetch(`/~/${space}/$export?keys=1`)
@@ -51,9 +62,7 @@ describe(`editing traces in a space in chromium, from there to ${other}`, { skip
       writeFileSync(join(files, `${trace}.space`), Buffer.from(await ada.page.evaluate(give, id), 'base64'))
       writeFileSync(join(files, `${trace}.link`), url)
     }
-    const optimised = LONG ? ['--release'] : []
-    const env = { ...process.env, KITH_SPACES: files, KITH_TRACES: folder }
-    await promisify(execFile)('cargo', ['test', '-q', '--locked', ...optimised, '-p', 'kith-core', '--test', 'all', '--', 'for_spaces_of_others'], { cwd: ROOT, env })
+    await promisify(execFile)(await writer(), ['for_spaces_of_others'], { cwd: join(ROOT, 'peer-wasm', 'core'), env: { ...process.env, KITH_SPACES: files, KITH_TRACES: folder } })
   })
   after(async () => {
     await Promise.all([ada?.browser.close(), ben?.browser.close()])

@@ -154,7 +154,8 @@ fn for_spaces_of_others() {
     let Some(folder) = std::env::var_os("KITH_SPACES").map(PathBuf::from) else { return };
     for name in ["friendsforever.json.gz", "clownschool.json.gz", "git-makefile.dt", "node_nodecc.dt"] {
         let file = |kind: &str| folder.join(format!("{}.{kind}", name.split('.').next().unwrap()));
-        let (Ok(space), Some(trace)) = (std::fs::read(file("space")), recorded::find(name)) else { continue };
+        let Ok(space) = std::fs::read(file("space")) else { continue };
+        let Some(trace) = recorded::find(name) else { continue };
         let ticket = Ticket::parse(&std::fs::read_to_string(file("link")).unwrap()).unwrap();
         let mut reader = ArchiveReader::new();
         reader.push(&space);
