@@ -10,6 +10,9 @@ use crate::path::{MAX_SEGMENTS, Path};
 use crate::rows::{KeyRange, Table};
 use kith_map::BTreeSet;
 
+/// So many rows are looked at first.
+const FEW: usize = 64;
+
 /// The keys of what moves tore apart of a set or list.
 #[derive(Default)]
 pub(super) struct Away {
@@ -94,15 +97,7 @@ impl<'c> Work<'_, '_, 'c> {
         self.emptied.insert(key.to_vec());
         // What it stood in may hold nothing any more.
         for above in above(key).rev() {
-            let most = self.rows.len() + 8 * MAX_MOVES + MAX_SEGMENTS;
-            let stored = self.lens.scan(Table::View, &KeyRange::prefix(above), most, false)?;
-            let held = |(below, row): &(Vec<u8>, Vec<u8>)| {
-                !self.rows.contains_key(below) && ViewRow::decode(row).is_some_and(|row| row.is_held())
-            };
-            let is_below = |below: &[u8]| below.len() > above.len() && below.starts_with(above);
-            if stored.iter().any(|row| is_below(&row.0) && held(row))
-                || self.rows.iter().any(|(below, row)| is_below(below) && row.is_held())
-            {
+            if self.holds(above)? {
                 break;
             }
             let row = ViewRow { container: false, ..self.row(above)? };
@@ -115,5 +110,27 @@ impl<'c> Work<'_, '_, 'c> {
             self.emptied.insert(above.to_vec());
         }
         Ok(())
+    }
+
+    /// Whether anything below a place is held.
+    fn holds(&self, above: &[u8]) -> Result<bool, Miss> {
+        let is_below = |below: &[u8]| below.len() > above.len() && below.starts_with(above);
+        if self.rows.iter().any(|(below, row)| is_below(below) && row.is_held()) {
+            return Ok(true);
+        }
+        let held = |(below, row): &(Vec<u8>, Vec<u8>)| {
+            is_below(below) && !self.rows.contains_key(below) && ViewRow::decode(row).is_some_and(|row| row.is_held())
+        };
+        // Nearly always there is something among the first; rows that only note moves, or that go, may come before it.
+        for most in [FEW, self.rows.len() + 8 * MAX_MOVES + MAX_SEGMENTS] {
+            let stored = self.lens.scan(Table::View, &KeyRange::prefix(above), most, false)?;
+            if stored.iter().any(held) {
+                return Ok(true);
+            }
+            if stored.len() < most {
+                break;
+            }
+        }
+        Ok(false)
     }
 }
