@@ -31,7 +31,8 @@ use std::collections::BTreeMap;
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
-const SETTLE: u64 = 600_000;
+/// What a list names and could not go for long is tried again once an hour.
+const SETTLE: u64 = 2 * 3_600_000;
 const PATIENCE: u64 = 60_000;
 /// Entries in the logs of one story's authors; what is sent besides comes on top.
 const ENTRIES: usize = 1_600;
