@@ -402,9 +402,9 @@ impl Attack {
         self.story.world.run((self.clock - self.story.world.now().min(self.clock)) + 1_000);
         let [first, second, third] = [self.honest[0], self.honest[1], self.honest[2]];
         self.deliver(first, ENTRIES / 5)?;
-        let mut written = vec![self.story.write_own(first)];
+        let mut written = vec![self.write(first)];
         self.deliver(second, ENTRIES / 20)?;
-        written.push(self.story.write_own(second));
+        written.push(self.write(second));
         // The last author says one thing here and another there, to those that have all it said before: a peer that was not
         // told yet that it is a member has nothing of it.
         let (tip, time) = (self.authors[3].tip(), self.time());
@@ -431,11 +431,26 @@ impl Attack {
         self.story.world.trace = std::env::var_os("KITH_TRACE").map(|_| (|line: &str| eprintln!("{line}")) as fn(&str));
         self.story.calm();
         self.agree()?;
-        written.push(self.story.write_own(third));
-        let after: Vec<usize> = self.honest.clone().into_iter().map(|node| self.story.write_own(node)).collect();
+        written.push(self.write(third));
+        let after: Vec<usize> = self.honest.clone().into_iter().map(|node| self.write(node)).collect();
         self.agree()?;
         self.unharmed(&[written, after.clone()].concat(), &after)?;
         self.measure()
+    }
+
+    /// Something honest. While the tree is made anew a peer asks to try again in a moment, and that is done.
+    fn write(&mut self, node: NodeId) -> usize {
+        let mut number = 0;
+        for _ in 0..30 {
+            number = self.story.write_own(node);
+            self.story.world.run(1_000);
+            self.story.collect();
+            let outcome = &self.story.ledger.promises[number].outcome;
+            if !matches!(outcome, Outcome::Refused(Refusal::Unavailable { .. })) {
+                break;
+            }
+        }
+        number
     }
 
     fn agree(&mut self) -> Result<(), String> {
