@@ -11,10 +11,11 @@ use super::space::Space;
 use super::{Done, Job, Peer, rows};
 use crate::document::kind::tag;
 use crate::document::redaction::{Bearing, bearing_in};
-use crate::document::{Applied, Op, Opened};
+use crate::document::{Applied, Leaf, Opened};
 use crate::entry::Verified;
 use crate::history::{self, OpRow, Point};
 use crate::lens::{Lens, Miss};
+use crate::path::Path;
 use crate::rows::{Batch, KeyRange, Table};
 use crate::sealed::Body;
 use crate::version::Agent;
@@ -50,8 +51,9 @@ impl Settled<'_, '_> {
 
     /// Marks in the index of history what entries are stored without.
     pub(super) fn forget(&self, batch: &mut Batch) {
-        let told = || self.hollowed.values().flat_map(|(_, told)| told);
-        let of = |key: &[u8]| told().find(|told| told.key == key).map(|told| told.left);
+        let told = self.hollowed.values().flat_map(|(_, told)| told);
+        let told: BTreeMap<&[u8], Left> = told.map(|told| (told.key.as_slice(), told.left)).collect();
+        let of = |key: &[u8]| told.get(key).copied();
         batch.puts.retain(|(table, key, _)| *table != Table::View || of(key) != Some(Left::Nothing));
         for (_, key, row) in batch.puts.iter_mut().filter(|(table, ..)| *table == Table::View) {
             match of(key) {
@@ -197,7 +199,6 @@ impl Peer {
             }
         }
         missing?;
-        lens.want(Table::View, told.iter().map(|told| &told.key))?;
         let mut marked = Vec::new();
         for Told { key, left } in told {
             match left {
@@ -296,7 +297,7 @@ fn honour(
     }
     missing?;
     for (part, state) in named.iter_mut().filter(|(_, state)| **state == State::Open) {
-        if gone.contains(part) {
+        if gone.binary_search(part).is_ok() {
             *state = State::Gone;
         } else if !matches!(opened.list.get(*part), Some(Some(_))) && !opened.redacted.contains(part) {
             *state = State::Kept;
@@ -306,12 +307,14 @@ fn honour(
         return Ok(None);
     }
     let number = space.log(&entry.header.log).map_or(0, |(number, _)| number);
-    let op = |part: usize| opened.list.get(part).and_then(Option::as_ref);
-    let told = gone.iter().filter_map(|part| op(*part)).map(|op| {
-        let is_other = |other: &&Op| other.path == op.path && other.leaf.tag() != Some(tag::MOVE);
-        let rest = opened.list.iter().enumerate().filter(|(part, _)| !gone.contains(part));
-        let left = match rest.filter_map(|(_, other)| other.as_ref()).rfind(is_other) {
-            Some(other) => Left::Row(OpRow::of(number, &other.leaf)),
+    let ops = opened.list.iter().enumerate().filter_map(|(part, op)| Some((part, op.as_ref()?)));
+    let (went, stays): (Vec<_>, Vec<_>) = ops.partition(|(part, _)| gone.binary_search(part).is_ok());
+    // Where something moves is no part of what stood at a place.
+    let stays = stays.into_iter().filter(|(_, op)| op.leaf.tag() != Some(tag::MOVE));
+    let stays: BTreeMap<&Path, &Leaf> = stays.map(|(_, op)| (&op.path, &op.leaf)).collect();
+    let told = went.into_iter().map(|(_, op)| {
+        let left = match stays.get(&op.path) {
+            Some(leaf) => Left::Row(OpRow::of(number, leaf)),
             None if op.leaf.tag() == Some(tag::MEMBER) => Left::Nothing,
             None => Left::Mark,
         };
