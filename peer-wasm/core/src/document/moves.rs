@@ -300,17 +300,13 @@ impl Moves {
     /// What moves tore apart of the set or list that an item is of; it says where what it is about was made.
     pub fn strays(&self, item: &Item) -> Option<Box<Strays>> {
         let leaf = &item.register.leaf;
-        let is_part = since::lives_above(leaf);
-        if self.groups.is_empty() || !is_part && item.since.is_none() {
+        if self.groups.is_empty() || !since::lives_above(leaf) && item.since.is_none() {
             return None;
         }
-        let ruler = since::ruler(&item.path, leaf);
-        let top = self.shown(&ruler);
-        let mut strays = Strays::default();
-        if is_part && self.shown(&item.path).parent().as_ref() != Some(&top) {
-            strays.apart = Some(top.clone());
-        }
+        let mut strays = Strays { apart: self.apart(&item.path, leaf), ..Strays::default() };
         if item.since.is_some() {
+            let ruler = since::ruler(&item.path, leaf);
+            let top = self.shown(&ruler);
             let below = self.mounts.range(ruler.clone()..).skip_while(|(node, _)| **node == ruler);
             let made =
                 below.take_while(|(node, _)| ruler.contains(node)).filter(|(node, _)| node.len() == ruler.len() + 1);

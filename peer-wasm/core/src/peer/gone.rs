@@ -116,9 +116,9 @@ impl Gone {
             .number(self.holes)
             .number(self.told)
             .number(self.keep_at);
-        let flags = [self.ended, self.doubts.is_some(), self.doubted];
-        if flags.contains(&true) {
-            writer.u8(flags.iter().rev().fold(0, |flags, flag| flags << 1 | u8::from(*flag)));
+        let flags = u8::from(self.ended) | u8::from(self.doubts.is_some()) << 1 | u8::from(self.doubted) << 2;
+        if flags > 0 {
+            writer.u8(flags);
         }
         if let Some(asked) = &self.doubts {
             writer.number(asked.len() as u64);

@@ -8,11 +8,10 @@ use common::for_each_seed;
 use kith_core::clock::Clock;
 use kith_core::document::redaction::Target;
 use kith_core::document::{Leaf, Op, Ops};
-use kith_core::entry::Kind;
+use kith_core::entry::{Kind, Verified};
 use kith_core::path::Path;
 use kith_core::records::Checkpoint;
 use kith_core::sim::{Hostile, Story};
-use kith_core::wire::Frame;
 
 const SETTLE: u64 = 600_000;
 const SECRET: &str = "written first";
@@ -32,11 +31,11 @@ fn say(author: &mut Hostile, story: &Story, texts: &[&str], gone: &[Target]) {
 }
 
 /// Brings entries to a peer that reaches nobody else.
-fn bring(story: &mut Story, carrier: &Hostile, node: usize, author: &Hostile, from: usize) {
+fn bring(story: &mut Story, carrier: &Hostile, node: usize, entries: &[Verified]) {
     let near = carrier.node;
     story.world.divide(|other| if other == node || other == near { 99 } else { other as u64 });
     carrier.greet(&mut story.world, node);
-    let raw: Vec<&[u8]> = author.log[from..].iter().map(|entry| entry.raw()).collect();
+    let raw: Vec<&[u8]> = entries.iter().map(|entry| entry.raw()).collect();
     carrier.push(&mut story.world, node, &raw);
     story.world.run(10_000);
 }
@@ -54,7 +53,7 @@ fn of_two_things_an_entry_says_of_a_place_a_list_takes_one_and_all_have_the_same
         say(&mut author, &story, &[SECRET, SECRET], &[]);
         say(&mut author, &story, &["later"], &[]);
         say(&mut author, &story, &[], &[Target { log, seq: before as u64, parts: vec![which] }]);
-        bring(&mut story, &author, 0, &author, before);
+        bring(&mut story, &author, 0, &author.log[before..]);
         assert_eq!(story.status_of_space(0, "collecting"), Some(0));
         // The other has it from the first, without what is gone.
         story.calm();
@@ -79,17 +78,14 @@ fn what_was_erased_for_something_that_does_not_count_in_the_end_comes_back() {
         let stable = Clock::new(story.world.now() + 1_000, 0).0;
         story.world.run(5_000);
         // One hears what is later and erases what it takes the place of …
-        bring(&mut story, &owner, 1, &writer, 0);
+        bring(&mut story, &owner, 1, &writer.log);
         assert!(story.find_bytes(1, SECRET.as_bytes()).is_empty(), "it was to be erased");
         // … the other first that it does not count.
         let frontier = [(log, first + 1)].into_iter().collect();
         let tip = owner.tip();
         let checkpoint = owner.entry(tip, Kind::Checkpoint, &Checkpoint { stable, frontier }.encode(), Vec::new());
-        let near = owner.node;
-        story.world.divide(|other| if other == 2 || other == near { 99 } else { other as u64 });
-        owner.greet(&mut story.world, 2);
-        owner.say(&mut story.world, 2, &Frame::entries(owner.space, [checkpoint.raw().to_vec()]));
-        bring(&mut story, &owner, 2, &writer, 0);
+        bring(&mut story, &owner, 2, &[checkpoint]);
+        bring(&mut story, &owner, 2, &writer.log);
         assert!(!story.find_bytes(2, SECRET.as_bytes()).is_empty(), "nothing takes its place here");
         story.calm();
         story.settle(SETTLE)?;
