@@ -67,12 +67,26 @@ for (const kind of ['chromium', 'firefox', 'webkit']) {
       assert.equal(await page.call('tryOpen', 'newer-release'), undefined)
     })
 
+    /** Stops the worker so many times in bringing up an older database, when `underWay` says; it must be the old one or the new one. */
+    async function stopInUpgrade(t, kills, rows, underWay) {
+      const found = {}
+      for (let round = 0; round < kills; round++) {
+        const name = `upgrade-${rows}-${round}`
+        await page.call('plantSecond', name, rows)
+        await underWay(name)
+        await browser.killWorker()
+        assert.equal(await page.evaluate(() => globalThis.failed), undefined)
+        const layout = await page.call('layout', name)
+        found[layout] = (found[layout] ?? 0) + 1
+        await page.call('checkUpgraded', name, rows)
+        await page.call('removeDatabase', name)
+      }
+      t.diagnostic(`${kills} kills; layouts left: ${JSON.stringify(found)}`)
+    }
+
     test('the worker is stopped while an older database is packed into pages: it is the old one or the new one', { skip: unkillable }, async (t) => {
       const random = dice(3)
-      const found = {}
-      for (let round = 0; round < UPGRADE_KILLS; round++) {
-        const name = `upgrade-${round}`
-        await page.call('plantSecond', name, UPGRADE_ROWS)
+      await stopInUpgrade(t, UPGRADE_KILLS, UPGRADE_ROWS, async (name) => {
         const at = 1 + Math.floor(random() * UPGRADE_PUTS)
         await page.evaluate(
           (name, rows, at) => {
@@ -82,32 +96,16 @@ for (const kind of ['chromium', 'firefox', 'webkit']) {
           name, UPGRADE_ROWS, at,
         )
         await page.waitFor((at) => globalThis.failed ?? globalThis.acknowledged === at, { args: [at], what: 'the upgrade under way', every: 2 })
-        await browser.killWorker()
-        assert.equal(await page.evaluate(() => globalThis.failed), undefined)
-        const layout = await page.call('layout', name)
-        found[layout] = (found[layout] ?? 0) + 1
-        await page.call('checkUpgraded', name, UPGRADE_ROWS)
-        await page.call('removeDatabase', name)
-      }
-      t.diagnostic(`${UPGRADE_KILLS} kills; layouts left: ${JSON.stringify(found)}`)
+      })
     })
 
     test('the worker is stopped at any moment of bringing up an older database: the same', { skip: unkillable }, async (t) => {
       const random = dice(5)
-      const found = {}
-      for (let round = 0; round < OPENING_KILLS; round++) {
-        const name = `opening-${round}`
-        await page.call('plantSecond', name, OPENING_ROWS)
+      await stopInUpgrade(t, OPENING_KILLS, OPENING_ROWS, async (name) => {
         await page.evaluate((name, rows) => void globalThis.call('checkUpgraded', name, rows).catch(() => {}), name, OPENING_ROWS)
         // At any moment: this wait is the throw of the dice, nothing is waited for.
         await new Promise((resolve) => setTimeout(resolve, random() * 20))
-        await browser.killWorker()
-        const layout = await page.call('layout', name)
-        found[layout] = (found[layout] ?? 0) + 1
-        await page.call('checkUpgraded', name, OPENING_ROWS)
-        await page.call('removeDatabase', name)
-      }
-      t.diagnostic(`${OPENING_KILLS} kills; layouts left: ${JSON.stringify(found)}`)
+      })
     })
 
     test('the worker is stopped in the middle of writing: no batch torn, none acknowledged lost', { skip: unkillable }, async (t) => {
