@@ -15,43 +15,25 @@ const code = (file) =>
     .split('\n')
     .map((line) => line.replace(/(^|\s)\/\/.*$/, '$1'))
 
-/** Crates a sans-IO core has no business with: runtimes, networks, JavaScript, clocks, random sources. */
+/** Crates a sans-IO core has no business with: runtimes, networks, JavaScript, clocks, random sources; and diamond-types, which tests compare the merging with. */
 const NOT_IN_CORE =
-  /^(tokio|async-std|smol|async-executor|futures-executor|futures-timer|libp2p|wasm-bindgen|js-sys|web-sys|web-time|gloo|rexie|idb|redb|getrandom|rand|instant|chrono|time|mio|socket2|reqwest|hyper)(-|$)/
+  /^(tokio|async-std|smol|async-executor|futures-executor|futures-timer|libp2p|wasm-bindgen|js-sys|web-sys|web-time|gloo|rexie|idb|redb|getrandom|rand|instant|chrono|time|mio|socket2|reqwest|hyper|diamond-types|jumprope)(-|$)/
 
 /** `kith-core` and `kith-text` depend on no async runtime, libp2p, wasm-bindgen or JavaScript crate. */
 function coreDependencies() {
   const wrong = new Set()
   for (const target of [WASM_TARGET, undefined]) {
-    // Below diamond-types is a rope that could draw random bytes; that it is not used is checked by `engineUse`.
-    const args = ['tree', '--locked', '-p', 'kith-core', '-p', 'kith-text', '-e', 'normal', '--all-features', '--prefix', 'none', '--format', '{p}', '--prune', 'diamond-types']
+    const args = ['tree', '--locked', '-p', 'kith-core', '-p', 'kith-text', '-e', 'normal', '--all-features', '--prefix', 'none', '--format', '{p}']
     const text = ask('cargo', [...args, ...(target ? ['--target', target] : [])], { cwd: ROOT })
     if (text === undefined) return ['`cargo tree -p kith-core -p kith-text` failed']
     for (const line of text.split('\n')) {
-      const [name, version] = line.split(' ')
-      // The trait crates of `rand` carry no source of randomness; getrandom 0.2 is there to be given a constant.
-      if (name.startsWith('rand_core') || (name === 'getrandom' && version?.startsWith('v0.2.'))) continue
+      const [name] = line.split(' ')
+      // The trait crates of `rand` carry no source of randomness.
+      if (name.startsWith('rand_core')) continue
       if (NOT_IN_CORE.test(name)) wrong.add(`kith-core or kith-text depends on ${name}`)
     }
   }
   return [...wrong]
-}
-
-/** What of diamond-types must not be called: its file format, which panics on damaged input, and its rope, which draws random bytes. */
-const NOT_OF_ENGINE = /\b(decode\w*|encode\w*|load_from|Branch|ListCRDT|checkout\w*|JumpRope|jumprope)\b/
-
-/** What a file has of diamond-types that it should not: anything at all outside the engine. */
-export function engineIn(file, isEngine) {
-  const [pattern, what] = isEngine ? [NOT_OF_ENGINE, 'calls a part of diamond-types that is not for us'] : [/\bdiamond_types::/, 'uses diamond-types behind the back of the gate']
-  return code(file).flatMap((line, index) => (pattern.test(line) ? [named(file, index + 1, what)] : []))
-}
-
-/** diamond-types is used in one file, and only as far as no bytes are decoded and no randomness is drawn. */
-function engineUse() {
-  const engine = at('peer-wasm', 'text', 'src', 'diamond.rs')
-  if (!existsSync(engine)) return ['peer-wasm/text/src/diamond.rs is not there: has the layout changed? Then change this check too']
-  const files = sources(/\.rs$/, 'peer-wasm').filter((file) => !/[/\\](tests|examples)[/\\]/.test(relative(ROOT, file)))
-  return files.flatMap((file) => engineIn(file, file === engine))
 }
 
 const IMPURE = [
@@ -135,9 +117,8 @@ const messagesInOnePlace = () =>
 
 /** All of them, by what they say. */
 export const INVARIANTS = {
-  'kith-core and kith-text need no runtime, network, JavaScript, clock or random crate': coreDependencies,
+  'kith-core and kith-text need no runtime, network, JavaScript, clock or random crate, and no other merge engine': coreDependencies,
   'kith-core and kith-text call no clock, no random source, and do no input or output': corePurity,
-  'diamond-types is used behind the gate only, and never reads bytes': engineUse,
   'methods exported to JavaScript take &self': exportsTakeShared,
   'the wasm imports from its own glue only': wasmImports,
   'messages between page and worker are made and read in one place': messagesInOnePlace,

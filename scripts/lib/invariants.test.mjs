@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { engineIn, exportsOf, handMade, impure } from './invariants.mjs'
+import { exportsOf, handMade, impure } from './invariants.mjs'
 
 const folder = mkdtempSync(join(tmpdir(), 'kith-invariants-'))
 after(() => rmSync(folder, { recursive: true }))
@@ -44,10 +44,4 @@ impl Peer {
 test('a message made or read by hand is found', () => {
   const path = file('c.ts', "port.postMessage(wire({ type: 'x' }))\nport.postMessage({ type: 'x' })\nif (event.data.type === 'x') go()\n")
   assert.deepEqual(told(handMade(path)).map((line) => line.split(' ')[0]), ['2', '3'])
-})
-
-test('the merge engine outside its file, and what of it is not for us, are found', () => {
-  const path = file('d.rs', '// diamond_types::list is fine here\nuse diamond_types::list::OpLog;\nlet text = log.checkout_tip();\n')
-  assert.deepEqual(told(engineIn(path, false)).map((line) => line.split(' ')[0]), ['2'])
-  assert.deepEqual(told(engineIn(path, true)).map((line) => line.split(' ')[0]), ['3'])
 })

@@ -1,7 +1,7 @@
 //! A document: the visible text, what it consists of, and what waits.
 
 use crate::chunk::Chunk;
-use crate::engine::{Algorithm, Change, Engine};
+use crate::engine::{Algorithm, Engine};
 use crate::gate::{Accepted, Refusal};
 use crate::graph::Graph;
 use crate::op::{Edit, OpError, TextOp};
@@ -167,7 +167,8 @@ impl TextDoc {
 
     /// About how much memory it takes, in bytes.
     pub fn weight(&self) -> usize {
-        let history = if self.history.is_some() { self.history_chars as usize + 64 * self.entries as usize } else { 0 };
+        let history = self.history.as_ref();
+        let history = history.map_or(0, |history| history.engine.weight() + 32 * self.entries as usize);
         self.rope.len_chars() as usize * 2 + self.writers.len() * 64 + self.waiting_bytes + history
     }
 
@@ -224,6 +225,9 @@ impl TextDoc {
         if let Some(history) = &mut self.history {
             history.graph.push(number, seq, &record.parents, accepted.len);
             history.engine.push(number, &record.parents, &record.edits);
+            if accepted.ahead {
+                history.engine.pass();
+            }
         }
         self.entries += 1;
         self.history_chars += accepted.chars;
@@ -269,21 +273,9 @@ impl TextDoc {
         }
     }
 
-    /// Brings the visible text to `heads`, which include it.
-    pub(crate) fn merge_to(&mut self, heads: &[u32]) {
+    /// The visible text is at these operations now.
+    pub(crate) fn show_heads(&mut self, heads: &[u32]) {
         let Some(history) = &self.history else { return };
-        let from: Vec<u32> = self.heads.iter().map(|(index, _)| *index).collect();
-        let (rope, changes) = (&mut self.rope, &mut self.changes);
-        history.engine.changes(&from, heads, &mut |change| match change {
-            Change::Insert { pos, text } => {
-                rope.insert(pos, text);
-                changes.push(Edit::Insert { pos, text: text.to_owned() });
-            }
-            Change::Delete { pos, len } => {
-                rope.remove(pos, len);
-                changes.push(Edit::Delete { pos, len });
-            }
-        });
         let named = heads.iter().filter_map(|index| {
             let (number, seq) = history.graph.name(*index)?;
             Some((*index, Version { agent: self.writers.get(number as usize)?.agent, seq }))

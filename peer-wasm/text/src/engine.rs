@@ -5,7 +5,7 @@
 //! (`gate.rs`): it may assume sorted, known and minimal parents, positions inside the text, and no writer concurrent
 //! with itself.
 
-use crate::diamond::DiamondTypes;
+use crate::merge::Merger;
 use crate::op::Edit;
 use crate::version::Agent;
 
@@ -33,7 +33,7 @@ impl Algorithm {
     /// An engine that knows nothing yet.
     pub(crate) fn engine(self) -> Box<dyn Engine> {
         match self {
-            Algorithm::DiamondTypes1 => Box::new(DiamondTypes::default()),
+            Algorithm::DiamondTypes1 => Box::new(Merger::default()),
         }
     }
 }
@@ -47,15 +47,40 @@ pub(crate) enum Change<'a> {
     Delete { pos: u32, len: u32 },
 }
 
-/// A merge library behind the gate.
+/// How long a text is.
+pub(crate) struct Length {
+    /// Against the text after this operation, or against none:
+    pub(crate) base: Option<u32>,
+    /// so many code points longer.
+    pub(crate) growth: i64,
+    /// The work it was to find out.
+    pub(crate) cost: u64,
+}
+
+/// A way of merging, behind the gate. Lists of operations ascend, states are minimal. Work is counted in edits looked at.
 pub(crate) trait Engine {
     /// The next agent; agents are then known by their place in this order.
     fn agent(&mut self, agent: &Agent);
 
-    /// The next operation. `parents` are indexes of earlier operations, ascending.
+    /// The next operation. `parents` are indexes of earlier operations.
     fn push(&mut self, agent: u32, parents: &[u32], edits: &[Edit]);
 
-    /// The edits that turn the text at `from` into the text at `from` and `to` together, in sequence. Both are
-    /// ascending and minimal.
+    /// How long the text is at a state; nothing if that is more work than allowed. `shown` is the visible state.
+    fn length(&mut self, shown: &[u32], heads: &[u32], allowance: u64) -> Option<Length>;
+
+    /// Operations that are not visible yet, in the order in which it is least work to show them.
+    fn order(&self, operations: &[u32]) -> Vec<u32>;
+
+    /// Tells the edits by which an operation becomes part of the visible text, and gives the work it was; nothing is told if
+    /// that is more than allowed, as far as it is known before. What it builds on is visible.
+    fn show(&mut self, shown: &[u32], index: u32, allowance: u64, each: &mut dyn FnMut(Change<'_>)) -> Option<u64>;
+
+    /// The last operation became visible without being merged: it builds on everything that was visible.
+    fn pass(&mut self);
+
+    /// About how much memory it takes, in bytes.
+    fn weight(&self) -> usize;
+
+    /// The edits that turn the text at `from` into the text at `from` and `to` together, in sequence.
     fn changes(&self, from: &[u32], to: &[u32], each: &mut dyn FnMut(Change<'_>));
 }

@@ -12,7 +12,7 @@ impl Events {
     }
 
     pub(crate) fn changes(&self, from: &[u32], to: &[u32]) -> Vec<Edit> {
-        let number = |events: &[u32]| events.iter().filter_map(|event| self.number(*event)).collect::<Vec<usize>>();
+        let number = |events: &[u32]| events.iter().filter_map(|event| self.number(*event)).collect::<Vec<u32>>();
         let mut edits = Vec::new();
         self.log.changes(&number(from), &number(to), &mut |change| {
             edits.push(match change {
@@ -31,8 +31,8 @@ impl Events {
         self.records.get(self.place_of(event)?).filter(|record| event < record.first + record.count)
     }
 
-    pub(crate) fn number(&self, event: u32) -> Option<usize> {
-        self.record_of(event).map(|record| record.number + (event - record.first) as usize)
+    pub(crate) fn number(&self, event: u32) -> Option<u32> {
+        self.record_of(event).map(|record| record.number + (event - record.first))
     }
 
     pub(crate) fn name(&self, event: u32) -> String {

@@ -9,7 +9,7 @@
 //! it was sent; a state may be in its middle.
 
 use crate::delta::{Delta, Splice};
-use crate::diamond::EventLog;
+use crate::merge::EventLog;
 use crate::op::MAX_PARENTS;
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ pub(crate) struct Record {
     pub(crate) first: u32,
     pub(crate) count: u32,
     /// The same place in the engine, which also knows edits that were taken back.
-    pub(crate) number: usize,
+    pub(crate) number: u32,
     /// The events it builds on, by place: ascending, none of them part of another.
     pub(crate) parents: Box<[u32]>,
     /// How long the text is there.
@@ -313,7 +313,7 @@ impl Events {
     /// Adds an edit. Its parents are known, ascending and minimal, its replacements inside the text there.
     fn push(&mut self, agent: u32, parents: &[u32], before: u32, splices: Vec<Splice>, by: Option<&str>) {
         let (first, count) = (self.total(), count(&splices) as u32);
-        let at: Vec<usize> = parents.iter().filter_map(|event| self.number(*event)).collect();
+        let at: Vec<u32> = parents.iter().filter_map(|event| self.number(*event)).collect();
         let index = self.records.len() as u32;
         let Some(author) = self.authors.get_mut(agent as usize) else { return };
         let seq = author.next;

@@ -8,8 +8,6 @@
 //! much work something is: what is too much work now waits, but is never refused for it.
 
 use crate::doc::{TextDoc, Waiting};
-use crate::engine::Change;
-use crate::graph::Graph;
 use crate::op::{Edit, OpError, TextOp};
 
 /// The longest a text may get by an insertion, in code points. Deletions are taken at any length: concurrent
@@ -86,7 +84,7 @@ enum Parents {
 
 impl TextDoc {
     /// Judges the next operation of a writer, doing at most about `allowance` work.
-    pub(crate) fn judge(&self, number: u32, seq: u64, op: &Result<TextOp, OpError>, allowance: u64) -> Verdict {
+    pub(crate) fn judge(&mut self, number: u32, seq: u64, op: &Result<TextOp, OpError>, allowance: u64) -> Verdict {
         let op = match op {
             Ok(op) => op,
             Err(error) => return Verdict::Refuse(Refusal::Form(*error)),
@@ -121,7 +119,7 @@ impl TextDoc {
             (_, [], _) => (0, false, 0),
             (_, _, None) => return Verdict::NeedsHistory,
             (_, [parent], Some(graph)) => (graph.len_at(*parent).unwrap_or(0), false, 0),
-            (_, several, Some(graph)) => match self.joined_len(graph, several, allowance) {
+            (_, several, Some(_)) => match self.joined_len(several, allowance) {
                 Some((len, cost)) => (len, true, cost),
                 None => return Verdict::Costly,
             },
@@ -174,21 +172,15 @@ impl TextDoc {
     }
 
     /// The length of the text where several operations join, and the work to find it; `None` if that is too much.
-    fn joined_len(&self, graph: &Graph, parents: &[u32], allowance: u64) -> Option<(u32, u64)> {
+    fn joined_len(&mut self, parents: &[u32], allowance: u64) -> Option<(u32, u64)> {
         if let Some((_, len)) = self.joined.as_ref().filter(|(known, _)| known == parents) {
             return Some((*len, 0));
         }
-        let (newest, _) = parents.split_last()?;
-        let cost = graph.zone(std::slice::from_ref(newest), parents, allowance);
-        if cost > allowance {
-            return None;
-        }
-        let mut len = i64::from(graph.len_at(*newest)?);
-        self.history.as_ref()?.engine.changes(&[*newest], parents, &mut |change| match change {
-            Change::Insert { text, .. } => len += text.chars().count() as i64,
-            Change::Delete { len: taken, .. } => len -= i64::from(taken),
-        });
-        Some((u32::try_from(len).ok()?, cost))
+        let shown = self.visible();
+        let history = self.history.as_mut()?;
+        let length = history.engine.length(&shown, parents, allowance)?;
+        let base = length.base.map_or(Some(0), |base| history.graph.len_at(base))?;
+        Some((u32::try_from(i64::from(base) + length.growth).ok()?, length.cost))
     }
 }
 

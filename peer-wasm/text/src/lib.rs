@@ -16,10 +16,11 @@
 //!                             └─ refused, here and everywhere
 //! ```
 //!
-//! * **The gate** (`gate.rs`) is what makes an engine usable at all: diamond-types 1.0.0 merges well and fast, but stops
-//!   the program on positions outside the text and worse. What passes the gate is harmless, and whether something
-//!   passes depends on the operation and its past alone, so peers agree without talking about it.
-//! * **The engine** (`engine.rs`) is behind a trait and named by an [`Algorithm`] in every operation and document.
+//! * **The gate** (`gate.rs`) is what makes merging safe: positions are inside the text they were made in, parents are
+//!   known and in order, nobody writes beside himself. What passes is harmless, and whether something passes depends on
+//!   the operation and its past alone, so peers agree without talking about it.
+//! * **The engine** (`merge.rs`) is behind a trait and named by an [`Algorithm`] in every operation and document. It puts
+//!   concurrent edits in the order of diamond-types 1.0.0.
 //! * **Merging is in portions.** [`TextDoc::apply`] judges; [`TextDoc::settle`] makes visible, with a budget of work that
 //!   is counted, not timed. What builds on exactly the visible text is visible at once: that is all there is to do for
 //!   one writer, or for several who take turns.
@@ -58,7 +59,7 @@
 //!
 //! # What it does not do
 //!
-//! A merge cannot be stopped in its middle: one portion may look at as much history as lies after the last operation that
+//! One operation cannot be merged in part: it may take looking at as much history as lies after the last operation that
 //! everything builds on. Texts longer than [`MAX_TEXT_CHARS`] cannot grow, and a document ends at [`MAX_HISTORY_CHARS`].
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing))]
@@ -67,7 +68,6 @@ mod apply;
 mod chunk;
 pub mod codec;
 mod delta;
-mod diamond;
 mod diff;
 mod doc;
 mod edit;
@@ -79,11 +79,10 @@ mod events;
 pub mod fuzzing;
 mod gate;
 mod graph;
+mod merge;
 mod op;
 mod read;
 mod rope;
-#[cfg(all(target_arch = "wasm32", target_os = "unknown"))]
-mod seed;
 mod settle;
 mod store;
 mod version;

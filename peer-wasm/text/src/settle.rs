@@ -1,11 +1,13 @@
 //! What was accepted becomes visible, in portions.
 //!
-//! Merging costs about as many steps as there are operations after the last one that everything builds on: little for
-//! people who write at once, all of history for one operation made at its beginning. Each call adds its budget to a
-//! credit and does what the credit covers, all that came in at once, so a stream of costly operations costs its senders
-//! time but not the receiver.
+//! Merging costs about as many steps as there are edits between what an operation builds on and the one merged before it:
+//! little for people who write at once, much for one operation made at the beginning of a long history. Each call adds its
+//! budget to a credit and does what the credit covers, so a stream of costly operations costs its senders time but not
+//! the receiver.
 
 use crate::doc::TextDoc;
+use crate::engine::Change;
+use crate::op::Edit;
 
 /// How far a document has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,13 +20,10 @@ pub enum Settled {
     NeedsHistory,
 }
 
-/// A smaller portion must merge at least one operation per this many looked at, or it waits for the credit to do more.
-const WORTH: u64 = 4;
-
 impl TextDoc {
     /// Makes accepted operations visible and judges waiting ones, with about `budget` more work than the calls before:
-    /// the number of operations looked at. The engine cannot stop inside one portion, so a call may take as long as the
-    /// credit of several, but never more than one pass over the history per such credit.
+    /// the number of edits looked at. One operation cannot be done in part, so a call may take as long as the credit of
+    /// several.
     pub fn settle(&mut self, budget: u64) -> Settled {
         self.credit = self.credit.saturating_add(budget);
         loop {
@@ -46,26 +45,37 @@ impl TextDoc {
 
     /// Merges as many operations as the credit covers. Tells whether any.
     fn merge_portion(&mut self) -> bool {
-        let Some(history) = &self.history else { return false };
-        let visible: Vec<u32> = self.heads.iter().map(|(index, _)| *index).collect();
-        let mut count = history.unmerged.len();
-        while count > 0 {
-            let mut target = visible.clone();
-            history.unmerged.iter().take(count).for_each(|index| history.graph.advance(&mut target, *index));
-            let cost = history.graph.zone(&visible, &target, self.credit);
-            let all = count == history.unmerged.len();
-            if cost <= self.credit && (all || cost <= WORTH * count as u64) {
-                self.credit -= cost;
-                self.merge_to(&target);
-                self.unmerged -= count as u32;
-                if let Some(history) = &mut self.history {
-                    history.unmerged.drain(..count);
-                }
-                return true;
-            }
-            count /= 2;
+        let Some(history) = &mut self.history else { return false };
+        if history.unmerged.is_empty() {
+            return false;
         }
-        false
+        let mut visible: Vec<u32> = self.heads.iter().map(|(index, _)| *index).collect();
+        let (rope, changes) = (&mut self.rope, &mut self.changes);
+        let mut merged = Vec::new();
+        for index in history.engine.order(&history.unmerged) {
+            let spent = history.engine.show(&visible, index, self.credit, &mut |change| match change {
+                Change::Insert { pos, text } => {
+                    rope.insert(pos, text);
+                    changes.push(Edit::Insert { pos, text: text.to_owned() });
+                }
+                Change::Delete { pos, len } => {
+                    rope.remove(pos, len);
+                    changes.push(Edit::Delete { pos, len });
+                }
+            });
+            let Some(spent) = spent else { break };
+            self.credit -= spent.min(self.credit);
+            history.graph.advance(&mut visible, index);
+            merged.push(index);
+        }
+        if merged.is_empty() {
+            return false;
+        }
+        merged.sort_unstable();
+        history.unmerged.retain(|index| merged.binary_search(index).is_err());
+        self.unmerged = history.unmerged.len() as u32;
+        self.show_heads(&visible);
+        true
     }
 
     /// Judges what waits for work or history. Tells whether anything was decided.

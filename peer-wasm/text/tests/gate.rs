@@ -234,7 +234,7 @@ fn other_states_can_be_read() {
     assert_eq!(doc.text_at(&[late]).unwrap(), "h-ello");
 }
 
-/// One costly operation is not merged before enough work was allowed, and then at once with others.
+/// A costly operation is not merged before enough work was allowed; then it is, and what builds on it costs little.
 #[test]
 fn merging_waits_for_its_budget() {
     let mut doc = new();
@@ -250,14 +250,14 @@ fn merging_waits_for_its_budget() {
     let mut calls = 1;
     while doc.settle(100) == Settled::More {
         calls += 1;
-        assert!(doc.text().len() == 5000 && doc.frontier() == visible);
+        assert!(calls > 25 || (doc.text().len() == 5000 && doc.frontier() == visible), "{calls}");
     }
     assert_eq!(doc.text().len(), 5400);
-    assert!((50..55).contains(&calls), "{calls}");
+    assert!((25..30).contains(&calls), "{calls}");
     // Judging, too: joining a far branch takes looking at everything since.
     let far = version(agent(2), 50);
     doc.edit(agent(1), 5000, &[Splice { pos: 0, len: 0, text: "x".into() }]).unwrap();
-    assert_eq!(doc.apply(agent(3), 0, op(&[far, version(agent(1), 4000)], vec![insert(0, "!")])), Outcome::Waiting);
+    assert_eq!(doc.apply(agent(3), 0, op(&[far, version(agent(1), 1000)], vec![insert(0, "!")])), Outcome::Waiting);
     assert_eq!(doc.settle(1000), Settled::More);
     assert_eq!(doc.status(version(agent(3), 0)), Ok(Status::Waiting));
     while doc.settle(1000) == Settled::More {}

@@ -18,8 +18,8 @@ use kith_text::Settled;
 
 /// Inbox rows looked at in one step.
 const ROWS: usize = 16;
-/// Operations looked at in one step, to make what was accepted visible.
-const WORK: u64 = 20_000;
+/// Edits looked at in one step, to make what was accepted visible: about ten milliseconds of a desktop's time.
+const WORK: u64 = 8_000;
 
 impl Peer {
     /// Goes on with the next text for which something is to be done, if none is in work.
