@@ -46,7 +46,8 @@ impl Both {
         let len = self.text(&parents).chars().count() as u32;
         let pos = u32::from(place) % (len + 1);
         let insert = |pos, size: u8| {
-            let text: String = (0..1 + size % 3).map(|at| ['a', 'é', '字', 'x'][usize::from(at + kind) % 4]).collect();
+            let text: String =
+                (0..1 + size % 3).map(|at| ['a', 'é', '字', 'x'][usize::from(at.wrapping_add(kind)) % 4]).collect();
             Edit::Insert { pos, text }
         };
         let most = (len - pos).min(1 + u32::from(kind) % 4);
