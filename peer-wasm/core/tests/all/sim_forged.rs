@@ -379,8 +379,15 @@ impl Attack {
             at[who] += part.len();
             let share = part.len() * bad / lens.iter().sum::<usize>() + 1;
             // Frames have a limit, and an honest sender keeps it.
-            for part in part.chunks(8) {
-                let frame = Frame::entries(self.authors[0].space, part.to_vec()).encode();
+            let mut part = part.into_iter().peekable();
+            while let Some(first) = part.next() {
+                let mut size = first.len();
+                let mut frame = vec![first];
+                while let Some(next) = part.next_if(|next| frame.len() < 8 && size + next.len() < MAX_BODY) {
+                    size += next.len();
+                    frame.push(next);
+                }
+                let frame = Frame::entries(self.authors[0].space, frame).encode();
                 self.bring(victim, frame)?;
             }
             for _ in 0..share.min(bad_left) {
