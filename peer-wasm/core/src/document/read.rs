@@ -13,9 +13,9 @@ use crate::version::{Agent, Version};
 use kith_map::BTreeMap;
 use serde_json::{Map, Value as Json};
 
-/// The most places read to make up one value; beyond it there is only the listing.
+/// The most places that make up one value; beyond it there is only the listing.
 pub const MAX_TREE_ROWS: usize = 20_000;
-/// The same for a list, the places of elements that are gone included.
+/// The most places read for that, those included where nothing is any more; and the most places of a list.
 pub const MAX_LIST_ROWS: usize = 200_000;
 /// The most code points of texts read to make up one value or a page of a listing, unless it is one text.
 pub(super) const MAX_TEXTS: u64 = 4 << 20;
@@ -46,15 +46,23 @@ pub enum Held {
 pub fn tree(lens: &Lens<'_>, space: u32, top: &Path) -> Result<Tree, Miss> {
     let key = view_key(space, top);
     let range = KeyRange::prefix(&key);
-    let mut most = MAX_TREE_ROWS;
-    let mut rows = early::scan(lens, &range, most + 1, false)?;
-    if rows.len() > most && rows.first().is_some_and(|(found, row)| *found == key && is_list(row)) {
+    let mut rows = early::scan(lens, &range, MAX_TREE_ROWS + 1, false)?;
+    let mut cut = rows.len() > MAX_TREE_ROWS;
+    if cut && rows.first().is_some_and(|(found, row)| *found == key && is_list(row)) {
         // Positions of elements that are gone are needed, too, to know the order of the rest.
-        most = MAX_LIST_ROWS;
-        rows = early::scan(lens, &range, most + 1, false)?;
+        rows = early::scan(lens, &range, MAX_LIST_ROWS + 1, false)?;
+        cut = rows.len() > MAX_LIST_ROWS;
     }
-    let cut = rows.len() > most;
-    let rows = rows.iter().take(most).filter_map(|(key, value)| decode(key, value)).collect();
+    let mut shown = if cut { rows.iter().filter(|(_, row)| shows(row)).count() } else { 0 };
+    while cut && shown <= MAX_TREE_ROWS && rows.len() <= MAX_LIST_ROWS {
+        // Where nothing is any more nothing has to be shown.
+        let after = rows.last().map(|(key, _)| [key.as_slice(), &[0]].concat()).unwrap_or_default();
+        let more = early::scan(lens, &KeyRange { start: after, end: range.end.clone() }, MAX_TREE_ROWS, false)?;
+        shown += more.iter().filter(|(_, row)| shows(row)).count();
+        cut = more.len() == MAX_TREE_ROWS || shown > MAX_TREE_ROWS;
+        rows.extend(more);
+    }
+    let rows = rows.iter().filter_map(|(key, value)| decode(key, value)).collect();
     let mut tree = Tree { rows, cut, ..Tree::default() };
     tree.load_texts(lens, space)?;
     Ok(tree)
@@ -62,6 +70,10 @@ pub fn tree(lens: &Lens<'_>, space: u32, top: &Path) -> Result<Tree, Miss> {
 
 fn is_list(row: &[u8]) -> bool {
     ViewRow::decode_seen(row).is_some_and(|row| row.states.get(tag::LIST).is_some())
+}
+
+fn shows(row: &[u8]) -> bool {
+    ViewRow::decode_seen(row).is_some_and(|row| row.visible().is_some())
 }
 
 pub(super) fn decode(key: &[u8], value: &[u8]) -> Option<(Path, ViewRow)> {

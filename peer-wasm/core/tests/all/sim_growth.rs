@@ -16,10 +16,14 @@ const SETTLE: u64 = 900_000;
 const DAY: u64 = 24 * 3_600_000;
 
 fn delete(story: &mut Story, node: NodeId, path: &str) -> Result<(), String> {
+    change(story, node, path, Change::Delete)
+}
+
+fn change(story: &mut Story, node: NodeId, path: &str, change: Change) -> Result<(), String> {
     let request = Request::Write {
         space: story.space_ref(),
         path: Path::new(path.split('/')).unwrap(),
-        change: Change::Delete,
+        change,
         conditions: Preconditions::default(),
         manner: Default::default(),
         id: None,
@@ -27,7 +31,7 @@ fn delete(story: &mut Story, node: NodeId, path: &str) -> Result<(), String> {
     };
     match story.world.ask_for(node, request, 60_000) {
         Some(Reply::Written { .. }) => Ok(()),
-        other => Err(format!("not deleted: {other:?}")),
+        other => Err(format!("not written: {other:?}")),
     }
 }
 
@@ -272,4 +276,30 @@ fn what_was_deleted_and_forgotten_can_still_be_read_as_it_was_and_restored() {
         let (tree, _) = story.tree(0)?;
         if tree["list"]["a"]["deep"] == "said and taken back" { Ok(()) } else { Err(format!("{tree}")) }
     });
+}
+
+/// Who writes much and deletes it again has a small value, not one that is too large, long before deletions are forgotten.
+#[test]
+fn what_was_deleted_does_not_make_a_value_too_large() {
+    let mut story = Story::joined(3, 2).unwrap();
+    for round in 0..4 {
+        let members = |value: serde_json::Value| {
+            let members = (0..11_000).map(|number| (format!("{round}-{number}"), value.clone()));
+            Change::MergePatch(serde_json::Value::Object(members.collect()))
+        };
+        change(&mut story, 0, "board", members(json!(1))).unwrap();
+        change(&mut story, 0, "board", members(serde_json::Value::Null)).unwrap();
+    }
+    change(&mut story, 0, "board", Change::MergePatch(json!({ "last": true }))).unwrap();
+    story.settle(SETTLE).unwrap();
+    for node in 0..2 {
+        assert!(story.rows(node).len() > 44_000);
+        let request =
+            Request::Get { space: story.space_ref(), path: Path::new(["board"]).unwrap(), parents: Vec::new() };
+        let reply = story.world.ask_for(node, request, 60_000);
+        assert!(
+            matches!(&reply, Some(Reply::Value { body: Body::Json(json), .. }) if *json == json!({ "last": true })),
+            "{reply:?}"
+        );
+    }
 }
