@@ -78,6 +78,9 @@ pub(crate) trait Engine {
     /// The last operation became visible without being merged: it builds on everything that was visible.
     fn pass(&mut self);
 
+    /// Everything is merged: what only merging needs may go.
+    fn rest(&mut self);
+
     /// About how much memory it takes, in bytes.
     fn weight(&self) -> usize;
 

@@ -17,8 +17,10 @@ use log::Log;
 use std::ops::Range;
 use tracker::Tracker;
 
-/// A live tracker with more bytes than this is not kept while nothing is merged.
+/// A live tracker with more bytes than this is not kept while somebody writes alone,
 const MAX_IDLE: usize = 1 << 20;
+/// and with more than this not once everything is merged.
+const MAX_DONE: usize = 8 << 20;
 
 /// Operations by index over a log of events.
 #[derive(Default)]
@@ -162,6 +164,10 @@ impl Engine for Merger {
     fn pass(&mut self) {
         self.is_behind = true;
         self.live = self.live.take().filter(|live| live.weight() <= MAX_IDLE);
+    }
+
+    fn rest(&mut self) {
+        self.live = self.live.take().filter(|live| live.weight() <= MAX_DONE);
     }
 
     fn weight(&self) -> usize {

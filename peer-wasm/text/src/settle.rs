@@ -39,6 +39,9 @@ impl TextDoc {
         if self.unmerged > 0 || self.stalled {
             return Settled::More;
         }
+        if let Some(history) = &mut self.history {
+            history.engine.rest();
+        }
         self.credit = 0;
         Settled::Done
     }
