@@ -1,4 +1,4 @@
-// Text engines on the public editing traces, each called by JavaScript once for every keystroke: ours, bare diamond-types compiled alike, diamond-types-web,
+// Text engines on the public editing traces, each called by JavaScript once for every keystroke: ours as it is shipped, bare diamond-types compiled for speed, diamond-types-web,
 // Yjs, Loro, Automerge, in Node and in Chromium. Before that ours and bare diamond-types natively, without JavaScript.
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
