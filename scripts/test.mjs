@@ -1,7 +1,7 @@
 // `npm test`: sets up everything, runs every test, ends with `N passed, N failed`.
 //
 //   npm test -- e2e/board cargo        only suites whose path contains one of the words; `cargo` (or a crate's name) is the Rust tests
-//   npm test -- --long                 what takes many minutes in full (also: npm run test:long)
+//   npm test -- --long                 what takes many minutes in full (also: npm run test:long, KITH_LONG=1)
 //   npm test -- --no-build             with what is built already
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { join, relative } from 'node:path'
@@ -33,7 +33,7 @@ const FOLDERS = [
 
 const flags = process.argv.slice(2).filter((arg) => arg.startsWith('--'))
 const words = process.argv.slice(2).filter((arg) => !arg.startsWith('--'))
-const long = flags.includes('--long')
+const long = flags.includes('--long') || process.env.KITH_LONG === '1'
 const environment = { ...process.env, ...(long ? { KITH_LONG: '1' } : {}) }
 
 const results = []
