@@ -13,7 +13,7 @@ pub const MAX_WAITING_PER_WRITER: usize = 256;
 pub const MAX_WAITING_BYTES: usize = 8 << 20;
 /// The most memory that waiting operations of one writer take, in bytes; one operation may always wait.
 pub const MAX_WAITING_BYTES_PER_WRITER: usize = 1 << 20;
-/// The work that judging an operation may be when it comes in, in operations looked at. More is done in
+/// The work that judging an operation may be when it comes in, in edits looked at. More is done in
 /// [`TextDoc::settle`].
 pub const WORK_AT_ONCE: u64 = 1024;
 

@@ -1,8 +1,8 @@
-//! What merges: the one place that knows about a merge library.
+//! What an engine is: the one place that names those there are.
 //!
 //! An engine is told accepted operations in the order they were accepted, so an operation is known by its *index*, and
-//! answers one question: which edits turn the text at one state into the text at another. It is behind the gate
-//! (`gate.rs`): it may assume sorted, known and minimal parents, positions inside the text, and no writer concurrent
+//! answers two questions: how long the text is at a state, and which edits turn the text at one state into that at
+//! another. It is behind the gate (`gate.rs`): it may assume sorted, known and minimal parents, positions inside the text, and no writer concurrent
 //! with itself.
 
 use crate::merge::Merger;
@@ -45,6 +45,16 @@ pub(crate) enum Change<'a> {
     Insert { pos: u32, text: &'a str },
     /// Code points go.
     Delete { pos: u32, len: u32 },
+}
+
+impl Change<'_> {
+    /// The same as an edit of its own.
+    pub(crate) fn edit(&self) -> Edit {
+        match *self {
+            Change::Insert { pos, text } => Edit::Insert { pos, text: text.to_owned() },
+            Change::Delete { pos, len } => Edit::Delete { pos, len },
+        }
+    }
 }
 
 /// How long a text is.

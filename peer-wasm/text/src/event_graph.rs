@@ -1,6 +1,5 @@
 //! Events by name and by place, and which of them a state includes.
 
-use crate::engine::Change;
 use crate::events::{Events, Record, event_name};
 use crate::op::Edit;
 use std::collections::BinaryHeap;
@@ -14,12 +13,7 @@ impl Events {
     pub(crate) fn changes(&self, from: &[u32], to: &[u32]) -> Vec<Edit> {
         let number = |events: &[u32]| events.iter().filter_map(|event| self.number(*event)).collect::<Vec<u32>>();
         let mut edits = Vec::new();
-        self.log.changes(&number(from), &number(to), &mut |change| {
-            edits.push(match change {
-                Change::Insert { pos, text } => Edit::Insert { pos, text: text.to_owned() },
-                Change::Delete { pos, len } => Edit::Delete { pos, len },
-            });
-        });
+        self.log.changes(&number(from), &number(to), &mut |change| edits.push(change.edit()));
         edits
     }
 

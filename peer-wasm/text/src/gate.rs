@@ -97,7 +97,7 @@ impl TextDoc {
         }
         let ahead = op.parents == self.frontier;
         let parents = if ahead {
-            self.heads.iter().map(|(index, _)| *index).collect()
+            self.visible()
         } else {
             match self.parents(number, seq, op) {
                 Parents::Known(parents) => parents,

@@ -54,12 +54,15 @@ impl Merger {
     /// Sees to it that the live tracker has a state, and shows what is shown. Gives the work it was, or nothing if that
     /// is more than allowed.
     fn fill(&mut self, shown: &[u32], heads: &[u32], allowance: u64) -> Option<u64> {
-        let mut spent = 0;
-        if self.is_behind || self.live.as_ref().is_none_or(|live| live.lacks(&self.log, heads).is_none()) {
-            spent = self.catch_up(&self.events(shown), heads, allowance)?;
-        }
+        let lacks = |live: &Tracker| live.lacks(&self.log, heads);
+        let (lacking, mut spent) = match self.live.as_ref().filter(|_| !self.is_behind).and_then(lacks) {
+            Some(lacking) => (lacking, 0),
+            None => {
+                let spent = self.catch_up(&self.events(shown), heads, allowance)?;
+                (self.live.as_ref()?.lacks(&self.log, heads)?, spent)
+            }
+        };
         let live = self.live.as_mut()?;
-        let lacking = live.lacks(&self.log, heads)?;
         for events in self.log.order(lacking) {
             let way = live.distance(&self.log, &self.log.parents(events.start)) + self.log.work(&events);
             if spent + way > allowance {
@@ -73,28 +76,23 @@ impl Merger {
     /// Makes the live tracker show what is shown, or a new one where that is less work.
     fn catch_up(&mut self, shown: &[u32], heads: &[u32], allowance: u64) -> Option<u64> {
         let work = |ranges: &[Range<u32>]| ranges.iter().map(|range| self.log.work(range)).sum::<u64>();
-        let all: Vec<u32> = shown.iter().chain(heads).copied().collect();
-        let base = if shown.is_empty() || heads.is_empty() { None } else { self.log.base(&all) };
+        let base = self.log.base(shown, heads);
         let mut silent = self.log.difference(base.as_slice(), shown).other;
         let mut cost = work(&silent);
         let fits = |live: &Tracker| live.lacks(&self.log, heads).and_then(|_| live.lacks(&self.log, shown));
-        let mut tracker = None;
+        let mut keeps = false;
         if let Some(behind) = self.live.as_ref().and_then(fits) {
             let way = behind.first().map_or(0, |first| self.log.parents(first.start).len() as u64) + work(&behind);
-            if way <= cost {
+            keeps = way <= cost;
+            if keeps {
                 (silent, cost) = (behind, way);
-                tracker = self.live.take();
             }
         }
         if cost > allowance {
-            self.live = tracker.or(self.live.take());
             return None;
         }
-        let mut tracker = tracker.unwrap_or_else(|| Tracker::new(base));
-        let mut done = 0;
-        for events in self.log.order(silent) {
-            done += tracker.take_in(&self.log, events, Some(&mut |_| ()));
-        }
+        let mut tracker = self.live.take().filter(|_| keeps).unwrap_or_else(|| Tracker::new(base));
+        let done = tracker.take_as_shown(&self.log, silent);
         (self.live, self.is_behind) = (Some(tracker), false);
         Some(done.max(cost))
     }

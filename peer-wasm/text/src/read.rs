@@ -2,8 +2,6 @@
 
 use crate::delta::Delta;
 use crate::doc::{History, TextDoc};
-use crate::engine::Change;
-use crate::op::Edit;
 use crate::rope::Rope;
 use crate::version::{Frontier, Version};
 
@@ -68,10 +66,7 @@ impl TextDoc {
         }
         let (heads, history) = self.resolve(at)?;
         let mut rope = Rope::default();
-        history.engine.changes(&[], &heads, &mut |change| match change {
-            Change::Insert { pos, text } => rope.insert(pos, text),
-            Change::Delete { pos, len } => rope.remove(pos, len),
-        });
+        history.engine.changes(&[], &heads, &mut |change| rope.apply(&change));
         Ok(rope.text())
     }
 
@@ -82,12 +77,7 @@ impl TextDoc {
         }
         let (heads, history) = self.resolve(at)?;
         let mut edits = Vec::new();
-        history.engine.changes(&heads, &self.visible(), &mut |change| {
-            edits.push(match change {
-                Change::Insert { pos, text } => Edit::Insert { pos, text: text.to_owned() },
-                Change::Delete { pos, len } => Edit::Delete { pos, len },
-            });
-        });
+        history.engine.changes(&heads, &self.visible(), &mut |change| edits.push(change.edit()));
         Ok(Delta::of_edits(&edits))
     }
 

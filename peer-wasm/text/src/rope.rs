@@ -3,6 +3,8 @@
 //! Pieces are a plain list with the place of the last edit remembered, since edits come in neighbourhoods; a jump walks
 //! over lengths of pieces, of which the largest text has a few thousand. No randomness, unlike a skip list.
 
+use crate::engine::Change;
+
 /// The most bytes in a piece.
 pub(crate) const MAX_PIECE: usize = 4096;
 /// Pieces are cut to this, so that they can grow.
@@ -134,6 +136,14 @@ impl Rope {
         let id = self.next_id;
         self.next_id = self.next_id.saturating_add(1);
         Piece { id, chars: count(&text), text, dirty: true }
+    }
+
+    /// Does what an engine tells.
+    pub(crate) fn apply(&mut self, change: &Change<'_>) {
+        match *change {
+            Change::Insert { pos, text } => self.insert(pos, text),
+            Change::Delete { pos, len } => self.remove(pos, len),
+        }
     }
 
     /// Puts text before the code point `pos`.

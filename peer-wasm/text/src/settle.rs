@@ -6,8 +6,6 @@
 //! the receiver.
 
 use crate::doc::TextDoc;
-use crate::engine::Change;
-use crate::op::Edit;
 
 /// How far a document has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,23 +46,17 @@ impl TextDoc {
 
     /// Merges as many operations as the credit covers. Tells whether any.
     fn merge_portion(&mut self) -> bool {
+        let mut visible = self.visible();
         let Some(history) = &mut self.history else { return false };
         if history.unmerged.is_empty() {
             return false;
         }
-        let mut visible: Vec<u32> = self.heads.iter().map(|(index, _)| *index).collect();
         let (rope, changes) = (&mut self.rope, &mut self.changes);
         let mut merged = Vec::new();
         for index in history.engine.order(&history.unmerged) {
-            let spent = history.engine.show(&visible, index, self.credit, &mut |change| match change {
-                Change::Insert { pos, text } => {
-                    rope.insert(pos, text);
-                    changes.push(Edit::Insert { pos, text: text.to_owned() });
-                }
-                Change::Delete { pos, len } => {
-                    rope.remove(pos, len);
-                    changes.push(Edit::Delete { pos, len });
-                }
+            let spent = history.engine.show(&visible, index, self.credit, &mut |change| {
+                rope.apply(&change);
+                changes.push(change.edit());
             });
             let Some(spent) = spent else { break };
             self.credit -= spent.min(self.credit);

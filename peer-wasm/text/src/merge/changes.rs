@@ -26,9 +26,7 @@ impl Together<'_> {
             return;
         }
         let mut tracker = Tracker::new(self.base);
-        for events in self.log.order(before) {
-            tracker.take_in(self.log, events, Some(&mut |_| ()));
-        }
+        tracker.take_as_shown(self.log, before);
         for events in self.log.order(news) {
             tracker.take_in(self.log, events, Some(each));
         }
@@ -38,7 +36,7 @@ impl Together<'_> {
 /// The edits that turn the text at one state into the text at both, in sequence. Both ascend and are minimal.
 pub(super) fn changes(log: &Log, from: &[u32], to: &[u32], each: Tell<'_>) {
     let both: Vec<u32> = from.iter().chain(to).copied().collect();
-    let base = if from.is_empty() || to.is_empty() { None } else { log.base(&both) };
+    let base = log.base(from, to);
     let before = log.difference(base.as_slice(), from).other;
     let mut together = Together { log, base, before, news: Vec::new() };
     let mut news = log.difference(from, &both).other;

@@ -221,9 +221,12 @@ impl Log {
         difference
     }
 
-    /// The last event that everything in a state and above it builds on; none if that is the beginning.
-    pub(super) fn base(&self, heads: &[u32]) -> Option<u32> {
-        let mut heap: BinaryHeap<u32> = heads.iter().copied().collect();
+    /// The last event that everything in which two states differ builds on; none if that is the beginning.
+    pub(super) fn base(&self, one: &[u32], other: &[u32]) -> Option<u32> {
+        if one.is_empty() || other.is_empty() {
+            return None;
+        }
+        let mut heap: BinaryHeap<u32> = one.iter().chain(other).copied().collect();
         loop {
             let event = heap.pop()?;
             while heap.peek() == Some(&event) {

@@ -43,7 +43,7 @@ impl Span {
     }
 }
 
-#[derive(Clone, Copy, Default)]
+#[derive(Clone, Copy)]
 struct Node {
     span: Span,
     parent: u32,

@@ -143,6 +143,11 @@ impl Tracker {
         self.work - before
     }
 
+    /// Takes in what is shown already. Gives the work it was.
+    pub(super) fn take_as_shown(&mut self, log: &Log, ranges: Vec<Range<u32>>) -> u64 {
+        log.order(ranges).into_iter().map(|events| self.take_in(log, events, Some(&mut |_| ()))).sum()
+    }
+
     /// Shows events that are here. Gives the work it was.
     pub(super) fn show(&mut self, log: &Log, events: Range<u32>, tell: Tell<'_>) -> u64 {
         let before = self.work;
