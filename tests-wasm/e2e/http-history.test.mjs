@@ -2,6 +2,7 @@
 // The past through a real worker, by plain `fetch`: reads at a version or time, lists of versions, restore, undo and redo,
 // strong links, and a space as a file that another browser takes in.
 import assert from 'node:assert/strict'
+import { readFile } from 'node:fs/promises'
 import { test } from 'node:test'
 import { openBrowser } from '../harness/index.mjs'
 import { cannotStopWorkers, controlled, inEachBrowser } from './http/plain-page.mjs'
@@ -120,13 +121,7 @@ inEachBrowser((world) => {
         await fetch(`/~/${id}/files/${n}`, { method: 'PUT', body, headers: { 'Content-Type': 'image/png' } })
       }
     }, space)
-    const file = await world.page.evaluate(async (id) => {
-      const answer = await fetch(`/~/${id}/$export?keys=1`)
-      const bytes = new Uint8Array(await answer.arrayBuffer())
-      let text = ''
-      for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192))
-      return { status: answer.status, type: answer.headers.get('content-type'), name: answer.headers.get('content-disposition'), length: bytes.length, base64: btoa(text) }
-    }, space)
+    const file = await exported(world.page, space)
     assert.deepEqual([file.status, file.type], [200, 'application/vnd.kith.space'])
     assert.ok(file.length > 2_400_000, 'larger than any other body may be')
     assert.match(file.name, /attachment; filename="\w+\.kith"/)
@@ -134,16 +129,7 @@ inEachBrowser((world) => {
     try {
       const page = await other.newPage(`${world.url}plain`)
       await controlled(page)
-      const send = (cut) =>
-        page.evaluate(
-          async (base64, keep) => {
-            const bytes = Uint8Array.from(atob(base64), (c) => c.charCodeAt(0)).subarray(0, keep)
-            const answer = await fetch('/~/import', { method: 'POST', body: new Blob([bytes]), headers: { 'Content-Type': 'application/vnd.kith.space' } })
-            return { status: answer.status, json: await answer.json() }
-          },
-          file.base64,
-          cut,
-        )
+      const send = (cut) => takeIn(page, file.base64, cut)
       const elsewhere = (...args) => page.evaluate((...all) => window.ask(...all.map((arg) => arg ?? undefined)), ...args)
       const half = await send(Math.floor(file.length / 2))
       assert.deepEqual([half.status, half.json.why, half.json.new > 0], [400, 'cut', true])
@@ -168,4 +154,53 @@ inEachBrowser((world) => {
       await other.close()
     }
   })
+
+  test('a space that has dropped entries is taken in, told of and passed on', async () => {
+    const hex = await readFile(new URL('../vectors/v1/space-pruned.txt', import.meta.url), 'utf8')
+    const first = await takeIn(world.page, Buffer.from(hex.trim(), 'hex').toString('base64'))
+    assert.deepEqual([first.status, first.json.refused, first.json.known], [200, {}, 0])
+    const space = first.json.space
+    const shown = (await ask('GET', `/~/${space}/meter`)).json
+    assert.deepEqual(Object.keys(shown), ['0', '1', '2', 'any'])
+    // Ninety readings were written in each log; those in between are gone.
+    const version = id(await ask('GET', `/~/${space}/meter/1`))
+    const dropped = await ask('GET', `/~/${space}/meter/1?version=${version.replace(/\d+$/, '20')}`)
+    assert.deepEqual([dropped.status, dropped.json.type], [410, 'urn:kith:problem:history-dropped'])
+    const again = await exported(world.page, space)
+    const other = await openBrowser(world.kind)
+    try {
+      const page = await other.newPage(`${world.url}plain`)
+      await controlled(page)
+      const second = await takeIn(page, again.base64)
+      assert.deepEqual([second.status, second.json], [200, first.json])
+      const there = await page.evaluate(async (id) => (await fetch(`/~/${id}/meter`)).json(), space)
+      assert.deepEqual(there, shown)
+    } finally {
+      await other.close()
+    }
+  })
 })
+
+/** A space as a file, with its keys. */
+async function exported(page, space) {
+  return page.evaluate(async (id) => {
+    const answer = await fetch(`/~/${id}/$export?keys=1`)
+    const bytes = new Uint8Array(await answer.arrayBuffer())
+    let text = ''
+    for (let at = 0; at < bytes.length; at += 8192) text += String.fromCharCode(...bytes.subarray(at, at + 8192))
+    return { status: answer.status, type: answer.headers.get('content-type'), name: answer.headers.get('content-disposition'), length: bytes.length, base64: btoa(text) }
+  }, space)
+}
+
+/** Gives a file, or what comes before a cut, to the peer of a page. */
+async function takeIn(page, base64, cut) {
+  return page.evaluate(
+    async (text, keep) => {
+      const bytes = Uint8Array.from(atob(text), (c) => c.charCodeAt(0)).subarray(0, keep ?? undefined)
+      const answer = await fetch('/~/import', { method: 'POST', body: new Blob([bytes]), headers: { 'Content-Type': 'application/vnd.kith.space' } })
+      return { status: answer.status, json: await answer.json() }
+    },
+    base64,
+    cut,
+  )
+}

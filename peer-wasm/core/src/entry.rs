@@ -14,9 +14,11 @@
 
 mod fork;
 mod kind;
+mod pruned;
 
 pub use fork::ForkProof;
 pub use kind::{EntryError, Kind};
+pub use pruned::{Pruned, PrunedRange};
 
 use crate::codec::{CodecError, Reader, Writer};
 use crate::identity::{PublicKey, SecretKey};
@@ -76,6 +78,8 @@ pub struct Entry {
     header_len: usize,
     hash: [u8; 32],
     is_hollow: bool,
+    /// What of the log is gone right before it, where it came, or is read, behind that.
+    pruned: Option<Box<Pruned>>,
 }
 
 /// An entry that is part of a checked run: only these are stored or merged.
@@ -115,10 +119,15 @@ impl Verified {
         self.with_body(&ours.filled(&theirs, wanted))
     }
 
+    /// The entry as it stands behind entries that are gone.
+    pub(crate) fn behind(self, pruned: &Pruned) -> Verified {
+        Verified(self.0.behind(*pruned))
+    }
+
     fn with_body(&self, body: &Body<'_>) -> Option<Verified> {
         let raw = [self.signed_part(), &body.encode()].concat();
-        (raw != self.0.raw)
-            .then(|| Verified(Entry { header: self.0.header.clone(), raw, is_hollow: body.is_hollow(), ..self.0 }))
+        let (header, pruned) = (self.0.header.clone(), self.0.pruned.clone());
+        (raw != self.0.raw).then(|| Verified(Entry { header, raw, is_hollow: body.is_hollow(), pruned, ..self.0 }))
     }
 }
 
@@ -169,7 +178,7 @@ impl Entry {
         raw.extend_from_slice(&signature);
         let hash = hash_of(&raw);
         raw.extend_from_slice(body);
-        Verified(Entry { header, raw, header_len, hash, is_hollow: false })
+        Verified(Entry { header, raw, header_len, hash, is_hollow: false, pruned: None })
     }
 
     /// Decodes one entry that fills `bytes`, and checks its body, or what is left of it, against its hash.
@@ -189,12 +198,28 @@ impl Entry {
         if len != header.body_len || body_hash != header.body_hash {
             return Err(EntryError::BodyHash);
         }
-        Ok(Entry { header, raw: bytes.to_vec(), header_len, hash, is_hollow })
+        Ok(Entry { header, raw: bytes.to_vec(), header_len, hash, is_hollow, pruned: None })
     }
 
     /// Whether parts of the body have been taken away.
     pub fn is_hollow(&self) -> bool {
         self.is_hollow
+    }
+
+    /// What of the log is gone right before it, if anything is.
+    pub fn pruned(&self) -> Option<&Pruned> {
+        self.pruned.as_deref()
+    }
+
+    /// The entry behind entries that are gone, which it must follow.
+    pub(crate) fn behind(self, pruned: Pruned) -> Entry {
+        Entry { pruned: Some(Box::new(pruned)), ..self }
+    }
+
+    /// Whether it stands right behind these.
+    pub(crate) fn follows(&self, pruned: &Pruned) -> bool {
+        let header = &self.header;
+        header.log == pruned.range.log && Tip { len: header.seq, hash: header.prev } == pruned.tip()
     }
 
     fn op_body(&self) -> Option<&[u8]> {
@@ -208,7 +233,7 @@ impl Entry {
         raw.extend_from_slice(signature);
         let hash = hash_of(&raw);
         raw.extend_from_slice(body);
-        Entry { header, raw, header_len, hash, is_hollow }
+        Entry { header, raw, header_len, hash, is_hollow, pruned: None }
     }
 
     /// The signature's bytes.
@@ -302,7 +327,8 @@ pub(crate) fn prev_of(signed: &[u8]) -> Option<[u8; 32]> {
     Header::decode(&mut Reader::new(signed)).ok().map(|header| header.prev)
 }
 
-/// Checks that `entries` follow `tip` in the log, one after the other, and that the log's key vouches for them.
+/// Checks that `entries` follow `tip` in the log, one after the other, and that the log's key vouches for them. Where an
+/// entry stands behind some that are gone, whoever says so is still to be checked.
 ///
 /// `vouched` is a tip known to be genuine already (from a fork's proof): a run that ends there needs no signature.
 pub fn verify_run(
@@ -321,6 +347,18 @@ pub fn verify_run(
         }
         if header.log != log {
             return Err(EntryError::WrongLog);
+        }
+        if header.seq != next.len
+            && let Some(pruned) = entry.pruned().filter(|pruned| pruned.covers(next.len))
+        {
+            // The chain ends here: what was before has to stand by itself.
+            let before = index.checked_sub(1).and_then(|before| entries.get(before));
+            if before.is_some_and(|before| !before.is_signed()) {
+                return Err(EntryError::BadSignature);
+            }
+            next = pruned.tip();
+        } else if index > 0 && entry.pruned().is_some() {
+            return Err(EntryError::WrongSeq);
         }
         if header.seq != next.len {
             return Err(EntryError::WrongSeq);

@@ -172,9 +172,15 @@ pub fn redact(lens: &Lens<'_>, keys: Vec<Vec<u8>>, batch: &mut Batch) -> Result<
         if found.next().is_none_or(|(own, _)| *own != key) {
             continue;
         }
-        let follows = found.next().is_some_and(|(before, row)| {
-            marked.contains(before) || OpRow::decode(row).is_some_and(|row| row.deed == Deed::Redacted)
-        });
+        // Of marks that follow each other the first is enough.
+        let past = KeyRange { start: [&key[..], &[0]].concat(), end: KeyRange::prefix(place).end };
+        match lens.scan(Table::View, &past, 1, false) {
+            Ok(next) => batch
+                .deletes
+                .extend(next.into_iter().filter(|(_, row)| is_mark(row)).map(|(key, _)| (Table::View, key))),
+            Err(Miss) => missing = Err(Miss),
+        }
+        let follows = found.next().is_some_and(|(before, row)| marked.contains(before) || is_mark(row));
         if follows {
             batch.deletes.push((Table::View, key.clone()));
         } else {
@@ -183,6 +189,11 @@ pub fn redact(lens: &Lens<'_>, keys: Vec<Vec<u8>>, batch: &mut Batch) -> Result<
         marked.push(key);
     }
     missing
+}
+
+/// Whether a row only says that something is gone.
+fn is_mark(row: &[u8]) -> bool {
+    OpRow::decode(row).is_some_and(|row| row.deed == Deed::Redacted)
 }
 
 /// What the keys of one part of a space's rows begin with.
@@ -242,7 +253,8 @@ pub fn read_op_key(key: &[u8]) -> Option<(Path, Point)> {
     Some((Path::from_row_key(place.get(PART + 1..)?)?, point))
 }
 
-fn time_key(space: u32, point: &Point) -> Vec<u8> {
+/// The key of the row that says whose entry was written at a point.
+pub fn time_key(space: u32, point: &Point) -> Vec<u8> {
     [&part_key(space, TIMES)[..], &point.to_bytes()].concat()
 }
 

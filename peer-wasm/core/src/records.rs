@@ -4,6 +4,7 @@
 
 use crate::api::Role;
 use crate::codec::{CodecError, Reader, Writer};
+use crate::entry::PrunedRange;
 use crate::epoch::{MAX_WRAPS, Wrap};
 use crate::identity::{PublicKey, SecretKey};
 use kith_map::BTreeMap;
@@ -17,8 +18,12 @@ pub const MAX_OWNERS: usize = 16;
 
 /// The most logs a checkpoint names.
 pub const MAX_FRONTIER: usize = 10_000;
+/// The most ranges of entries a checkpoint lets go.
+pub const MAX_PRUNED: usize = 1024;
 
 const VERSION: u8 = 1;
+/// Of a checkpoint that lets entries go.
+const WITH_PRUNED: u8 = 2;
 const DEVICE_DOMAIN: &str = "kith/device/v1";
 const JOIN_DOMAIN: &str = "kith/join/v1";
 
@@ -233,29 +238,41 @@ impl Epoch {
     }
 }
 
-/// Says that every write up to a time is known: whoever writes later than that, or is within the frontier, counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Says that every write up to a time is known: whoever writes later than that, or is within the frontier, counts. And
+/// which entries are not needed any more: they do not count either, and may be dropped.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Checkpoint {
     /// The time, as the clocks of ops are.
     pub stable: u64,
     /// How much of each log the author had, in the order of their keys.
     pub frontier: BTreeMap<PublicKey, u64>,
+    /// Entries that are not needed any more, by log and place, none twice.
+    pub pruned: Vec<PrunedRange>,
 }
 
 impl Checkpoint {
     /// The body.
     pub fn encode(&self) -> Vec<u8> {
         let mut writer = Writer::new();
-        writer.u8(VERSION).fixed(&self.stable.to_be_bytes()).number(self.frontier.len() as u64);
+        let version = if self.pruned.is_empty() { VERSION } else { WITH_PRUNED };
+        writer.u8(version).fixed(&self.stable.to_be_bytes()).number(self.frontier.len() as u64);
         for (log, len) in &self.frontier {
             writer.fixed(&log.0).number(*len);
+        }
+        if !self.pruned.is_empty() {
+            writer.number(self.pruned.len() as u64);
+            self.pruned.iter().for_each(|range| range.write(&mut writer));
         }
         writer.finish()
     }
 
     /// Reads a body.
     pub fn decode(body: &[u8]) -> Result<Checkpoint, CodecError> {
-        let mut reader = versioned(body)?;
+        let mut reader = Reader::new(body);
+        let version = reader.u8()?;
+        if version != VERSION && version != WITH_PRUNED {
+            return Err(CodecError::Tag);
+        }
         let stable = u64::from_be_bytes(reader.fixed()?);
         let mut frontier = BTreeMap::new();
         for _ in 0..reader.size(MAX_FRONTIER)? {
@@ -265,8 +282,31 @@ impl Checkpoint {
             }
             frontier.insert(log, reader.number()?);
         }
+        let mut pruned: Vec<PrunedRange> = Vec::new();
+        for _ in 0..if version == WITH_PRUNED { reader.size(MAX_PRUNED)? } else { 0 } {
+            let range = PrunedRange::read(&mut reader)?;
+            if pruned.last().is_some_and(|last| (last.log, last.to) > (range.log, range.from)) {
+                return Err(CodecError::Tag);
+            }
+            pruned.push(range);
+        }
         reader.end()?;
-        Ok(Checkpoint { stable, frontier })
+        if version == WITH_PRUNED && pruned.is_empty() {
+            return Err(CodecError::Tag);
+        }
+        Ok(Checkpoint { stable, frontier, pruned })
+    }
+
+    /// Whether this one is about all that `other` is about, and later: but for what only the other does not admit, it says
+    /// all the other does.
+    pub fn covers(&self, other: &Checkpoint) -> bool {
+        let more = |(log, len): (&PublicKey, &u64)| self.frontier.get(log).is_some_and(|own| own >= len);
+        let within = |range: &PrunedRange| {
+            let upto = self.pruned.partition_point(|own| (own.log, own.from) <= (range.log, range.from));
+            let last = upto.checked_sub(1).and_then(|at| self.pruned.get(at));
+            last.is_some_and(|own| own.log == range.log && range.to <= own.to)
+        };
+        self.stable >= other.stable && other.frontier.iter().all(more) && other.pruned.iter().all(within)
     }
 
     /// Whether an op at `seq` of `log`, written at `clock`, counts.

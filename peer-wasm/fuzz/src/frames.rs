@@ -30,6 +30,7 @@ pub(crate) fn frame_seeds() -> Vec<Vec<u8>> {
         Frame::Want(space, vec![(log, 9), (space, 0)]),
         Frame::entries(space, [vec![5; 40], vec![]]),
         Frame::entries(records::space(), records::entry_seeds()),
+        Frame::entries(records::space(), records::pruned_run()),
         Frame::Ask(space, log, vec![1, 200, 3]),
         Frame::Tell(space, log, vec![(1, vec![7; 30])]),
         Frame::Refused(space, log, 7, "wrong-prev".into()),

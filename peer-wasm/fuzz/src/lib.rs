@@ -37,6 +37,7 @@ pub const TARGETS: &[Target] = &[
     Target { name: "entry", run: records::entry, seeds: records::entry_seeds, words: &[] },
     Target { name: "record", run: records::record, seeds: records::record_seeds, words: &[] },
     Target { name: "fork-proof", run: records::fork_proof, seeds: records::fork_proof_seeds, words: &[] },
+    Target { name: "pruned", run: records::pruned, seeds: records::pruned_seeds, words: &[] },
     Target { name: "sealed", run: records::sealed, seeds: records::sealed_seeds, words: &[] },
     Target { name: "op", run: documents::op, seeds: documents::op_seeds, words: documents::OPS_WORDS },
     Target { name: "redaction", run: documents::redaction, seeds: documents::redaction_seeds, words: &["$redact\0"] },

@@ -7,7 +7,7 @@ use kith_core::authority::{Authority, Record};
 use kith_core::codec::{Reader, Writer};
 use kith_core::document::Opened;
 use kith_core::entropy::Entropy;
-use kith_core::entry::{Dep, Entry, ForkProof, Kind, Tip, verify_run};
+use kith_core::entry::{Dep, Entry, ForkProof, Kind, Pruned, PrunedRange, Tip, verify_run};
 use kith_core::epoch::{EpochKey, Wrap, WrapKey};
 use kith_core::identity::{PublicKey, SecretKey};
 use kith_core::records::{Checkpoint, Device, Epoch, Genesis, Grant};
@@ -140,7 +140,17 @@ fn record_bodies() -> Vec<(Kind, Vec<u8>)> {
         (Kind::Grant, Grant::join(Role::Writer, key(2).public(), &key(3), &space()).encode()),
         (
             Kind::Checkpoint,
-            Checkpoint { stable: 1 << 56, frontier: [(key(1).public(), 4), (space(), 1)].into() }.encode(),
+            Checkpoint {
+                stable: 1 << 56,
+                frontier: [(key(1).public(), 4), (space(), 1)].into(),
+                ..Checkpoint::default()
+            }
+            .encode(),
+        ),
+        (
+            Kind::Checkpoint,
+            Checkpoint { stable: 1, frontier: [(key(1).public(), 4)].into(), pruned: vec![pruned_of(1, 1).range] }
+                .encode(),
         ),
         (Kind::Epoch, Epoch { commit: epoch_key.commit(), wraps }.encode()),
     ]
@@ -179,6 +189,34 @@ pub(crate) fn fork_proof_seeds() -> Vec<Vec<u8>> {
         proof.encode(&mut writer);
     }
     vec![writer.finish()]
+}
+
+pub(crate) fn pruned(data: &[u8]) -> u64 {
+    let pruned = match Pruned::decode(data) {
+        Ok(Some(pruned)) => pruned,
+        other => return mark(&other.map(|pruned| pruned.is_some())),
+    };
+    same("what is pruned has one encoding", &pruned.encode().as_slice(), &data);
+    let PrunedRange { from, to, .. } = pruned.range;
+    assert!(pruned.covers(from) && !pruned.covers(to) && from > 0);
+    mark(&(pruned.holds(&space()), magnitude(usize::try_from(to - from).unwrap_or(usize::MAX))))
+}
+
+fn pruned_of(seed: u8, from: u64) -> Pruned {
+    let tip = run_of(seed, &[b"a", b"b", b"c"]).last().map_or(Tip::EMPTY, Tip::after);
+    Pruned::sign(&key(2), &space(), key(seed).public(), from, tip, 70)
+}
+
+/// A log of which the first entries after the very first are gone.
+pub(crate) fn pruned_run() -> Vec<Vec<u8>> {
+    let run = run_of(1, &[b"a", b"b", b"c", b"d"]);
+    let mut raws: Vec<Vec<u8>> = run.iter().map(|entry| entry.raw().to_vec()).collect();
+    raws.splice(1..3, [pruned_of(1, 1).encode()]);
+    raws
+}
+
+pub(crate) fn pruned_seeds() -> Vec<Vec<u8>> {
+    vec![pruned_of(1, 1).encode(), pruned_of(2, 2).encode()]
 }
 
 pub(crate) fn sealed(data: &[u8]) -> u64 {

@@ -76,8 +76,15 @@ impl Peer {
     ) -> Result<Settled<'a, 'b>, Miss> {
         let mut settled = Settled { books: Books::new(lens, number), hollowed: BTreeMap::new(), has_work: false };
         let Some(space) = self.spaces.get(&number) else { return Ok(settled) };
-        let targets = || prepared.runs.iter().flat_map(|run| &run.redactions).flat_map(|(_, targets)| targets);
-        let hollow = || prepared.runs.iter().flat_map(|run| &run.entries).filter(|entry| entry.is_hollow());
+        let targets = || {
+            let lists = prepared.runs.iter().flat_map(|run| &run.redactions).flat_map(|(_, targets)| targets);
+            lists.filter(|target| !space.is_pruned(&target.log, target.seq))
+        };
+        // What an owner lets go is not missed, whoever named it.
+        let hollow = || {
+            let hollow = prepared.runs.iter().flat_map(|run| &run.entries).filter(|entry| entry.is_hollow());
+            hollow.filter(|entry| !space.pruned.is_void(&entry.header.log, entry.header.seq))
+        };
         let named = settled.books.want(
             targets()
                 .map(|target| (target.log, target.seq))
@@ -88,7 +95,7 @@ impl Peer {
         let mut missing = Ok(());
         if space.gone.work > 0 {
             for run in &prepared.runs {
-                let end = run.tip.len + run.entries.len() as u64;
+                let end = run.end();
                 match gone::work_in(lens, number, run.log, run.tip.len, end) {
                     Ok(places) => awaited.extend(places),
                     Err(Miss) => missing = Err(Miss),

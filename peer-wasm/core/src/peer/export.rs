@@ -2,6 +2,7 @@
 
 use super::Peer;
 use super::past::too_large;
+use super::pruned::raws;
 use super::serve::cut_run;
 use super::space::{READ_RUN, Space, read_entries};
 use crate::api::{Refusal, Reply, Role};
@@ -48,16 +49,18 @@ impl Peer {
                 (state.at, state.from) = (state.at + 1, 0);
                 continue;
             };
-            let entries = read_entries(lens, number, log_number, state.from, READ_RUN.min(end - state.from))?;
+            let mut entries = read_entries(lens, space, log_number, state.from, READ_RUN.min(end - state.from))?;
+            entries.retain(|entry| entry.header.seq < end);
             let run = cut_run(entries, tip, space.cut(&log), BLOCK);
-            if run.is_empty() {
+            let Some(last) = run.last() else {
                 // The end of the log as it was lies within a run that has grown since: what follows is not vouched for.
                 (state.at, state.from) = (state.at + 1, 0);
                 continue;
-            }
-            state.from += run.len() as u64;
-            state.entries += run.len() as u64;
-            let bytes = state.chain.block(&Part::Run(run.iter().map(|entry| entry.raw().to_vec()).collect()));
+            };
+            state.from = last.header.seq + 1;
+            let raws: Vec<Vec<u8>> = run.iter().flat_map(|entry| raws(entry)).collect();
+            state.entries += raws.len() as u64;
+            let bytes = state.chain.block(&Part::Run(raws));
             return Ok(Reply::Exported { bytes, next: Some(Box::new(state)) });
         }
         Ok(Reply::Exported { bytes: state.chain.block(&Part::End(state.entries)), next: None })

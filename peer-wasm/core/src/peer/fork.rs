@@ -6,6 +6,7 @@
 
 use super::boot::Draft;
 use super::commit::{Effect, Unit};
+use super::past::entry_at;
 use super::rows;
 use super::space::{Space, read_entries};
 use super::{Done, Job, LinkId, Peer};
@@ -109,8 +110,12 @@ impl Peer {
             return Ok(Done::Nothing);
         }
         if let Some(at) = self.proofs.iter().position(|(space, _)| *space == number) {
-            let (_, proof) = self.proofs.swap_remove(at);
-            return Ok(self.adopt_proof(number, proof));
+            let Some((_, proof)) = self.proofs.get(at).cloned() else { return Ok(Done::Nothing) };
+            let done = self.adopt_proof(number, &proof, lens);
+            if done.is_ok() {
+                self.proofs.retain(|(space, waiting)| (*space, waiting) != (number, &proof));
+            }
+            return done;
         }
         if let Some(at) =
             self.asked_about.iter().position(|(link, space, asked, _)| *link == id && *space == number && *asked == log)
@@ -200,7 +205,7 @@ impl Peer {
         let right = told.into_iter().filter(|(seq, _)| wanted.contains(seq)).map(|(_, part)| part).collect();
         self.end_search(id, number);
         match ForkProof::new(key, log, left, right) {
-            Some(proof) => Ok(self.adopt_proof(number, proof)),
+            Some(proof) => self.adopt_proof(number, &proof, lens),
             None => {
                 self.strike(id, "wrong-prev");
                 Ok(Done::Nothing)
@@ -222,14 +227,16 @@ impl Peer {
         places: &[u64],
         lens: &Lens<'_>,
     ) -> Result<Vec<(u64, Vec<u8>)>, Miss> {
-        let Some((log, state)) = self.spaces.get(&number).and_then(|space| space.log(log)) else {
-            return Ok(Vec::new());
-        };
+        let Some(space) = self.spaces.get(&number) else { return Ok(Vec::new()) };
+        let Some((log, state)) = space.log(log) else { return Ok(Vec::new()) };
         let mut found = Vec::new();
         let mut missing = false;
         for seq in places.iter().filter(|seq| **seq < state.durable.min(state.tip.len)) {
-            match read_entries(lens, number, log, *seq, 1) {
-                Ok(entries) => found.extend(entries.first().map(|entry| (*seq, entry.signed_part().to_vec()))),
+            match read_entries(lens, space, log, *seq, 1) {
+                Ok(entries) => {
+                    let entry = entries.first().filter(|entry| entry.header.seq == *seq);
+                    found.extend(entry.map(|entry| (*seq, entry.signed_part().to_vec())));
+                }
                 Err(Miss) => missing = true,
             }
         }
@@ -237,19 +244,19 @@ impl Peer {
     }
 
     /// Cuts a log where it forks, and tells everyone.
-    pub(super) fn adopt_proof(&mut self, number: u32, proof: ForkProof) -> Done {
-        let Some(mut space) = self.spaces.remove(&number) else { return Done::Nothing };
+    pub(super) fn adopt_proof(&mut self, number: u32, proof: &ForkProof, lens: &Lens<'_>) -> Result<Done, Miss> {
+        let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
         let log = proof.log;
         let known = space.cut(&log).is_some_and(|cut| cut <= proof.seq);
         if known || space.log(&log).is_none() && space.authority.role(&log).is_none() {
-            self.spaces.insert(number, space);
-            return Done::Nothing;
+            return Ok(Done::Nothing);
         }
+        let tip = end_before(lens, space, &log, proof.tip())?;
+        let Some(mut space) = self.spaces.remove(&number) else { return Ok(Done::Nothing) };
         let mut draft = Draft::default();
         let mut writer = Writer::new();
         proof.encode(&mut writer);
         draft.batch.puts.push((Table::Head, rows::fork_key(number, &log), writer.finish()));
-        let tip = proof.tip();
         space.forks.insert(log, proof.clone());
         let mut rebuild = cut_log(&mut space, &mut draft, log, tip);
         // What the cut took away may have let others in.
@@ -273,8 +280,16 @@ impl Peer {
         effects.push(Effect::Authority(number));
         effects.push(Effect::Changed(number, vec![Path::root()]));
         effects.push(Effect::Start(Job::Replay(number)));
-        Done::Write(Unit { batch, effects })
+        Ok(Done::Write(Unit { batch, effects }))
     }
+}
+
+/// Where a log ends that is cut at a tip: before entries that are gone, if the cut is among them. Others may have those.
+fn end_before(lens: &Lens<'_>, space: &Space, log: &PublicKey, tip: Tip) -> Result<Tip, Miss> {
+    let Some((number, _)) = space.log(log) else { return Ok(tip) };
+    let gone = tip.len.checked_sub(1).and_then(|last| space.pruned.at(number, last));
+    let Some(before) = gone.and_then(|gone| gone.range.from.checked_sub(1)) else { return Ok(tip) };
+    Ok(entry_at(lens, space.number, number, before)?.map_or(Tip::EMPTY, |entry| Tip::after(&entry)))
 }
 
 /// Where half a proof that begins at `seq` ends: with an entry whose signature is known to hold.
@@ -311,13 +326,16 @@ pub(super) fn make_anew(space: &mut Space, draft: &mut Draft) {
     space.rebuilding = true;
     space.policies = Default::default();
     // What was settled has to be settled again.
+    space.gone.voided = space.pruned.fingerprint();
+    space.gone.look = None;
+    space.gone.survey = None;
     space.gone.pass = None;
     space.gone.settled = 0;
     space.gone.store(space.number, &mut draft.batch);
 }
 
 /// Shortens a log. True if anything was taken away.
-fn cut_log(space: &mut Space, draft: &mut Draft, log: PublicKey, tip: Tip) -> bool {
+pub(super) fn cut_log(space: &mut Space, draft: &mut Draft, log: PublicKey, tip: Tip) -> bool {
     let Some(number) = space.by_key.get(&log).copied() else { return false };
     let Some(state) = space.log_mut(number) else { return false };
     if state.tip.len <= tip.len {
@@ -337,6 +355,9 @@ fn cut_log(space: &mut Space, draft: &mut Draft, log: PublicKey, tip: Tip) -> bo
         end: KeyRange::prefix(&rows::log_prefix(space.number, number)).end,
     };
     draft.batch.delete_ranges.push((Table::Tail, past));
+    for from in space.pruned.forget(number, tip.len) {
+        draft.batch.deletes.push((Table::Head, rows::pruned_key(space.number, number, from)));
+    }
     draft.head(space, number);
     space.judge();
     true

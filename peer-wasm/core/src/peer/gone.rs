@@ -25,7 +25,7 @@ pub(super) const NAMED: u8 = 0x10;
 pub(super) const WORK: u8 = 0x11;
 pub(super) const MISSING: u8 = 0x12;
 const STATE: u8 = 0x13;
-const HOLE: u8 = 0x14;
+pub(super) const HOLE: u8 = 0x14;
 pub(super) const TOLD: u8 = 0x15;
 
 /// Rounds in which members are asked whether what a list names, and nobody has shown us, is really gone; in the last one
@@ -85,6 +85,15 @@ pub(super) struct Gone {
     pub(super) settled: u64,
     pub(super) checked: u64,
     pub(super) pass: Option<super::stable::Pass>,
+    /// What did not count when the tree was last made without what is let go, as a number.
+    pub(super) voided: u64,
+    /// Entries that may go and are being looked at, and the search for others.
+    pub(super) look: Option<super::prune::Look>,
+    pub(super) survey: Option<super::survey::Survey>,
+    /// From where on, by log and place, entries that may go are looked for next.
+    pub(super) surveyed: (u32, u64),
+    /// Up to where the feed has been gone through for what is all gone.
+    pub(super) feed: Option<u64>,
     /// Going through everything for what policies do not keep, and when that is done again, in milliseconds.
     pub(super) keep: Option<super::retention::Keep>,
     pub(super) keep_at: u64,
@@ -116,7 +125,11 @@ impl Gone {
             .number(self.holes)
             .number(self.told)
             .number(self.keep_at);
-        let flags = u8::from(self.ended) | u8::from(self.doubts.is_some()) << 1 | u8::from(self.doubted) << 2;
+        let flags = u8::from(self.ended)
+            | u8::from(self.doubts.is_some()) << 1
+            | u8::from(self.doubted) << 2
+            | u8::from(self.voided > 0) << 3
+            | u8::from(self.surveyed != (0, 0)) << 4;
         if flags > 0 {
             writer.u8(flags);
         }
@@ -125,6 +138,12 @@ impl Gone {
             for peer in asked {
                 writer.fixed(&peer.0);
             }
+        }
+        if self.voided > 0 {
+            writer.number(self.voided);
+        }
+        if self.surveyed != (0, 0) {
+            writer.number(u64::from(self.surveyed.0)).number(self.surveyed.1);
         }
         writer.finish()
     }
@@ -157,6 +176,13 @@ impl Gone {
             let count = reader.size(MAX_DOUBTS)?;
             gone.doubts = Some((0..count).map(|_| reader.fixed().map(PublicKey)).collect::<Result<_, _>>()?);
         }
+        if flags & 8 > 0 {
+            gone.voided = reader.number()?;
+        }
+        if flags & 16 > 0 {
+            let log = u32::try_from(reader.number()?).map_err(|_| CodecError::Limit)?;
+            gone.surveyed = (log, reader.number()?);
+        }
         Ok(gone)
     }
 
@@ -168,6 +194,11 @@ impl Gone {
 
     pub(super) fn store(&self, space: u32, batch: &mut Batch) {
         batch.puts.push((Table::View, state_key(space), self.encode()));
+    }
+
+    /// Whether something may still come of what is to be done.
+    pub(super) fn is_hopeful(&self) -> bool {
+        self.progress || self.wait <= super::collect::RETRY
     }
 
     /// Whether the rules have not been held against some of a log of this length.
@@ -377,6 +408,8 @@ mod tests {
             holes: 9,
             told: 4,
             keep_at: 77,
+            voided: 1 << 60,
+            surveyed: (3, 70_000),
             ended: true,
             doubts: Some(vec![PublicKey([4; 32]), PublicKey([5; 32])]),
             doubted: true,

@@ -50,6 +50,9 @@ impl Peer {
                 if let Some(refusal) = self.unknown(number, versions) {
                     return Ok(Err(refusal));
                 }
+                if versions.iter().any(|version| is_gone(space, version)) {
+                    return Ok(Err(Refusal::HistoryDropped));
+                }
                 let mut latest = Point::START;
                 let mut missing = false;
                 for version in versions {
@@ -286,11 +289,12 @@ impl Peer {
         let merged = space.logs.get(log as usize).map_or(0, |log| log.applied);
         let upto = upto.min(merged);
         let count = INDEX_RUN.min(upto.saturating_sub(from));
-        let entries = read_entries(lens, number, log, from, count)?;
+        let entries = read_entries(lens, space, log, from, count)?;
         let mut batch = Batch::default();
         batch.puts.extend(entries.iter().flat_map(|entry| index_rows(space, log, entry)));
+        let last = entries.last().map(|last| last.header.seq);
         match space.behind.first_mut() {
-            Some(first) if !entries.is_empty() => first.from = from + entries.len() as u64,
+            Some(first) if last.is_some() => first.from = last.map_or(from, |last| last + 1),
             _ => drop(space.behind.remove(0)),
         }
         space.behind.retain(|behind| behind.from < behind.upto);
@@ -349,6 +353,11 @@ fn point_of(lens: &Lens<'_>, space: &Space, version: &Version) -> Result<Point, 
         }
     }
     Ok(Point::START)
+}
+
+/// Whether the entry of a version has been dropped.
+fn is_gone(space: &Space, version: &Version) -> bool {
+    log_of(space, version).is_some_and(|log| space.pruned.at(log, version.seq).is_some())
 }
 
 /// A refusal while what was merged before there was an index is being indexed.

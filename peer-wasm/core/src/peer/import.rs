@@ -15,7 +15,7 @@ use crate::api::{Refusal, Reply, RequestId};
 use crate::archive::Part;
 use crate::authority::Record;
 use crate::codec::Reader;
-use crate::entry::{Entry, ForkProof};
+use crate::entry::{Entry, ForkProof, Pruned};
 use crate::epoch::EpochKey;
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
@@ -48,7 +48,7 @@ impl Peer {
                     .to_owned(),
             )),
             (Some(number), Part::Fork(proof)) => match ForkProof::decode(*key, &mut Reader::new(proof)) {
-                Ok(Some(proof)) => Ok(self.import_fork(id, number, proof)),
+                Ok(Some(proof)) => self.import_fork(id, number, proof, lens),
                 _ => Ok(self.imported(id, Batch::default(), Vec::new(), Tally::refused("fork", 1))),
             },
             (Some(number), Part::Run(entries)) => self.import_run(id, number, entries, lens),
@@ -99,7 +99,7 @@ impl Peer {
         self.imported(id, Batch { puts, ..Batch::default() }, vec![Effect::Authority(number)], Tally::default())
     }
 
-    fn import_fork(&mut self, id: RequestId, number: u32, proof: ForkProof) -> Done {
+    fn import_fork(&mut self, id: RequestId, number: u32, proof: ForkProof, lens: &Lens<'_>) -> Result<Done, Miss> {
         // The log must be known for a proof against it to count; where it is still to come, the proof waits for it.
         if let Some(space) = self.spaces.get_mut(&number)
             && (space.row.archive || !space.row.joined)
@@ -109,12 +109,12 @@ impl Peer {
             let mut writer = crate::codec::Writer::new();
             proof.encode(&mut writer);
             let puts = vec![(Table::Head, rows::fork_key(number, &proof.log), writer.finish())];
-            return self.imported(id, Batch { puts, ..Batch::default() }, Vec::new(), Tally::default());
+            return Ok(self.imported(id, Batch { puts, ..Batch::default() }, Vec::new(), Tally::default()));
         }
-        match self.adopt_proof(number, proof) {
+        Ok(match self.adopt_proof(number, &proof, lens)? {
             Done::Write(unit) => self.imported(id, unit.batch, unit.effects, Tally::default()),
             _ => self.imported(id, Batch::default(), Vec::new(), Tally::default()),
-        }
+        })
     }
 
     fn import_run(&mut self, id: RequestId, number: u32, raws: &[Vec<u8>], lens: &Lens<'_>) -> Result<Done, Miss> {
@@ -124,9 +124,18 @@ impl Peer {
             None => {
                 let mut tally = Tally::default();
                 let mut entries = Vec::new();
+                let mut pruned = None;
                 for raw in raws {
+                    if let Ok(Some(gone)) = Pruned::decode(raw) {
+                        pruned = Some(gone);
+                        continue;
+                    }
+                    let gone = pruned.take();
                     match Entry::decode(raw) {
-                        Ok(entry) => entries.push(entry),
+                        Ok(entry) => entries.push(match gone.filter(|gone| entry.follows(gone)) {
+                            Some(gone) => entry.behind(gone),
+                            None => entry,
+                        }),
                         Err(error) => tally.refuse(error.name(), 1),
                     }
                 }

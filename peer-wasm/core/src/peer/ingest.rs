@@ -7,8 +7,8 @@ use super::boot::Draft;
 use super::collect::Settled;
 use super::commit::{Effect, Unit};
 use super::moves::{Laid, Moved, lay};
-use super::prepare::{Prepared, Problem, Then};
-use super::rows;
+use super::prepare::{Prepared, PreparedRun, Problem, Then};
+use super::rows::{self, PrunedRow, Stage};
 use super::space::Space;
 use super::{Done, Job, LinkId, Peer};
 use crate::clock::Clock;
@@ -145,9 +145,16 @@ impl Peer {
 
     /// Whether a fork became known, a log grew, or its way into the tree began anew since this was judged: then it may not stand now.
     pub(super) fn is_outdated(&self, number: u32, prepared: &Prepared) -> bool {
-        let forks = self.spaces.get(&number).map_or(0, |space| space.forks.len());
-        forks != prepared.forks
-            || prepared.runs.iter().any(|run| self.stand(number, &run.log) != (run.tip, run.applied))
+        let Some(space) = self.spaces.get(&number) else { return prepared.forks > 0 };
+        let authority = prepared.authority.as_ref().unwrap_or(&space.authority);
+        let overlaps = |run: &PreparedRun| {
+            run.entries
+                .iter()
+                .filter_map(|entry| entry.pruned())
+                .any(|gone| !space.may_be_pruned(authority, &run.log, gone))
+        };
+        space.forks.len() != prepared.forks
+            || prepared.runs.iter().any(|run| self.stand(number, &run.log) != (run.tip, run.applied) || overlaps(run))
     }
 
     /// Stores and merges what was verified. Nothing can be missing any more.
@@ -179,12 +186,18 @@ impl Peer {
             let (mine, rest) = items.split_at_checked(mine).unwrap_or_default();
             items = rest;
             draft.batch.puts.extend(history::rows(number, number_of_log, mine));
+            for pruned in
+                run.entries.iter().filter_map(|entry| entry.pruned()).filter(|gone| gone.range.to > run.tip.len)
+            {
+                let row = PrunedRow { pruned: *pruned, stage: Stage::Came };
+                space.put_pruned(number_of_log, row, &mut draft.batch);
+            }
             store_run(&mut space, &mut draft, number_of_log, &run.entries);
-            self.progress(number, run.log, run.tip.len + run.entries.len() as u64);
+            self.progress(number, run.log, run.end());
             if let Some(log) = space.log_mut(number_of_log) {
                 if log.applied == run.tip.len {
-                    log.applied += run.opened;
-                    draft.arrived(number_of_log, run.tip.len, run.opened);
+                    log.applied = run.opened;
+                    draft.arrived(number_of_log, run.tip.len, run.opened - run.tip.len);
                 }
                 log.clock = log.clock.max(run.clock);
                 log.used = run.used;
@@ -287,8 +300,10 @@ fn store_run(space: &mut Space, draft: &mut Draft, log: u32, entries: &[Verified
             .skip(start)
             .take(SEGMENT)
             .take_while(|entry| {
+                // A packed row holds entries that follow each other.
+                let follows = bytes == 0 || entry.pruned().is_none();
                 bytes += entry.raw().len();
-                bytes <= SEGMENT_BYTES
+                bytes <= SEGMENT_BYTES && follows
             })
             .count()
             .max(1);

@@ -208,11 +208,9 @@ impl Peer {
         let Some(space) = self.space(number, lens)? else { return Ok(Done::Nothing) };
         let key = space.row.key;
         let Some(device) = self.device() else { return Ok(Done::Nothing) };
-        let Some((own, durable)) = self.spaces.get(&number).and_then(|s| s.log(&device)).map(|(n, l)| (n, l.durable))
-        else {
-            return Ok(Done::Nothing);
-        };
-        let entries = read_entries(lens, number, own, 0, 2.min(durable))?;
+        let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
+        let Some((own, durable)) = space.log(&device).map(|(n, l)| (n, l.durable)) else { return Ok(Done::Nothing) };
+        let entries = read_entries(lens, space, own, 0, 2.min(durable))?;
         let credentials: Vec<Vec<u8>> = entries
             .iter()
             .filter(|entry| matches!(entry.header.kind, Kind::Device | Kind::Grant))

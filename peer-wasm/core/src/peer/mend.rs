@@ -47,12 +47,15 @@ impl Peer {
         let Some((_, log, seq)) = self.suspects.0.get(at).copied() else { return Ok(Done::Nothing) };
         let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
         let state = space.logs.get(log as usize);
+        // What is gone was not lost.
+        let seq = space.past_pruned(log, seq);
         let Some((key, end)) = state.map(|log| (log.key, log.durable.min(log.tip.len))).filter(|(_, end)| seq < *end)
         else {
             self.suspects.0.swap_remove(at);
             return Ok(Done::Nothing);
         };
-        let damage = damage(lens, number, log, seq, end)?;
+        let upto = space.pruned.next(log, seq).map_or(end, |pruned| end.min(pruned.range.from));
+        let damage = damage(lens, number, log, seq, upto)?;
         let Some((lost, mut batch)) = damage else {
             self.suspects.0.swap_remove(at);
             return Ok(Done::Nothing);
@@ -92,6 +95,9 @@ impl Peer {
         let Some((log, state)) = space.log(&place.0).filter(|(_, log)| place.1 < log.tip.len) else { return Ok(None) };
         let expected = if place.1 + 1 == state.tip.len {
             Some(state.tip.hash)
+        } else if space.pruned.at(log, place.1 + 1).is_some() {
+            // What followed it is gone: such an entry stands by itself.
+            Some(entry.hash()).filter(|_| entry.is_signed() && entry.header.space == space.row.key)
         } else {
             entry_at(lens, space, log, place.1 + 1)?.map(|next| next.header.prev)
         };
@@ -128,7 +134,7 @@ fn entry_at(lens: &Lens<'_>, space: &Space, log: u32, seq: u64) -> Result<Option
 
 /// What is lost from a place of a log on, and the rows to write so that what is left can be read; `None` if nothing
 /// is wrong there.
-fn damage(lens: &Lens<'_>, space: u32, log: u32, seq: u64, end: u64) -> Result<Option<(Vec<u64>, Batch)>, Miss> {
+fn damage(lens: &Lens<'_>, space: u32, log: u32, seq: u64, upto: u64) -> Result<Option<(Vec<u64>, Batch)>, Miss> {
     let past = KeyRange::prefix(&rows::log_prefix(space, log)).end;
     let range = KeyRange { start: rows::entry_key(space, log, seq), end: past };
     let tail = lens.scan(Table::Tail, &range, 2, false);
@@ -136,7 +142,7 @@ fn damage(lens: &Lens<'_>, space: u32, log: u32, seq: u64, end: u64) -> Result<O
     let tail = tail?;
     let mut batch = Batch::default();
     // The first place from here on where something can be read.
-    let mut next = end.min(seq.saturating_add(MAX_LOST));
+    let mut next = upto.min(seq.saturating_add(MAX_LOST));
     for (key, value) in &tail {
         let Some(at) = rows::seq_of_key(key) else { continue };
         match readable(value) {

@@ -35,7 +35,7 @@ pub(super) struct PreparedRun {
     /// How much of the log was in the tree.
     pub(super) applied: u64,
     pub(super) entries: Vec<Verified>,
-    /// How many of the entries the items cover: all, unless a key is missing.
+    /// Up to where the items cover them: all, unless a key is missing.
     pub(super) opened: u64,
     pub(super) clock: u64,
     /// What the opened entries want redacted, by place.
@@ -50,6 +50,18 @@ pub(super) struct Problem {
     pub(super) seq: u64,
     pub(super) why: &'static str,
     pub(super) then: Then,
+}
+
+impl PreparedRun {
+    /// The place behind the last entry.
+    pub(super) fn end(&self) -> u64 {
+        end_of(self.tip, &self.entries)
+    }
+}
+
+/// The place behind the last of some entries that follow a tip.
+fn end_of(tip: Tip, entries: &[Verified]) -> u64 {
+    entries.last().map_or(tip.len, |last| Tip::after(last).len)
 }
 
 pub(super) enum Then {
@@ -139,7 +151,8 @@ impl Peer {
                 _ => ("forked-log", Then::Nothing),
             });
         };
-        if first.header.seq > tip.len {
+        let follows = first.pruned().is_some_and(|pruned| pruned.covers(tip.len));
+        if first.header.seq > tip.len && !follows {
             return Err(("gap", Then::AskAgain));
         }
         let mut entries = verify_run(space.row.key, log, tip, run, proof.map(ForkProof::tip)).map_err(|error| {
@@ -157,7 +170,20 @@ impl Peer {
         let mut changed = false;
         let mut fresh: Vec<EpochKey> = Vec::new();
         let mut stop: Option<(usize, &'static str, Then)> = None;
+        let mut gone_upto = 0;
         for (index, entry) in entries.iter().enumerate() {
+            if let Some(pruned) = entry.pruned() {
+                let authority = scratch.as_ref().unwrap_or(&space.authority);
+                let apart = pruned.range.from > std::mem::replace(&mut gone_upto, pruned.range.to);
+                if !apart || !space.may_be_pruned(authority, &log, pruned) {
+                    stop = Some((index, "pruned-by-nobody", Then::Hold));
+                    break;
+                }
+                if !pruned.holds(&space.row.key) {
+                    stop = Some((index, "bad-signature", Then::Offence));
+                    break;
+                }
+            }
             let judged = judge(scratch.as_ref().unwrap_or(&space.authority), &log, entry);
             if let Ok(Some(Record::Checkpoint(checkpoint))) = &judged
                 && Clock(checkpoint.stable).millis() > self.now
@@ -255,8 +281,8 @@ impl Peer {
             if entries.len() < index {
                 fresh.clear();
             }
-            opened = opened.min(entries.len() as u64);
-            let keep = tip.len + entries.len() as u64;
+            opened = opened.min(entries.len());
+            let keep = end_of(tip, &entries);
             items.retain(|item: &Item| item.register.seq < keep);
             redactions.retain(|(seq, _)| *seq < keep);
             problem = Some((why, then));
@@ -283,6 +309,7 @@ impl Peer {
             let counted: &[Verified] = if prepared.free { &[] } else { entries.as_slice() };
             let (_, used) = self.within_quota(space, &log, counted);
             let applied = known.map_or(0, |log| log.applied);
+            let opened = end_of(tip, entries.get(..opened).unwrap_or_default());
             prepared.runs.push(PreparedRun { log, tip, applied, entries, opened, clock, redactions, used });
         }
         problem.map_or(Ok(()), Err)

@@ -125,8 +125,13 @@ impl Peer {
         let mut next = from;
         for (key, value) in &arrivals {
             let Some(arrival) = key.get(4..).and_then(|n| n.try_into().ok()).map(u64::from_be_bytes) else { continue };
-            let mut op = 0;
-            for run in rows::decode_arrival(value) {
+            let runs = rows::decode_arrival(value);
+            // Where entries have been dropped since, what is left is counted anew, behind all that was counted before: rather
+            // is something told twice than not at all.
+            let dropped: u64 =
+                runs.iter().map(|run| space.pruned.within(run.log, run.from, run.from + run.count)).sum();
+            let mut op = dropped << 32;
+            for run in runs {
                 let Some(log) = space.logs.get(run.log as usize) else { continue };
                 // A forked log is cut short: what was past the cut is gone.
                 let end = (run.from + run.count).min(log.tip.len);
@@ -137,10 +142,10 @@ impl Peer {
                 let mut at = run.from;
                 while at < end {
                     let count = READ_RUN.min(end - at);
-                    let entries = read_entries(lens, number, run.log, at, count)?;
+                    let entries = read_entries(lens, space, run.log, at, count)?;
                     let Some(last) = entries.last() else { break };
                     at = last.header.seq + 1;
-                    for entry in &entries {
+                    for entry in entries.iter().filter(|entry| entry.header.seq < end) {
                         for item in self.changes_of(space, entry) {
                             // What was redacted still counts, so that cursors keep their meaning.
                             op += 1;

@@ -53,7 +53,7 @@ impl Peer {
             let log = log as u32;
             let at_once = if self.is_careful() { 1 } else { READ_RUN };
             let count = at_once.min(state.tip.len - state.applied);
-            let entries = read_entries(lens, number, log, state.applied, count)?;
+            let entries = read_entries(lens, space, log, state.applied, count)?;
             if let Some(first) = entries.first() {
                 if self.is_quarantined(first) {
                     continue;
@@ -70,7 +70,7 @@ impl Peer {
             }
             let mut items = Vec::new();
             let mut targets = Vec::new();
-            let mut opened = 0;
+            let mut opened = state.applied;
             let mut clock = state.clock;
             for entry in &entries {
                 let key_is_missing =
@@ -86,39 +86,40 @@ impl Peer {
                     }
                     clock = ops.clock;
                 }
-                opened += 1;
+                opened = entry.header.seq + 1;
                 let Some(mut ops) = ops else { continue };
                 targets.append(&mut ops.redactions);
                 if space.counts(&state.key, entry.header.seq, ops.clock) {
                     items.extend(ops.into_items(Agent::of(&state.key.0), entry.header.seq));
                 }
             }
-            if opened == 0 {
+            if opened == state.applied {
                 stalled.extend(entries.first().map(|first| first.hash()));
                 continue;
             }
             super::policy::allowed(&mut items, space.authority.role(&state.key));
             let laid = lay(lens, space, &items);
             let mut books = Books::new(lens, number);
+            targets.retain(|target| !space.is_pruned(&target.log, target.seq));
             books.want(targets.iter().map(|target| (target.log, target.seq)))?;
             let mut has_work = false;
             for target in &targets {
                 has_work |= books.name(target)?;
             }
             let laid = laid?;
+            let from = state.applied;
             let Some(mut space) = self.spaces.remove(&number) else { return Ok(Done::Nothing) };
             let mut draft = Draft::default();
             draft.batch.puts.extend(history::rows(number, log, &laid.items));
             if let Some(log) = space.log_mut(log) {
-                log.applied += opened;
+                log.applied = opened;
                 log.clock = clock;
             }
             self.hlc.recall(Clock(clock));
             draft.head(&space, log);
             // What was in the feed before the tree was made anew does not come again.
-            let from = entries.first().map_or(0, |first| first.header.seq);
-            let known = space.announced.get(&log).copied().unwrap_or(0).clamp(from, from + opened);
-            draft.arrived(log, known, from + opened - known);
+            let known = space.announced.get(&log).copied().unwrap_or(0).clamp(from, opened);
+            draft.arrived(log, known, opened - known);
             let mut changed = space.relocated(laid.moved, &mut draft);
             changed.extend(space.merged(laid.applied, &mut draft));
             if self.is_careful() {

@@ -12,6 +12,7 @@
 //!          space (4) ‖ 5                    present while the tree is made anew
 //!          space (4) ‖ 6 ‖ tag              an op of a kind that this release did not know is in the tree
 //!          space (4) ‖ 8 ‖ point (26) ‖ hash (8) of the path   a move: 1 ‖ path key (bytes) ‖ key of where to (bytes)
+//!          space (4) ‖ 9 ‖ log (4) ‖ from(8) entries that are gone: see PrunedRow
 //!          space (4) ‖ 7                    what is merged and not in the index of history yet: see Behind
 //! tail     space (4) ‖ log (4) ‖ seq (8)    one entry
 //! segment  space (4) ‖ log (4) ‖ last (8)   entries, each with its length, the last at seq `last`
@@ -23,7 +24,7 @@ use crate::api::Role;
 use crate::authority::Record;
 use crate::codec::{CodecError, Reader, Writer};
 use crate::document::moves::Which;
-use crate::entry::{Kind, Tip};
+use crate::entry::{Kind, Pruned, Tip};
 use crate::epoch::EpochKey;
 use crate::history::Point;
 use crate::identity::PublicKey;
@@ -174,6 +175,7 @@ pub(super) enum HeadKey {
     Unknown(u8),
     Index,
     Move,
+    Pruned(u32),
 }
 
 pub(super) fn head_prefix(space: u32) -> KeyRange {
@@ -232,6 +234,45 @@ pub(super) fn decode_move(key: &[u8], value: &[u8]) -> Option<(Which, Path)> {
     Some(((by, path()?), path()?))
 }
 
+pub(super) fn pruned_key(space: u32, log: u32, from: u64) -> Vec<u8> {
+    [&space.to_be_bytes()[..], &[9], &log.to_be_bytes(), &from.to_be_bytes()].concat()
+}
+
+/// How far it has come with entries that are to go. They are passed over in any case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The log goes on behind them. Some may be here, passed over and not looked at.
+    Came,
+    /// What is here of them is being erased.
+    Going,
+    /// Nothing of them is left.
+    Gone,
+}
+
+/// Entries of a log that are gone, or on their way.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct PrunedRow {
+    pub(super) pruned: Pruned,
+    pub(super) stage: Stage,
+}
+
+impl PrunedRow {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        [&[1, self.stage as u8][..], &self.pruned.encode()].concat()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Option<PrunedRow> {
+        let (front, pruned) = bytes.split_first_chunk::<2>()?;
+        let stage = match front {
+            [1, 0] => Stage::Came,
+            [1, 1] => Stage::Going,
+            [1, 2] => Stage::Gone,
+            _ => return None,
+        };
+        Some(PrunedRow { pruned: Pruned::decode(pruned).ok()??, stage })
+    }
+}
+
 /// Entries of a log that are merged and not in the index of history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Behind {
@@ -277,6 +318,7 @@ pub(super) fn read_head_key(key: &[u8]) -> Option<HeadKey> {
         6 => HeadKey::Unknown(*rest.first()?),
         7 => HeadKey::Index,
         8 => HeadKey::Move,
+        9 => HeadKey::Pruned(u32::from_be_bytes(rest.get(..4)?.try_into().ok()?)),
         _ => return None,
     })
 }

@@ -115,7 +115,7 @@ impl Peer {
     }
 
     /// Whether someone has more of a log of this space than we do: what is missing may be named there.
-    fn is_behind(&self, number: u32) -> bool {
+    pub(super) fn is_behind(&self, number: u32) -> bool {
         let Some(space) = self.spaces.get(&number) else { return true };
         let lacks = |log: &PublicKey, len: u64| {
             let len = space.cut(log).map_or(len, |cut| cut.min(len));
@@ -296,7 +296,8 @@ impl Peer {
         let version = Agent::of(&place.0.0);
         let opened = said_ops(space, &filled)
             .filter(|_| space.logs.get(stored.log as usize).is_some_and(|log| log.applied > place.1));
-        let targets = opened.as_ref().map(|opened| opened.redactions.clone()).unwrap_or_default();
+        let mut targets = opened.as_ref().map(|opened| opened.redactions.clone()).unwrap_or_default();
+        targets.retain(|target| !space.is_pruned(&target.log, target.seq));
         // Only what would have counted, had it come with its bytes.
         let opened = opened.filter(|opened| space.counts(&place.0, place.1, opened.clock));
         let mut items = opened.map(|opened| opened.into_items(version, place.1)).unwrap_or_default();

@@ -90,7 +90,8 @@ impl Peer {
             }
             let unreadable = Cell::new(false);
             let run_of = |count: u64| {
-                let entries = read_entries(lens, number, log_number, *from, count.min(end - from))?;
+                let mut entries = read_entries(lens, space, log_number, *from, count.min(end - from))?;
+                entries.retain(|entry| entry.header.seq < end);
                 unreadable.set(entries.is_empty());
                 Ok(cut_run(entries, state.tip.len, space.cut(log), FRAME.saturating_sub(bytes)))
             };
@@ -116,7 +117,7 @@ impl Peer {
                 break;
             }
             bytes += size;
-            let next = from + run.len() as u64;
+            let next = run.last().map_or(*from, |last| last.header.seq + 1);
             frame.extend(run.into_iter().map(|entry| Piece::Entry(entry.into_entry())));
             progress.push((*log, if next >= end { u64::MAX } else { next }));
             // Who may do what is asked for first: no log is begun before the one in front of it has gone out whole.

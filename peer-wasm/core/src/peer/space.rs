@@ -2,8 +2,9 @@
 
 use super::boot::Draft;
 use super::gone::Gone;
+use super::pruned::PrunedLogs;
 use super::quota::Used;
-use super::rows::{self, Behind, HeadKey, HeadRow, IssuedRow, SpaceRow};
+use super::rows::{self, Behind, HeadKey, HeadRow, IssuedRow, PrunedRow, SpaceRow};
 use super::spread::Acked;
 use crate::api::Role;
 use crate::authority::{Authority, Record};
@@ -24,6 +25,8 @@ use kith_map::BTreeMap;
 
 /// Entries of one log read in one go.
 pub(super) const READ_RUN: u64 = 256;
+/// Packed rows read in one go.
+const SEGMENTS: usize = 4;
 
 /// One log of a space.
 #[derive(Clone, Debug)]
@@ -81,8 +84,10 @@ pub(super) struct Space {
     pub(super) unknown: Vec<u8>,
     /// Keys that came before the log that hands them out; not used until an entry names them.
     pub(super) early: Vec<EpochKey>,
-    /// The checkpoints of owners: an op counts if all of them admit it.
-    pub(super) checkpoints: Vec<Checkpoint>,
+    /// The checkpoints of owners, with log and place: an op counts if all of them admit it.
+    pub(super) checkpoints: Vec<((PublicKey, u64), Checkpoint)>,
+    /// Entries that are gone, or may go.
+    pub(super) pruned: PrunedLogs,
     /// What is merged and not in the index of history yet.
     pub(super) behind: Vec<Behind>,
     /// Where what was moved stands.
@@ -113,6 +118,7 @@ impl Space {
             unknown: Vec::new(),
             early: Vec::new(),
             checkpoints: Vec::new(),
+            pruned: PrunedLogs::default(),
             behind: Vec::new(),
             moves: Moves::default(),
             texts: Vec::new(),
@@ -185,6 +191,11 @@ impl Space {
                 Some(HeadKey::Move) => {
                     moves.extend(rows::decode_move(&key, &value));
                 }
+                Some(HeadKey::Pruned(log)) => {
+                    if let Some(row) = PrunedRow::decode(&value) {
+                        space.pruned.put(log, row);
+                    }
+                }
                 Some(HeadKey::Index) => indexed = rows::decode_behind(&value).ok(),
                 None => {}
             }
@@ -215,20 +226,22 @@ impl Space {
                 break;
             }
         }
-        let owns = |log: &u32| {
-            let log = self.logs.get(*log as usize);
-            log.is_some_and(|log| self.authority.role(&log.key) == Some(Role::Owner))
+        let owner = |log: u32| {
+            let key = self.logs.get(log as usize)?.key;
+            (self.authority.role(&key) == Some(Role::Owner)).then_some(key)
         };
         let checkpoint = |(place, record): (&(u32, u64), &Record)| match record {
-            Record::Checkpoint(checkpoint) if owns(&place.0) => Some(checkpoint.clone()),
+            Record::Checkpoint(checkpoint) => Some(((owner(place.0)?, place.1), checkpoint.clone())),
             _ => None,
         };
         self.checkpoints = self.records.iter().filter_map(checkpoint).collect();
+        self.judge_pruned();
     }
 
-    /// Whether an op at `seq` of `log`, written at `clock`, counts: every checkpoint admits it.
+    /// Whether an op at `seq` of `log`, written at `clock`, counts: every checkpoint admits it, and none lets it go.
     pub(super) fn counts(&self, log: &PublicKey, seq: u64, clock: u64) -> bool {
-        self.checkpoints.iter().all(|checkpoint| checkpoint.admits(log, seq, clock))
+        self.checkpoints.iter().all(|(_, checkpoint)| checkpoint.admits(log, seq, clock))
+            && !self.pruned.is_void(log, seq)
     }
 
     /// Takes in what ops have changed in the tree. Gives the places that changed.
@@ -316,9 +329,10 @@ impl Space {
         self.logs.iter().any(|log| Agent::of(&log.key.0) == version.agent && log.applied > version.seq)
     }
 
-    /// Entries in all logs.
+    /// Entries in all logs, without those that are gone.
     pub(super) fn entries(&self) -> u64 {
-        self.logs.iter().map(|log| log.tip.len).sum()
+        let all: u64 = self.logs.iter().map(|log| log.tip.len).sum();
+        all.saturating_sub(self.pruned.count())
     }
 
     /// How many other peers have stored the own log up to and including `seq`.
@@ -327,23 +341,55 @@ impl Space {
     }
 }
 
-/// Reads up to `count` entries of a log from `from` on.
+/// Reads up to `count` entries of a log from `from` on. Those that are gone are passed over; the one behind them says so.
 pub(super) fn read_entries(
     lens: &Lens<'_>,
-    space: u32,
+    space: &Space,
     log: u32,
     from: u64,
     count: u64,
 ) -> Result<Vec<Verified>, Miss> {
-    let end = from.saturating_add(count);
+    let there = space.past_pruned(log, from);
+    let end = there.saturating_add(count);
+    let mut next = from;
+    let mut entries = Vec::new();
+    for (seq, entry) in stored_entries(lens, space.number, log, there, end, count)?.0 {
+        match space.pruned.at(log, next) {
+            // What is being erased and what is behind it.
+            Some(pruned) if seq < pruned.range.to => continue,
+            Some(pruned) if seq == pruned.range.to => entries.push(entry.behind(pruned)),
+            None if seq == next => entries.push(entry),
+            // Only what follows without a gap.
+            _ => break,
+        }
+        next = seq + 1;
+    }
+    Ok(entries)
+}
+
+/// Entries that are stored between two places of a log, whatever is between them, and up to where these are all: `count`
+/// rows are looked at, and four packed ones.
+pub(super) fn stored_entries(
+    lens: &Lens<'_>,
+    space: u32,
+    log: u32,
+    from: u64,
+    end: u64,
+    count: u64,
+) -> Result<(BTreeMap<u64, Verified>, u64), Miss> {
     let tail_range = KeyRange { start: rows::entry_key(space, log, from), end: rows::entry_key(space, log, end) };
     let tail = lens.scan(Table::Tail, &tail_range, count as usize, false);
     // Segments are keyed by their last entry: the first that can matter ends at or after `from`.
     let log_end = KeyRange::prefix(&rows::log_prefix(space, log)).end;
     let segment_range = KeyRange { start: rows::entry_key(space, log, from), end: log_end };
-    let segments = lens.scan(Table::Segment, &segment_range, 4, false)?;
+    let segments = lens.scan(Table::Segment, &segment_range, SEGMENTS, false)?;
     let mut found: BTreeMap<u64, Verified> = BTreeMap::new();
-    for (key, value) in &tail? {
+    let tail = tail?;
+    let last = |rows: &[(Vec<u8>, Vec<u8>)], limit: usize| {
+        rows.last().filter(|_| rows.len() == limit).and_then(|(key, _)| Some(rows::seq_of_key(key)? + 1))
+    };
+    let upto = end.min(last(&tail, count as usize).unwrap_or(end)).min(last(&segments, SEGMENTS).unwrap_or(end));
+    for (key, value) in &tail {
         if let (Some(seq), Ok(entry)) = (rows::seq_of_key(key), Verified::from_store(value)) {
             found.insert(seq, entry);
         }
@@ -357,6 +403,6 @@ pub(super) fn read_entries(
             }
         }
     }
-    // Only what follows without a gap.
-    Ok((from..).zip(found).take_while(|(next, (seq, _))| next == seq).map(|(_, (_, entry))| entry).collect())
+    found.retain(|seq, _| *seq < upto);
+    Ok((found, upto))
 }

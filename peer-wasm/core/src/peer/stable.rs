@@ -48,7 +48,7 @@ impl Pass {
 
 impl Space {
     /// Whether everything a checkpoint speaks of is in the tree here.
-    fn has_all_of(&self, checkpoint: &Checkpoint) -> bool {
+    pub(super) fn has_all_of(&self, checkpoint: &Checkpoint) -> bool {
         checkpoint.frontier.iter().all(|(log, len)| {
             let len = self.cut(log).map_or(*len, |cut| cut.min(*len));
             self.log(log).map_or(0, |(_, log)| log.applied) >= len
@@ -60,16 +60,16 @@ impl Space {
         if self.is_incomplete() {
             return 0;
         }
-        let here = self.checkpoints.iter().filter(|checkpoint| self.has_all_of(checkpoint));
-        here.map(|checkpoint| checkpoint.stable).max().unwrap_or(0)
+        let here = self.checkpoints.iter().filter(|(_, checkpoint)| self.has_all_of(checkpoint));
+        here.map(|(_, checkpoint)| checkpoint.stable).max().unwrap_or(0)
     }
 
     /// Whether checkpoints have yet to be acted on.
     pub(super) fn is_unsettled(&self) -> bool {
         let unchecked = self.gone.checked != self.checkpoints.len() as u64;
-        let mut later = self.checkpoints.iter().filter(|checkpoint| checkpoint.stable > self.gone.settled);
-        let mut acts = || !self.is_incomplete() && later.any(|checkpoint| self.has_all_of(checkpoint));
-        unchecked || self.gone.pass.is_some() || acts()
+        let mut later = self.checkpoints.iter().filter(|(_, checkpoint)| checkpoint.stable > self.gone.settled);
+        let mut acts = || !self.is_incomplete() && later.any(|(_, checkpoint)| self.has_all_of(checkpoint));
+        unchecked || self.gone.pass.is_some() || acts() || self.due_to_prune(true).is_some() || self.gone.feed.is_some()
     }
 
     /// Whether parts or entries are lacking: what they say may still have to meet what was deleted.
@@ -124,7 +124,20 @@ impl Peer {
         if space.gone.pass.is_some() || space.stable() > space.gone.settled {
             return self.pass(number, lens);
         }
-        self.make_checkpoint(number);
+        let now = self.now;
+        let waits_long = self.spaces.get_mut(&number).is_some_and(|space| space.pruned.waits_long(now));
+        let is_linked = self.links.values().any(|link| link.shares(number));
+        let quiet = waits_long && is_linked && !self.is_behind(number);
+        let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
+        if let Some(due) = space.due_to_prune(quiet) {
+            return self.prune(number, due, lens);
+        }
+        if let Some(from) = space.gone.feed {
+            return self.shorten_feed(number, from, lens);
+        }
+        if let Some(done) = self.make_checkpoint(number, lens)? {
+            return Ok(done);
+        }
         self.keep_policies(number, lens)
     }
 
@@ -181,35 +194,43 @@ impl Peer {
         Done::Write(Unit { batch, effects: vec![Effect::Start(Job::Replay(number))] })
     }
 
-    /// Makes a checkpoint, if this is an owner's device and it is time for one.
-    fn make_checkpoint(&mut self, number: u32) {
+    /// Makes a checkpoint, if this is an owner's device and it is time for one; entries that are not needed any more are
+    /// looked for first.
+    fn make_checkpoint(&mut self, number: u32, lens: &Lens<'_>) -> Result<Option<Done>, Miss> {
         let now = self.now;
         let is_owner = self.may(number, Role::Owner).is_ok();
         let own = self.spaces.get(&number).and_then(|space| self.own_log(space));
-        let (Some(space), Some(own)) = (self.spaces.get(&number), own) else { return };
+        let (Some(space), Some(own)) = (self.spaces.get(&number), own) else { return Ok(None) };
         let stable = space.passed(now);
-        let last = space.checkpoints.iter().map(|checkpoint| checkpoint.stable).max().unwrap_or(0);
+        let last = space.checkpoints.iter().map(|(_, checkpoint)| checkpoint.stable).max().unwrap_or(0);
         let created = Clock::new(space.authority.created().unwrap_or(0), 0).0;
         let is_incomplete = space.is_incomplete();
         if !is_owner
             || is_incomplete
             || Clock(stable).millis() < Clock(last.max(created)).millis().saturating_add(APART)
         {
-            return;
+            return Ok(None);
         }
+        let Some(found) = self.survey(number, stable, lens)? else {
+            return Ok(Some(Done::WriteAndAgain(Unit::default())));
+        };
+        let Some(mut space) = self.spaces.remove(&number) else { return Ok(None) };
+        space.gone.survey = None;
         let frontier = space.logs.iter().map(|log| (log.key, log.applied)).collect();
-        let checkpoint = Checkpoint { stable, frontier };
-        let Some(mut space) = self.spaces.remove(&number) else { return };
+        let pruned = self.sign_pruned(&space, own, &found);
+        let checkpoint = Checkpoint { stable, frontier, pruned };
         let mut draft = Draft::default();
         self.author(&mut space, &mut draft, own, Kind::Checkpoint, &checkpoint.encode());
         if let Some(log) = space.log_mut(own) {
             log.applied = log.tip.len;
         }
         space.judge();
+        space.gone.store(number, &mut draft.batch);
         draft.batch.durability = Durability::Strict;
         let batch = draft.finish(&mut space);
         self.spaces.insert(number, space);
         self.write(Unit { batch, effects: vec![Effect::Start(Job::Collect(number))] });
+        Ok(None)
     }
 }
 
@@ -229,7 +250,7 @@ fn settled(row: &ViewRow, below: bool, stable: u64) -> Option<ViewRow> {
 /// first op past a checkpoint's frontier needs to be looked at.
 fn has_void(lens: &Lens<'_>, space: &Space) -> Result<bool, Miss> {
     let mut missing = Ok(false);
-    for checkpoint in &space.checkpoints {
+    for (_, checkpoint) in &space.checkpoints {
         for (number, log) in space.logs.iter().enumerate() {
             let from = checkpoint.frontier.get(&log.key).copied().unwrap_or(0);
             match first_clock(lens, space, number as u32, from, log.applied) {
@@ -243,9 +264,16 @@ fn has_void(lens: &Lens<'_>, space: &Space) -> Result<bool, Miss> {
 }
 
 /// When the first op of a log between two places was written.
-fn first_clock(lens: &Lens<'_>, space: &Space, log: u32, mut from: u64, end: u64) -> Result<Option<u64>, Miss> {
+pub(super) fn first_clock(
+    lens: &Lens<'_>,
+    space: &Space,
+    log: u32,
+    mut from: u64,
+    end: u64,
+) -> Result<Option<u64>, Miss> {
     while from < end {
-        let entries = read_entries(lens, space.number, log, from, FEW.min(end - from))?;
+        let entries = read_entries(lens, space, log, from, FEW.min(end - from))?;
+        let entries: Vec<_> = entries.into_iter().take_while(|entry| entry.header.seq < end).collect();
         if let Some(opened) = entries.iter().find_map(|entry| open_ops(space, entry)) {
             return Ok(Some(opened.clock));
         }

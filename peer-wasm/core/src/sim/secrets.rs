@@ -83,6 +83,16 @@ impl Story {
         found
     }
 
+    /// How many entries of the space a peer stores.
+    pub fn stored(&self, node: NodeId) -> usize {
+        let Some(disk) = self.world.nodes.get(node).map(|node| &node.disk) else { return 0 };
+        let all = KeyRange { start: Vec::new(), end: vec![0xff; 8] };
+        let tail = disk.all(Table::Tail, all.clone()).into_iter().map(|(_, row)| row);
+        let packed = disk.all(Table::Segment, all).into_iter().flat_map(|(_, row)| unpack(&row));
+        let entries = tail.chain(packed).filter_map(|raw| Entry::decode(&raw).ok());
+        entries.filter(|entry| entry.header.space == self.space).count()
+    }
+
     /// The keys a peer has for what is sealed in the space.
     fn epoch_keys(&self, node: NodeId) -> Vec<EpochKey> {
         let Some(disk) = self.world.nodes.get(node).map(|node| &node.disk) else { return Vec::new() };

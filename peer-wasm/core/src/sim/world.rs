@@ -58,12 +58,17 @@ pub struct World {
 impl World {
     /// An empty world.
     pub fn new(seed: u64) -> World {
+        World::begun(seed, BEGINNING)
+    }
+
+    /// The same, in which it is this time, in milliseconds since 1970.
+    pub fn begun(seed: u64, now: u64) -> World {
         World {
             dice: Dice::new(seed),
             weather: Weather::FAIR,
             nodes: Vec::new(),
             quota: Quota::default(),
-            now: BEGINNING,
+            now,
             events: BTreeMap::new(),
             links: BTreeMap::new(),
             groups: Vec::new(),

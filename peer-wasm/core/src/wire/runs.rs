@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! run  = count (not 0) ‖ log[32] ‖ seq ‖ prev[32] ‖ item{count}     entries that follow each other
+//!      | 0 ‖ pruned (bytes)                                         what of a log is gone, before the run behind it
 //!      | 0 ‖ entry (bytes)                                          an entry that is not of this version or space
 //! item = kind and flags ‖ epoch[16] (flag 0x10) ‖ count ‖ dep* (flag 0x20) ‖ signature[64] ‖ body (bytes)
 //! ```
@@ -11,7 +12,7 @@
 
 use super::{MAX_ENTRIES, MAX_FRAME, MAX_RAW};
 use crate::codec::{CodecError, Reader, Writer};
-use crate::entry::{Dep, Entry, Header, Kind, MAX_BODY, MAX_DEPS, Tip};
+use crate::entry::{Dep, Entry, Header, Kind, MAX_BODY, MAX_DEPS, Pruned, Tip};
 use crate::identity::PublicKey;
 
 const EPOCH: u8 = 0x10;
@@ -78,6 +79,12 @@ pub(super) fn write_pieces(writer: &mut Writer, space: &PublicKey, pieces: &[Pie
             }
         };
         let header = &entry.header;
+        if let Some(pruned) = entry.pruned() {
+            let mut loose = Writer::new();
+            loose.bytes(&pruned.encode());
+            runs.push((0, loose));
+            end = None;
+        }
         end = end.filter(|end| end.is_followed_by(&header.log, header.seq, &header.prev));
         if end.is_none() {
             let mut run = Writer::new();
@@ -117,10 +124,22 @@ pub(super) fn read_pieces(reader: &mut Reader<'_>, space: &PublicKey) -> Result<
     let mut pieces = Vec::new();
     let mut unpacked = 0;
     let mut end: Option<End> = None;
-    for _ in 0..reader.size(MAX_ENTRIES)? {
+    let mut pruned: Option<Pruned> = None;
+    for _ in 0..reader.size(2 * MAX_ENTRIES)? {
         let count = reader.size(MAX_ENTRIES.saturating_sub(pieces.len()))?;
         if count == 0 {
-            let piece = Piece::from(reader.bytes(MAX_RAW)?.to_vec());
+            let raw = reader.bytes(MAX_RAW)?;
+            // What is gone is followed by what is there, at once.
+            if pruned.is_some() {
+                return Err(CodecError::Tag);
+            }
+            pruned = Pruned::decode(raw)?;
+            if pruned.is_some() {
+                take_room(&mut unpacked, raw.len())?;
+                end = None;
+                continue;
+            }
+            let piece = Piece::from(raw.to_vec());
             if pieces.len() == MAX_ENTRIES {
                 return Err(CodecError::Limit);
             }
@@ -139,7 +158,13 @@ pub(super) fn read_pieces(reader: &mut Reader<'_>, space: &PublicKey) -> Result<
         }
         let mut next = End { log, tip: Tip { len: seq, hash: prev }, epoch: None };
         for index in 0..count {
-            let entry = read_item(reader, *space, &next)?;
+            let mut entry = read_item(reader, *space, &next)?;
+            if let Some(pruned) = pruned.take() {
+                if !entry.follows(&pruned) {
+                    return Err(CodecError::Tag);
+                }
+                entry = entry.behind(pruned);
+            }
             take_room(&mut unpacked, entry.raw().len())?;
             let after = End::of(Some(next), &entry);
             // Nothing can follow the last number there is.
@@ -151,7 +176,7 @@ pub(super) fn read_pieces(reader: &mut Reader<'_>, space: &PublicKey) -> Result<
             pieces.push(Piece::Entry(entry));
         }
     }
-    Ok(pieces)
+    if pruned.is_some() { Err(CodecError::Short) } else { Ok(pieces) }
 }
 
 /// Entries may not take more room than a frame once they are whole again.

@@ -21,7 +21,7 @@ fn ask(story: &mut Story, node: usize, request: Request) -> Reply {
 }
 
 #[allow(clippy::result_large_err, reason = "a test says what came instead")]
-fn export(story: &mut Story, node: usize, keys: bool) -> Result<Vec<u8>, Reply> {
+pub(crate) fn export(story: &mut Story, node: usize, keys: bool) -> Result<Vec<u8>, Reply> {
     let mut file = Vec::new();
     let mut state = None;
     loop {
@@ -337,4 +337,20 @@ fn a_space_this_peer_may_not_read_is_not_exported() {
     assert!(matches!(export(&mut story, 1, true), Err(Reply::Refused(Refusal::NoSuchSpace))));
     let me = Request::Export { space: SpaceRef::Me, keys: false, state: None };
     assert!(matches!(ask(&mut story, 1, me), Reply::Exported { next: Some(_), .. }));
+}
+
+#[test]
+fn what_was_dropped_is_not_missed_in_a_file() {
+    for_each_seed(2, 50, |seed| {
+        let mut story = crate::sim_pruned::dropped_story(seed)?;
+        let stranger = story.world.add();
+        story.world.divide(|node| u64::from(node == stranger));
+        let file = export(&mut story, 1, true).map_err(|reply| format!("{reply:?}"))?;
+        let tally = import(&mut story, stranger, &parts(&file)).map_err(|refusal| refusal.to_string())?;
+        if !tally.refused.is_empty() || tally.new as usize != story.stored(1) {
+            return Err(format!("{tally:?} of {}", story.stored(1)));
+        }
+        story.world.run(60_000);
+        same(&mut story, stranger)
+    });
 }

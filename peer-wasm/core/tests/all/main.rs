@@ -30,6 +30,7 @@ mod sim_kinds;
 mod sim_moves;
 mod sim_policy;
 mod sim_presence;
+mod sim_pruned;
 mod sim_purge;
 mod sim_spread;
 mod sim_storage;

@@ -83,7 +83,12 @@ fn what_was_erased_for_something_that_does_not_count_in_the_end_comes_back() {
         // … the other first that it does not count.
         let frontier = [(log, first + 1)].into_iter().collect();
         let tip = owner.tip();
-        let checkpoint = owner.entry(tip, Kind::Checkpoint, &Checkpoint { stable, frontier }.encode(), Vec::new());
+        let checkpoint = owner.entry(
+            tip,
+            Kind::Checkpoint,
+            &Checkpoint { stable, frontier, ..Checkpoint::default() }.encode(),
+            Vec::new(),
+        );
         bring(&mut story, &owner, 2, &[checkpoint]);
         bring(&mut story, &owner, 2, &writer.log);
         assert!(!story.find_bytes(2, SECRET.as_bytes()).is_empty(), "nothing takes its place here");

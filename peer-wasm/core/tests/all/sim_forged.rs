@@ -18,7 +18,7 @@ use kith_core::api::{Refusal, Reply, Request, Role};
 use kith_core::clock::{Clock, MAX_AHEAD};
 use kith_core::codec::Writer;
 use kith_core::document::Opened;
-use kith_core::entry::{Dep, Entry, Kind, MAX_BODY, Tip, Verified};
+use kith_core::entry::{Dep, Entry, Kind, MAX_BODY, Pruned, PrunedRange, Tip, Verified};
 use kith_core::epoch::EpochKey;
 use kith_core::identity::{PublicKey, SecretKey};
 use kith_core::path::Path;
@@ -46,8 +46,17 @@ const MAX_GROWTH: u64 = 6;
 const ROOM: u64 = 2 << 20;
 
 /// Kinds of entries with signatures that hold.
-const ENTRIES_SIGNED: [&str; 8] =
-    ["op", "head with changed bytes", "seal with changed bytes", "checkpoint", "grant", "epoch", "many deps", "fork"];
+const ENTRIES_SIGNED: [&str; 9] = [
+    "op",
+    "head with changed bytes",
+    "seal with changed bytes",
+    "checkpoint",
+    "pruned",
+    "grant",
+    "epoch",
+    "many deps",
+    "fork",
+];
 /// What is sent besides the logs, and must be refused or change nothing.
 const REFUSED: [&str; 14] = [
     "changed bytes",
@@ -234,10 +243,33 @@ impl Attack {
 
     fn checkpoint(&mut self, who: usize, tip: Tip) -> Verified {
         self.note("checkpoint");
-        let frontier = self.scene.logs.iter().map(|(log, len)| (*log, self.dice.below(len + 3))).collect();
+        let whole = self.dice.once_in(3);
+        let len_of = |dice: &mut Dice, len: u64| if whole { len } else { dice.below(len + 3) };
+        let frontier = self.scene.logs.iter().map(|(log, len)| (*log, len_of(&mut self.dice, *len))).collect();
         let stable = Clock::new(self.clock - self.dice.below(300), 0).0;
-        let body = Checkpoint { stable, frontier }.encode();
+        let pruned = if self.dice.once_in(2) { self.pruned(who, tip) } else { Vec::new() };
+        let body = Checkpoint { stable, frontier, pruned }.encode();
         self.authors[who].entry(tip, Kind::Checkpoint, &body, Vec::new())
+    }
+
+    /// Entries that an owner lets go, whatever is in them; now and then not even truly.
+    fn pruned(&mut self, who: usize, tip: Tip) -> Vec<PrunedRange> {
+        self.note("pruned");
+        let mut ranges = Vec::new();
+        for author in &self.authors {
+            let mut from = 1 + self.dice.below(20);
+            for _ in 0..self.dice.below(3) {
+                let to = from + 1 + self.dice.below(60);
+                let last = author.log.get(to as usize - 1).filter(|_| !self.dice.once_in(20));
+                let hash = last.map_or([7; 32], |last| last.hash());
+                let at = if self.dice.once_in(20) { tip.len + 1 } else { tip.len };
+                let (key, log) = (&self.authors[who].key, author.key.public());
+                ranges.push(Pruned::sign(key, &author.space, log, from, Tip { len: to, hash }, at).range);
+                from = to + self.dice.below(40);
+            }
+        }
+        ranges.sort_by_key(|range| (range.log, range.from));
+        ranges
     }
 
     /// Something that has no place in a log, and the bytes of the frame that brings it.
@@ -323,7 +355,7 @@ impl Attack {
             _ => {
                 self.note("checkpoint");
                 let frontier = self.scene.logs.iter().map(|(log, len)| (*log, self.dice.below(len + 3))).collect();
-                (Kind::Checkpoint, Checkpoint { stable: self.clock << 16, frontier }.encode())
+                (Kind::Checkpoint, Checkpoint { stable: self.clock << 16, frontier, ..Checkpoint::default() }.encode())
             }
         };
         if !self.is_owner(who) && self.dice.once_in(3) {

@@ -1,7 +1,8 @@
 //! What version 1 stored and sent, kept for good: every later release has to open it, show the same, and pass it on.
 //!
 //! `tests-wasm/vectors/v1` holds the rows of two peers (`rows-0.txt`, `rows-1.txt`: table, key and value in hexadecimal), frames they sent each
-//! other (`frames.txt`, and `frames-early.txt` of kinds that came later) and what the first of them showed (`shown.json`). `KITH_FREEZE=1 cargo test -p kith-core --test all vectors` makes
+//! other (`frames.txt`, and `frames-early.txt` of kinds that came later) and what the first of them showed (`shown.json`); `*-pruned.*` are of a peer that
+//! has dropped entries, `space-pruned.txt` is a file of such a space. `KITH_FREEZE=1 cargo test -p kith-core --test all vectors` makes
 //! them where they are missing. They are never made again for the same version: a format that changes gets a new one.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
@@ -13,7 +14,7 @@ use kith_core::document::policy::Policy;
 use kith_core::path::Path;
 use kith_core::rows::{Batch, KeyRange, Table};
 use kith_core::sim::{Disk, NodeId, Story, World};
-use kith_core::wire::{Frame, Glance, Glimpse};
+use kith_core::wire::{Frame, Glance, Glimpse, Piece};
 use serde_json::{Value as Json, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -329,5 +330,85 @@ fn frames_of_version_1_are_read_and_written_the_same() {
     kinds.dedup();
     for kind in [0, 1, 2, 3, 4, 9, 11, 14, 16, 17] {
         assert!(kinds.contains(&kind), "no frame of kind {kind} is kept");
+    }
+}
+
+/// A peer that has dropped entries, and what it sends a newcomer of that.
+fn freeze_pruned() {
+    static FROZEN: std::sync::Once = std::sync::Once::new();
+    FROZEN.call_once(|| {
+        if std::env::var_os("KITH_FREEZE").is_none() || folder().join("rows-pruned.txt").exists() {
+            return;
+        }
+        let mut story = crate::sim_pruned::dropped_story(1).unwrap();
+        for node in 0..3 {
+            story.world.crash(node);
+        }
+        std::fs::write(folder().join("rows-pruned.txt"), all_rows(&story.world.nodes[0].disk)).unwrap();
+        let (mut world, late) = (woken_pruned(), 1);
+        world.wire = Some(Vec::new());
+        world.add();
+        ask(&mut world, late, Request::Join { invite: story.writer_link.clone() });
+        world.run(120_000);
+        let frames: Vec<String> = world
+            .wire
+            .take()
+            .unwrap()
+            .iter()
+            .filter(|raw| tells_of_pruned(raw))
+            .map(|raw| hex(raw) + "\n")
+            .take(4)
+            .collect();
+        std::fs::write(folder().join("frames-pruned.txt"), frames.concat()).unwrap();
+        let get = Request::Get { space: story.space_ref(), path: Path::root(), parents: Vec::new() };
+        let value = document(ask(&mut woken_pruned(), 0, get));
+        // A file of such a space, of a time that is past in browsers, too.
+        let mut past = crate::sim_pruned::dropped_in(World::begun(1, 1_700_000_000_000)).unwrap();
+        let file = crate::archive::export(&mut past, 0, true).unwrap();
+        std::fs::write(folder().join("space-pruned.txt"), hex(&file) + "\n").unwrap();
+        let shown = json!({ "space": story.space.id(), "invite": story.writer_link, "value": value });
+        std::fs::write(folder().join("shown-pruned.json"), serde_json::to_string_pretty(&shown).unwrap() + "\n")
+            .unwrap();
+    });
+}
+
+fn tells_of_pruned(raw: &[u8]) -> bool {
+    match Frame::decode(raw) {
+        Ok(Frame::Entries(_, pieces)) => {
+            pieces.iter().any(|piece| matches!(piece, Piece::Entry(entry) if entry.pruned().is_some()))
+        }
+        _ => false,
+    }
+}
+
+/// That peer, started in a world of today.
+fn woken_pruned() -> World {
+    let mut world = World::new(9);
+    world.run(60 * 24 * LATER);
+    world.add_with(disk(&read("rows-pruned.txt")));
+    world.run(5_000);
+    world
+}
+
+#[test]
+fn what_dropped_entries_leave_is_read_and_passed_on() {
+    freeze_pruned();
+    let kept: Json = serde_json::from_str(&read("shown-pruned.json")).unwrap();
+    let mut world = woken_pruned();
+    let space = space_of(&kept);
+    let late = world.add();
+    let joined = ask(&mut world, late, Request::Join { invite: kept["invite"].as_str().unwrap().to_owned() });
+    assert!(matches!(joined, Reply::Joined(_)), "{joined:?}");
+    world.run(120_000);
+    for node in [0, late] {
+        let get = Request::Get { space: space.clone(), path: Path::root(), parents: Vec::new() };
+        let value = document(ask(&mut world, node, get));
+        assert_eq!(value[0], kept["value"][0], "at peer {node}");
+    }
+    let frames = read("frames-pruned.txt");
+    assert!(frames.lines().count() > 0);
+    for line in frames.lines() {
+        assert!(tells_of_pruned(&bytes(line)));
+        assert_eq!(hex(&Frame::decode(&bytes(line)).unwrap().encode()), line);
     }
 }
