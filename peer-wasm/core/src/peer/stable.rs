@@ -33,7 +33,7 @@ pub(super) struct Pass {
     stable: u64,
     /// Keys from this one on are done.
     before: Option<Vec<u8>>,
-    /// The last row that was kept.
+    /// The last row that was kept and holds something; what only notes moves is nothing that others are above.
     kept: Option<Vec<u8>>,
     /// Rows written meanwhile.
     fresh: Vec<Vec<u8>>,
@@ -91,9 +91,16 @@ impl Space {
     pub(super) fn note_fresh(&mut self, batch: &Batch) {
         let Some(pass) = &mut self.gone.pass else { return };
         let prefix = view_prefix(self.number);
-        let keys = batch.puts.iter().filter(|(table, key, _)| *table == Table::View && key.starts_with(&prefix));
-        pass.fresh.extend(keys.map(|(_, key, _)| key.clone()));
-        if pass.fresh.len() > MAX_FRESH {
+        let held = |row: &[u8]| ViewRow::decode(row).is_some_and(|row| row.is_held());
+        let puts = batch.puts.iter().filter(|(table, key, _)| *table == Table::View && key.starts_with(&prefix));
+        let (there, empty): (Vec<_>, Vec<_>) = puts.partition(|(_, _, row)| held(row));
+        let went = batch.deletes.iter().filter(|(table, _)| *table == Table::View).map(|(_, key)| key);
+        let mut went = went.chain(empty.iter().map(|(_, key, _)| key));
+        let is_known = |key: &Vec<u8>| pass.kept.as_ref() == Some(key) || pass.fresh.contains(key);
+        // What was there when it was looked at and is no more: what stands above it is looked at anew, with all else.
+        let lost = went.any(is_known);
+        pass.fresh.extend(there.into_iter().map(|(_, key, _)| key.clone()));
+        if lost || pass.fresh.len() > MAX_FRESH {
             *pass = Pass { stable: pass.stable, ..Pass::default() };
         }
     }
@@ -166,7 +173,9 @@ impl Peer {
                 Some(new) if new != row => batch.puts.push((Table::View, key.clone(), new.encode())),
                 Some(_) => {}
             }
-            pass.kept = Some(key.clone());
+            if row.is_held() {
+                pass.kept = Some(key.clone());
+            }
         }
         if damaged {
             // A row of the tree that cannot be read: all of it is in the entries.
