@@ -424,3 +424,33 @@ fn a_log_that_forks_among_what_was_dropped_ends_before_it() {
         }
     });
 }
+
+/// A device whose profile was restored from an old backup finds the end of its own log with the others.
+#[test]
+fn a_backup_from_the_middle_of_what_was_dropped_goes_on_behind_it() {
+    for_each_seed(2, 50, |seed| {
+        let mut story = Story::joined(seed, 3)?;
+        keep_days(&mut story, 1)?;
+        busy(&mut story, 3, 15)?;
+        story.crash(1);
+        let backup = story.world.nodes[1].disk.clone();
+        story.world.start(1);
+        busy(&mut story, 3, 15)?;
+        pass(&mut story, 3)?;
+        story.crash(1);
+        story.world.nodes[1].disk = backup;
+        story.world.start(1);
+        story.settle(SETTLE)?;
+        story.world.run(HOUR);
+        story.collect_all(SETTLE)?;
+        story.write(1, "meter/any", json!("restored"), false);
+        story.settle(SETTLE)?;
+        story.lacks_nothing(1)?;
+        let (tree, _) = story.tree(0)?;
+        if tree["meter"]["any"] == "restored" && story.stored(1) <= story.stored(0) {
+            Ok(())
+        } else {
+            Err(format!("{tree}, {} entries beside {}", story.stored(1), story.stored(0)))
+        }
+    });
+}
