@@ -5,6 +5,7 @@ use super::gone::NAMED;
 use super::prune::{Weight, weight};
 use super::read::said_ops;
 use super::space::{READ_RUN, Space, read_entries};
+use crate::document::{Leaf, Opened};
 use crate::entry::{Pruned, PrunedRange, Tip, Verified};
 use crate::lens::{Lens, Miss};
 use crate::records::MAX_PRUNED;
@@ -143,11 +144,15 @@ impl Peer {
         }
         let mut judged = Vec::new();
         for entry in entries {
+            // Nearly all: what has content needs no look at the tree.
+            let opened = said_ops(space, &entry);
+            let holds = |opened: &Opened| opened.list.iter().flatten().any(|op| op.leaf != Leaf::Deleted);
+            if opened.is_some_and(|opened| opened.clock > stable || holds(&opened)) {
+                judged.push((entry, false, false));
+                continue;
+            }
             match weight(lens, space, &entry) {
-                Ok(weight) => {
-                    let late = said_ops(space, &entry).is_some_and(|opened| opened.clock > stable);
-                    judged.push((entry, !late && weight == Weight::default(), weight.waits));
-                }
+                Ok(weight) => judged.push((entry, weight == Weight::default(), weight.waits)),
                 Err(Miss) => missing = Err(Miss),
             }
         }
