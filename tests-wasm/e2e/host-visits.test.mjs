@@ -77,7 +77,7 @@ for (const kind of availableBrowsers()) {
       await page.goto(`${url}?kith=unregister&wipe=1`)
       assert.match(await page.evaluate(() => document.body.textContent), /Delete everything/)
       await page.click('button')
-      await page.waitFor(() => /is deleted/.test(document.body.textContent), { what: 'the page that says it is done' })
+      await page.waitFor(() => /on this device is deleted/.test(document.body.textContent), { what: 'the page that says it is done' })
       assert.deepEqual(await page.evaluate(async () => [await caches.keys(), await indexedDB.databases()]), [[], []])
       await page.goto(url)
       await page.evaluate(() => window.kith.ready)

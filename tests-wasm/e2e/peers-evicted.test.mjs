@@ -87,7 +87,7 @@ for (const kind of ['chromium', 'firefox']) {
 
       await page.goto(`${relay.url}?kith=unregister&wipe=1`)
       await page.click('button')
-      await page.waitFor(() => /is deleted/.test(document.body.textContent), { what: 'the page that says it is done' })
+      await page.waitFor(() => /on this device is deleted/.test(document.body.textContent), { what: 'the page that says it is done' })
       assert.deepEqual(await page.evaluate(() => [localStorage.length, document.cookie]), [0, ''])
       await page.goto(relay.url)
       const fresh = await meet(browser, page)
