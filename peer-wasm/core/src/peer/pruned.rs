@@ -96,9 +96,17 @@ impl PrunedLogs {
             && last.is_none_or(|(_, row)| row.pruned.range.to <= to)
     }
 
-    /// All ranges that are gone, or going.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, &Pruned)> {
-        self.rows.iter().map(|((log, _), row)| (*log, &row.pruned))
+    /// All ranges that are gone, or going; not those that are yet to be looked at, on whose word nobody else may be asked to drop
+    /// anything.
+    pub(super) fn settled(&self) -> impl Iterator<Item = (u32, &Pruned)> {
+        let settled = self.rows.iter().filter(|(_, row)| row.stage != Stage::Came);
+        settled.map(|((log, _), row)| (*log, &row.pruned))
+    }
+
+    /// Whether a range is one of these.
+    pub(super) fn is_settled(&self, log: u32, pruned: &Pruned) -> bool {
+        let row = self.rows.get(&(log, pruned.range.from));
+        row.is_some_and(|row| row.pruned == *pruned && row.stage != Stage::Came)
     }
 
     /// Takes note of who says now that a range is gone. Gives its row.

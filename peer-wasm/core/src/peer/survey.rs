@@ -63,12 +63,17 @@ impl Survey {
         }
     }
 
-    /// Takes the next entry of a log; `goes` if nothing is left of it, else whether it waits for others to go.
-    fn take(&mut self, entry: Verified, goes: bool, waits: bool) {
+    /// Takes the next entry of a log; `goes` if nothing is left of it, else whether it waits for others to go. `settled` says
+    /// whether what is gone before it is so beyond doubt.
+    fn take(&mut self, entry: Verified, goes: bool, waits: bool, settled: bool) {
         let grows = std::mem::replace(&mut self.waits, waits);
-        if let Some(gone) = entry.pruned() {
+        match entry.pruned() {
             // What is gone already is part of a run that reaches it.
-            self.run = Some(self.run.unwrap_or(Run { from: gone.range.from, here: 0, grows }));
+            Some(gone) if settled => {
+                self.run = Some(self.run.unwrap_or(Run { from: gone.range.from, here: 0, grows }));
+            }
+            Some(_) => (self.run, self.last) = (None, None),
+            None => {}
         }
         match (&mut self.run, goes) {
             (_, false) => self.end_run(&entry, waits),
@@ -102,7 +107,7 @@ impl Survey {
 impl Space {
     /// What was found, and what is gone already: each checkpoint says all of it, so that those before it can go.
     fn all_pruned(&self, mut found: Vec<Found>) -> Vec<Found> {
-        for (log, pruned) in self.pruned.iter() {
+        for (log, pruned) in self.pruned.settled() {
             let (from, tip) = (pruned.range.from, pruned.tip());
             let within = |wider: &Found| wider.log == log && wider.from <= from && tip.len <= wider.tip.len;
             if !found.iter().any(within) {
@@ -163,7 +168,8 @@ impl Peer {
             None => survey.end_log(),
         }
         for (entry, goes, waits) in judged {
-            survey.take(entry, goes, waits);
+            let settled = entry.pruned().is_some_and(|gone| space.pruned.is_settled(survey.log, gone));
+            survey.take(entry, goes, waits, settled);
         }
         if let Some(space) = self.spaces.get_mut(&number) {
             space.gone.survey = Some(survey);
@@ -183,5 +189,42 @@ impl Peer {
         let mut ranges: Vec<PrunedRange> = found.iter().filter_map(sign).collect();
         kith_map::sort_by_key(&mut ranges, |range| (range.log, range.from));
         ranges
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::{Entry, Kind};
+    use crate::identity::SecretKey;
+
+    /// A log of which places 3 to 5 are gone; of what is left, nothing but the first two and the last is needed.
+    fn found(settled: bool) -> Vec<(u64, u64)> {
+        let key = SecretKey::from_seed(&[1; 32]);
+        let (space, mut tip, mut log) = (key.public(), Tip::EMPTY, Vec::new());
+        for body in 0..30 {
+            let entry = Entry::sign(&key, space, tip, Kind::Grant, None, Vec::new(), &[body]);
+            tip = Tip::after(&entry);
+            log.push(entry);
+        }
+        let gone = Pruned::sign(&key, &space, key.public(), 3, Tip::after(&log[5]), 40);
+        log[6] = log[6].clone().behind(&gone);
+        log.drain(3..6);
+        let mut survey = Survey::default();
+        for (at, entry) in log.into_iter().enumerate() {
+            survey.take(entry, at > 1, false, settled);
+        }
+        survey.end_log();
+        survey.found.iter().map(|found| (found.from, found.tip.len)).collect()
+    }
+
+    #[test]
+    fn a_run_goes_around_what_is_gone_and_the_last_entry_stays() {
+        assert_eq!(found(true), [(2, 29)]);
+    }
+
+    #[test]
+    fn nobody_is_asked_to_drop_what_is_only_said_to_be_gone() {
+        assert_eq!(found(false), [(7, 29)]);
     }
 }
