@@ -192,7 +192,7 @@ pub fn redact(lens: &Lens<'_>, keys: Vec<Vec<u8>>, batch: &mut Batch) -> Result<
 }
 
 /// Whether a row only says that something is gone.
-fn is_mark(row: &[u8]) -> bool {
+pub fn is_mark(row: &[u8]) -> bool {
     OpRow::decode(row).is_some_and(|row| row.deed == Deed::Redacted)
 }
 

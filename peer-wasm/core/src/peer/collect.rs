@@ -6,19 +6,18 @@ use super::commit::{Effect, Unit};
 use super::gone::{self, Named, Place, State};
 use super::moves::Laid;
 use super::prepare::Prepared;
-use super::read::{open_ops, open_ops_by};
+use super::read::{open_ops, open_ops_by, point_of};
 use super::space::Space;
 use super::{Done, Job, Peer, rows};
 use crate::document::kind::tag;
 use crate::document::redaction::{Bearing, bearing_in};
 use crate::document::{Applied, Leaf, Opened};
 use crate::entry::Verified;
-use crate::history::{self, OpRow, Point};
+use crate::history::{self, OpRow};
 use crate::lens::{Lens, Miss};
 use crate::path::Path;
 use crate::rows::{Batch, KeyRange, Table};
 use crate::sealed::Body;
-use crate::version::Agent;
 use kith_map::BTreeMap;
 
 /// Entries looked at in one step.
@@ -291,7 +290,7 @@ fn honour(
     named: &mut Named,
     applied: Option<&Applied>,
 ) -> Result<Option<Hollowed>, Miss> {
-    let point = Point { clock: opened.clock, agent: Agent::of(&entry.header.log.0), seq: entry.header.seq };
+    let point = point_of(entry, opened);
     let mut gone = Vec::new();
     let mut missing = Ok(());
     for (part, _) in named.iter().filter(|(_, state)| **state == State::Open) {

@@ -49,8 +49,7 @@ impl Peer {
                 (state.at, state.from) = (state.at + 1, 0);
                 continue;
             };
-            let mut entries = read_entries(lens, space, log_number, state.from, READ_RUN.min(end - state.from))?;
-            entries.retain(|entry| entry.header.seq < end);
+            let entries = read_entries(lens, space, log_number, state.from..end, READ_RUN)?;
             let run = cut_run(entries, tip, space.cut(&log), BLOCK);
             let Some(last) = run.last() else {
                 // The end of the log as it was lies within a run that has grown since: what follows is not vouched for.

@@ -232,11 +232,8 @@ impl Peer {
         let mut found = Vec::new();
         let mut missing = false;
         for seq in places.iter().filter(|seq| **seq < state.durable.min(state.tip.len)) {
-            match read_entries(lens, space, log, *seq, 1) {
-                Ok(entries) => {
-                    let entry = entries.first().filter(|entry| entry.header.seq == *seq);
-                    found.extend(entry.map(|entry| (*seq, entry.signed_part().to_vec())));
-                }
+            match read_entries(lens, space, log, *seq..*seq + 1, 1) {
+                Ok(entries) => found.extend(entries.first().map(|entry| (*seq, entry.signed_part().to_vec()))),
                 Err(Miss) => missing = true,
             }
         }

@@ -2,10 +2,10 @@
 
 use super::commit::{Effect, Unit};
 use super::past::{entries_at, entry_at, past, past_list};
-use super::read::open_ops;
+use super::read::{self, open_ops};
 use super::rows::{self, Behind};
 use super::space::{Space, read_entries};
-use super::{Done, Job, Peer, read, write};
+use super::{Done, Job, Peer, write};
 use crate::api::{At, Facts, HistoryItem, ListQuery, Refusal, Reply};
 use crate::document::kind::tag;
 use crate::document::{self, Located};
@@ -193,9 +193,9 @@ impl Peer {
             }
             let mut places: Vec<(u32, u64)> = found.iter().map(|(point, log)| (*log, point.seq)).collect();
             kith_map::sort(&mut places);
-            for ((log, seq), entry) in entries_at(lens, number, &places)? {
+            for ((log, _), entry) in entries_at(lens, number, &places)? {
                 let Some(ops) = open_ops(space, &entry) else { continue };
-                let point = Point { clock: ops.clock, agent: Agent::of(&entry.header.log.0), seq };
+                let point = read::point_of(&entry, &ops);
                 for op in ops.list.into_iter().flatten() {
                     if path.contains(&op.path) && !op.path.is_reserved() {
                         let (size, puts) = (op.leaf.size() as u64, !op.leaf.takes_away());
@@ -287,14 +287,11 @@ impl Peer {
         };
         let Some(Behind { log, from, upto }) = space.behind.first().copied() else { return Ok(Done::Nothing) };
         let merged = space.logs.get(log as usize).map_or(0, |log| log.applied);
-        let upto = upto.min(merged);
-        let count = INDEX_RUN.min(upto.saturating_sub(from));
-        let entries = read_entries(lens, space, log, from, count)?;
+        let entries = read_entries(lens, space, log, from..upto.min(merged), INDEX_RUN)?;
         let mut batch = Batch::default();
         batch.puts.extend(entries.iter().flat_map(|entry| index_rows(space, log, entry)));
-        let last = entries.last().map(|last| last.header.seq);
-        match space.behind.first_mut() {
-            Some(first) if last.is_some() => first.from = last.map_or(from, |last| last + 1),
+        match (space.behind.first_mut(), entries.last()) {
+            (Some(first), Some(last)) => first.from = last.header.seq + 1,
             _ => drop(space.behind.remove(0)),
         }
         space.behind.retain(|behind| behind.from < behind.upto);

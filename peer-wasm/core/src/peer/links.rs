@@ -210,7 +210,7 @@ impl Peer {
         let Some(device) = self.device() else { return Ok(Done::Nothing) };
         let Some(space) = self.spaces.get(&number) else { return Ok(Done::Nothing) };
         let Some((own, durable)) = space.log(&device).map(|(n, l)| (n, l.durable)) else { return Ok(Done::Nothing) };
-        let entries = read_entries(lens, space, own, 0, 2.min(durable))?;
+        let entries = read_entries(lens, space, own, 0..durable, 2)?;
         let credentials: Vec<Vec<u8>> = entries
             .iter()
             .filter(|entry| matches!(entry.header.kind, Kind::Device | Kind::Grant))

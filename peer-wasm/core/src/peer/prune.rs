@@ -6,7 +6,7 @@ use super::fork::{cut_log, make_anew};
 use super::gone::{self, HOLE, MISSING, NAMED, TOLD, WORK};
 use super::past::entry_at;
 use super::pruned::Due;
-use super::read::open_ops;
+use super::read::{open_ops, point_of};
 use super::rows::{self, PrunedRow, Stage};
 use super::space::{READ_RUN, Space, stored_entries};
 use super::stable::first_clock;
@@ -14,12 +14,11 @@ use super::{Done, Job, Peer};
 use crate::document::kind::Stamp;
 use crate::document::redaction::{Bearing, bearing_in};
 use crate::document::{Leaf, Op, Opened, Since, ViewRow, view_key, write_id_key};
-use crate::entry::{Entry, Kind, Pruned, Tip, Verified};
-use crate::history::{self, Deed, OpRow, Point};
+use crate::entry::{Kind, Pruned, Tip, Verified};
+use crate::history;
 use crate::lens::{Lens, Miss};
 use crate::records::Checkpoint;
 use crate::rows::{Batch, Durability, KeyRange, Table};
-use crate::version::Agent;
 
 /// Entries erased in one step.
 const ERASED_AT_ONCE: usize = 128;
@@ -80,7 +79,6 @@ impl Peer {
         let Some(mut space) = self.spaces.remove(&number) else { return Ok(Done::Nothing) };
         let mut draft = Draft::default();
         cut_log(&mut space, &mut draft, pruned.range.log, Tip::after(&entry));
-        space.judge();
         make_anew(&mut space, &mut draft);
         draft.batch.durability = Durability::Strict;
         let batch = draft.finish(&mut space);
@@ -93,12 +91,9 @@ impl Peer {
     fn renew_pruned(&mut self, number: u32, log: u32, pruned: Pruned) -> Done {
         let mut batch = Batch::default();
         if let Some(space) = self.spaces.get_mut(&number) {
-            if pruned.holds(&space.row.key)
-                && let Some(row) = space.pruned.renew(log, pruned)
-            {
-                batch.puts.push((Table::Head, rows::pruned_key(number, log, pruned.range.from), row.encode()));
-            } else {
-                space.pruned.pass_over(log, pruned);
+            let holds = pruned.holds(&space.row.key);
+            if let Some(row) = space.pruned.renew(log, pruned).filter(|_| holds) {
+                space.put_pruned(log, row, &mut batch);
             }
         }
         Done::WriteAndAgain(Unit { batch, effects: Vec::new() })
@@ -147,13 +142,10 @@ impl Peer {
 
     /// Something in the tree does not count, since an owner lets its entry go: the tree is made without it.
     fn make_void(&mut self, number: u32) -> Done {
-        let Some(mut space) = self.spaces.remove(&number) else { return Done::Nothing };
-        let mut draft = Draft::default();
-        space.gone.doubts = Some(Vec::new());
-        make_anew(&mut space, &mut draft);
-        let batch = draft.finish(&mut space);
-        self.spaces.insert(number, space);
-        Done::Write(Unit { batch, effects: vec![Effect::Start(Job::Replay(number))] })
+        if let Some(space) = self.spaces.get_mut(&number) {
+            space.gone.doubts = Some(Vec::new());
+        }
+        self.rebuild(number)
     }
 
     /// Erases some of what is to go, then what is known of it.
@@ -279,7 +271,7 @@ impl Peer {
         let over = arrivals.iter().filter(|(_, row)| rows::decode_arrival(row).iter().all(is_over));
         let deletes = over.map(|(key, _)| (Table::Arrival, key.clone())).collect();
         let last = arrivals.last().filter(|_| arrivals.len() == ERASED_AT_ONCE);
-        let next = last.and_then(|(key, _)| Some(u64::from_be_bytes(key.get(4..)?.try_into().ok()?) + 1));
+        let next = last.and_then(|(key, _)| Some(rows::arrival_of_key(key)? + 1));
         if let Some(space) = self.spaces.get_mut(&number) {
             space.gone.feed = next;
         }
@@ -304,11 +296,6 @@ fn is_sound(lens: &Lens<'_>, space: &Space, log: u32, pruned: &Pruned) -> Result
     let behind = entry_at(lens, space.number, log, pruned.range.to)?;
     let (Some(before), Some(behind)) = (before?, behind) else { return Ok(false) };
     Ok(space.pruned.fits(log, pruned) && before.is_signed() && behind.follows(pruned) && pruned.holds(&space.row.key))
-}
-
-/// When an op was written.
-fn point_of(entry: &Entry, opened: &Opened) -> Point {
-    Point { clock: opened.clock, agent: Agent::of(&entry.header.log.0), seq: entry.header.seq }
 }
 
 /// What there is to an entry here.
@@ -374,6 +361,6 @@ fn weight_of(lens: &Lens<'_>, space: &Space, op: &Op, stamp: Stamp) -> Result<We
     let place = history::place_key(space.number, &op.path);
     let before = KeyRange { end: history::op_key(&place, &stamp), ..history::ops_until(&place, &stamp) };
     let told = lens.scan(Table::View, &before, BEFORE_DELETION, true)?;
-    let erased = |(_, row): &(Vec<u8>, Vec<u8>)| OpRow::decode(row).is_some_and(|row| row.deed == Deed::Redacted);
-    Ok(if told.len() < BEFORE_DELETION && told.iter().all(erased) { Weight::default() } else { present })
+    let erased = told.iter().all(|(_, row)| history::is_mark(row));
+    Ok(if told.len() < BEFORE_DELETION && erased { Weight::default() } else { present })
 }

@@ -109,17 +109,11 @@ impl PrunedLogs {
         row.is_some_and(|row| row.pruned == *pruned && row.stage != Stage::Came)
     }
 
-    /// Takes note of who says now that a range is gone. Gives its row.
+    /// What a checkpoint says anew is dealt with: gives the row of the range, on this word.
     pub(super) fn renew(&mut self, log: u32, pruned: Pruned) -> Option<PrunedRow> {
         self.said_anew.retain(|said| *said != (log, pruned));
-        let row = self.rows.get_mut(&(log, pruned.range.from))?;
-        row.pruned = pruned;
-        Some(*row)
-    }
-
-    /// What a checkpoint says anew is not taken up.
-    pub(super) fn pass_over(&mut self, log: u32, pruned: Pruned) {
-        self.said_anew.retain(|said| *said != (log, pruned));
+        let row = self.rows.get(&(log, pruned.range.from))?;
+        Some(PrunedRow { pruned, ..*row })
     }
 
     /// What does not count, as a number: another one for anything else.

@@ -6,7 +6,7 @@ use super::{Peer, write};
 use crate::api::{Body, ChangeItem, Facts, ListQuery, Merge, Refusal, Reply};
 use crate::document::moves::Moves;
 use crate::document::{self, Held, Leaf, Located, Opened, kind};
-use crate::entry::{Kind, Verified};
+use crate::entry::{Entry, Kind, Verified};
 use crate::history::Point;
 use crate::identity::PublicKey;
 use crate::lens::{Lens, Miss};
@@ -124,7 +124,7 @@ impl Peer {
         let mut items = Vec::new();
         let mut next = from;
         for (key, value) in &arrivals {
-            let Some(arrival) = key.get(4..).and_then(|n| n.try_into().ok()).map(u64::from_be_bytes) else { continue };
+            let Some(arrival) = rows::arrival_of_key(key) else { continue };
             let runs = rows::decode_arrival(value);
             // Where entries have been dropped since, what is left is counted anew, behind all that was counted before: rather
             // is something told twice than not at all.
@@ -141,11 +141,10 @@ impl Peer {
                 }
                 let mut at = run.from;
                 while at < end {
-                    let count = READ_RUN.min(end - at);
-                    let entries = read_entries(lens, space, run.log, at, count)?;
+                    let entries = read_entries(lens, space, run.log, at..end, READ_RUN)?;
                     let Some(last) = entries.last() else { break };
                     at = last.header.seq + 1;
-                    for entry in entries.iter().filter(|entry| entry.header.seq < end) {
+                    for entry in &entries {
                         for item in self.changes_of(space, entry) {
                             // What was redacted still counts, so that cursors keep their meaning.
                             op += 1;
@@ -244,6 +243,11 @@ pub(super) fn said_ops(space: &Space, entry: &Verified) -> Option<Opened> {
     }
     let epoch = space.epoch(&entry.header.epoch?)?;
     Opened::open(epoch, &space.row.key, &entry.header.log, entry.header.seq, entry.body())
+}
+
+/// When the ops of an entry were written, and by whom.
+pub(super) fn point_of(entry: &Entry, opened: &Opened) -> Point {
+    Point { clock: opened.clock, agent: Agent::of(&entry.header.log.0), seq: entry.header.seq }
 }
 
 /// A place in the feed: after `op` ops of an arrival.

@@ -52,8 +52,7 @@ impl Peer {
             }
             let log = log as u32;
             let at_once = if self.is_careful() { 1 } else { READ_RUN };
-            let count = at_once.min(state.tip.len - state.applied);
-            let entries = read_entries(lens, space, log, state.applied, count)?;
+            let entries = read_entries(lens, space, log, state.applied..state.tip.len, at_once)?;
             if let Some(first) = entries.first() {
                 if self.is_quarantined(first) {
                     continue;

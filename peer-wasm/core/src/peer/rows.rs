@@ -372,6 +372,11 @@ pub(super) fn arrival_key(space: u32, number: u64) -> Vec<u8> {
     [&space.to_be_bytes()[..], &number.to_be_bytes()].concat()
 }
 
+/// The number of an arrival, from its row's key.
+pub(super) fn arrival_of_key(key: &[u8]) -> Option<u64> {
+    Some(u64::from_be_bytes(key.get(4..)?.try_into().ok()?))
+}
+
 /// A run of entries that arrived together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Run {

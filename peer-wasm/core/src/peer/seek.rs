@@ -7,11 +7,10 @@ use super::collect::{find, redacted_parts, rewrite};
 use super::commit::{Effect, Unit};
 use super::gone::{self, MAX_DOUBTS, Named, State};
 use super::moves::lay;
-use super::read::{open_ops, said_ops};
+use super::read::{open_ops, point_of, said_ops};
 use super::rows;
 use super::space::Space;
 use super::{Done, Job, LinkId, Peer};
-use crate::document::kind::Stamp;
 use crate::document::redaction::{Bearing, bearing_in};
 use crate::entry::{Entry, EntryError, Verified};
 use crate::history;
@@ -254,7 +253,7 @@ impl Peer {
         }
         let Some(entry) = Verified::from_store(entry.raw()).ok() else { return Ok(Vec::new()) };
         let Some(opened) = open_ops(space, &entry) else { return Ok(Vec::new()) };
-        let stamp = Stamp { clock: opened.clock, agent: Agent::of(&entry.header.log.0), seq: entry.header.seq };
+        let stamp = point_of(&entry, &opened);
         let mut wrong = Vec::new();
         for (part, op) in opened.list.iter().enumerate().filter(|(part, _)| gone(part)) {
             let Some(op) = op else { continue };

@@ -90,8 +90,7 @@ impl Peer {
             }
             let unreadable = Cell::new(false);
             let run_of = |count: u64| {
-                let mut entries = read_entries(lens, space, log_number, *from, count.min(end - from))?;
-                entries.retain(|entry| entry.header.seq < end);
+                let entries = read_entries(lens, space, log_number, *from..end, count)?;
                 unreadable.set(entries.is_empty());
                 Ok(cut_run(entries, state.tip.len, space.cut(log), FRAME.saturating_sub(bytes)))
             };

@@ -22,6 +22,7 @@ use crate::records::Checkpoint;
 use crate::rows::{KeyRange, Table};
 use crate::version::{Agent, Version};
 use kith_map::BTreeMap;
+use std::ops::Range;
 
 /// Entries of one log read in one go.
 pub(super) const READ_RUN: u64 = 256;
@@ -137,8 +138,7 @@ impl Space {
         let mut space = Space::new(number, row);
         space.policies = policies?;
         space.texts = waiting?.into_iter().map(|path| (path, None)).collect();
-        space.arrivals =
-            last.first().and_then(|(key, _)| Some(u64::from_be_bytes(key.get(4..)?.try_into().ok()?) + 1)).unwrap_or(0);
+        space.arrivals = last.first().and_then(|(key, _)| Some(rows::arrival_of_key(key)? + 1)).unwrap_or(0);
         space.gone = gone?;
         let (mut indexed, mut moves) = (None, Vec::new());
         for (key, value) in heads? {
@@ -341,17 +341,18 @@ impl Space {
     }
 }
 
-/// Reads up to `count` entries of a log from `from` on. Those that are gone are passed over; the one behind them says so.
+/// Reads up to `count` entries of a part of a log, from its beginning. Those that are gone are passed over; the one behind them
+/// says so.
 pub(super) fn read_entries(
     lens: &Lens<'_>,
     space: &Space,
     log: u32,
-    from: u64,
+    part: Range<u64>,
     count: u64,
 ) -> Result<Vec<Verified>, Miss> {
-    let there = space.past_pruned(log, from);
-    let end = there.saturating_add(count);
-    let mut next = from;
+    let there = space.past_pruned(log, part.start);
+    let end = part.end.min(there.saturating_add(count));
+    let mut next = part.start;
     let mut entries = Vec::new();
     for (seq, entry) in stored_entries(lens, space.number, log, there, end, count)?.0 {
         match space.pruned.at(log, next) {

@@ -281,8 +281,7 @@ pub(super) fn first_clock(
     end: u64,
 ) -> Result<Option<u64>, Miss> {
     while from < end {
-        let entries = read_entries(lens, space, log, from, FEW.min(end - from))?;
-        let entries: Vec<_> = entries.into_iter().take_while(|entry| entry.header.seq < end).collect();
+        let entries = read_entries(lens, space, log, from..end, FEW)?;
         if let Some(opened) = entries.iter().find_map(|entry| open_ops(space, entry)) {
             return Ok(Some(opened.clock));
         }

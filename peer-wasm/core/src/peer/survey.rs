@@ -1,7 +1,7 @@
 //! Looking for entries that nothing is left of, so that a checkpoint can let them go.
 
 use super::Peer;
-use super::gone::NAMED;
+use super::gone;
 use super::prune::{Weight, weight};
 use super::read::said_ops;
 use super::space::{READ_RUN, Space, read_entries};
@@ -9,7 +9,6 @@ use crate::document::{Leaf, Opened};
 use crate::entry::{Pruned, PrunedRange, Tip, Verified};
 use crate::lens::{Lens, Miss};
 use crate::records::MAX_PRUNED;
-use crate::rows::{KeyRange, Table};
 use std::cmp::Reverse;
 
 /// A range is worth saying so from this many entries on, if it is not about to grow.
@@ -126,8 +125,7 @@ impl Peer {
     /// looked through.
     pub(super) fn survey(&mut self, number: u32, stable: u64, lens: &Lens<'_>) -> Result<Option<Vec<Found>>, Miss> {
         let Some(space) = self.spaces.get(&number) else { return Ok(None) };
-        let named = KeyRange::prefix(&[&number.to_be_bytes()[..], &[NAMED]].concat());
-        if space.pruned.is_empty() && lens.scan(Table::View, &named, 1, false)?.is_empty() {
+        if space.pruned.is_empty() && gone::named_after(lens, number, None, 1)?.is_empty() {
             return Ok(Some(Vec::new()));
         }
         let (log, at) = space.gone.surveyed;
@@ -142,11 +140,7 @@ impl Peer {
             return Ok(Some(found));
         };
         let mut missing = Ok(());
-        let mut entries = Vec::new();
-        if survey.at < log.applied {
-            entries = read_entries(lens, space, survey.log, survey.at, READ_RUN)?;
-            entries.retain(|entry| entry.header.seq < log.applied);
-        }
+        let entries = read_entries(lens, space, survey.log, survey.at..log.applied, READ_RUN)?;
         let mut judged = Vec::new();
         for entry in entries {
             // Nearly all: what has content needs no look at the tree.

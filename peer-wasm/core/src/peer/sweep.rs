@@ -180,7 +180,7 @@ pub(super) fn look(
     is_unwanted: &dyn Fn(&Path, u64, bool) -> bool,
 ) -> Result<(u64, Vec<Target>), Miss> {
     let Some(key) = space.logs.get(log as usize).map(|log| log.key) else { return Ok((end, Vec::new())) };
-    let entries = read_entries(lens, space, log, from, READ_RUN.min(end - from))?;
+    let entries = read_entries(lens, space, log, from..end, READ_RUN)?;
     let mut found = Vec::new();
     let mut missing = Ok(());
     for entry in entries.iter().filter(|entry| entry.header.kind == Kind::Op) {
