@@ -32,12 +32,7 @@ fn say(author: &mut Hostile, story: &Story, texts: &[&str], gone: &[Target]) {
 
 /// Brings entries to a peer that reaches nobody else.
 fn bring(story: &mut Story, carrier: &Hostile, node: usize, entries: &[Verified]) {
-    let near = carrier.node;
-    story.world.divide(|other| if other == node || other == near { 99 } else { other as u64 });
-    carrier.greet(&mut story.world, node);
-    let raw: Vec<&[u8]> = entries.iter().map(|entry| entry.raw()).collect();
-    carrier.push(&mut story.world, node, &raw);
-    story.world.run(10_000);
+    common::bring(story, carrier, node, entries.iter().map(|entry| entry.raw()));
 }
 
 #[test]

@@ -4,47 +4,19 @@
 
 use crate::common;
 
-use common::for_each_seed;
+use common::{change, delete, for_each_seed, set_policy};
 use kith_core::api::{At, Body, Change, ListQuery, Preconditions, Reply, Request, Role};
 use kith_core::document::ViewRow;
-use kith_core::document::policy::Policy;
 use kith_core::path::Path;
 use kith_core::sim::{NodeId, Story};
 use serde_json::json;
 
 const SETTLE: u64 = 900_000;
-const DAY: u64 = 24 * 3_600_000;
-
-fn delete(story: &mut Story, node: NodeId, path: &str) -> Result<(), String> {
-    change(story, node, path, Change::Delete)
-}
-
-fn change(story: &mut Story, node: NodeId, path: &str, change: Change) -> Result<(), String> {
-    let request = Request::Write {
-        space: story.space_ref(),
-        path: Path::new(path.split('/')).unwrap(),
-        change,
-        conditions: Preconditions::default(),
-        manner: Default::default(),
-        id: None,
-        purge: false,
-    };
-    match story.world.ask_for(node, request, 60_000) {
-        Some(Reply::Written { .. }) => Ok(()),
-        other => Err(format!("not written: {other:?}")),
-    }
-}
 
 /// Everybody sleeps for some days.
 fn sleep(story: &mut Story, days: u64) {
     let all: Vec<NodeId> = (0..story.world.nodes.len()).collect();
-    for node in &all {
-        story.crash(*node);
-    }
-    story.world.run(days * DAY);
-    for node in &all {
-        story.world.start(*node);
-    }
+    common::sleep(story, &all, days);
 }
 
 /// Rows that show nothing.
@@ -147,23 +119,12 @@ fn a_device_that_first_writes_from_long_ago_brings_nothing_back() {
     });
 }
 
-/// Has the founder set a policy.
-fn set_policy(story: &mut Story, prefix: &str, policy: &serde_json::Value) -> Result<(), String> {
-    let policy = Some(Policy::read(policy).map_err(|error| format!("{error:?}"))?);
-    let prefix = Path::new([prefix]).map_err(|error| error.to_string())?;
-    let request = Request::SetPolicy { space: story.space_ref(), prefix, policy };
-    match story.world.ask_for(0, request, 60_000) {
-        Some(Reply::Written { .. }) => story.settle(SETTLE),
-        other => Err(format!("no policy: {other:?}")),
-    }
-}
-
 #[test]
 fn policies_say_how_long_what_was_replaced_is_kept_and_what_expires() {
     for_each_seed(3, 100, |seed| {
         let mut story = Story::joined(seed, 4)?;
         let policy = json!({ "kind": "lww", "retention": { "history": "2d", "expire": "30d" } });
-        set_policy(&mut story, "diary", &policy)?;
+        set_policy(&mut story, Path::new(["diary"]).unwrap(), &policy)?;
         let says = |turn: u64| format!("what I thought at {turn}");
         for turn in 0..6 {
             story.write(1, "diary/today", json!(says(turn)), false);

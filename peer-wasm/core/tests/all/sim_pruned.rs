@@ -4,10 +4,9 @@
 
 use crate::common;
 
-use common::for_each_seed;
-use kith_core::api::{At, Change, Preconditions, Refusal, Reply, Request, Role};
+use common::{delete, for_each_seed};
+use kith_core::api::{At, Refusal, Reply, Request, Role};
 use kith_core::clock::Clock;
-use kith_core::document::policy::Policy;
 use kith_core::entry::{Kind, Pruned, Tip, Verified};
 use kith_core::path::Path;
 use kith_core::records::Checkpoint;
@@ -16,46 +15,18 @@ use kith_core::version::Version;
 use serde_json::json;
 
 const SETTLE: u64 = 900_000;
-const DAY: u64 = 24 * 3_600_000;
 const HOUR: u64 = 3_600_000;
 
 /// Everybody sleeps for some days.
 fn sleep(story: &mut Story, days: u64) {
-    let up: Vec<NodeId> = story.members.iter().map(|(node, _)| *node).collect();
-    for node in &up {
-        story.crash(*node);
-    }
-    story.world.run(days * DAY);
-    for node in &up {
-        story.world.start(*node);
-    }
+    let members: Vec<NodeId> = story.members.iter().map(|(node, _)| *node).collect();
+    common::sleep(story, &members, days);
 }
 
 /// Has the founder say how long what was replaced is kept everywhere.
 fn keep_days(story: &mut Story, days: u64) -> Result<(), String> {
     let policy = json!({ "kind": "lww", "retention": { "history": format!("{days}d") } });
-    let policy = Some(Policy::read(&policy).map_err(|error| format!("{error:?}"))?);
-    let request = Request::SetPolicy { space: story.space_ref(), prefix: Path::root(), policy };
-    match story.world.ask_for(0, request, 60_000) {
-        Some(Reply::Written { .. }) => story.settle(SETTLE),
-        other => Err(format!("no policy: {other:?}")),
-    }
-}
-
-fn delete(story: &mut Story, node: NodeId, path: &str) -> Result<(), String> {
-    let request = Request::Write {
-        space: story.space_ref(),
-        path: Path::new(path.split('/')).unwrap(),
-        change: Change::Delete,
-        conditions: Preconditions::default(),
-        manner: Default::default(),
-        id: None,
-        purge: false,
-    };
-    match story.world.ask_for(node, request, 60_000) {
-        Some(Reply::Written { .. }) => Ok(()),
-        other => Err(format!("not deleted: {other:?}")),
-    }
+    common::set_policy(story, Path::root(), &policy)
 }
 
 /// All writers go on, and time passes until what is due is done.
@@ -282,12 +253,7 @@ fn a_peer_may_stop_at_any_moment_of_dropping() {
 
 /// Brings entries to a peer that reaches nobody else: their bytes, and an owner's word where some are left out.
 fn bring(story: &mut Story, carrier: &Hostile, node: NodeId, raws: &[Vec<u8>]) {
-    let near = carrier.node;
-    story.world.divide(|other| if other == node || other == near { 99 } else { other as u64 });
-    carrier.greet(&mut story.world, node);
-    let raws: Vec<&[u8]> = raws.iter().map(Vec::as_slice).collect();
-    carrier.push(&mut story.world, node, &raws);
-    story.world.run(10_000);
+    common::bring(story, carrier, node, raws.iter().map(Vec::as_slice));
 }
 
 fn raws(entries: &[Verified]) -> Vec<Vec<u8>> {
@@ -312,10 +278,6 @@ fn hostile_founder(seed: u64) -> Result<(Story, Hostile, Hostile), String> {
     Ok((story, owner, writer))
 }
 
-fn tip_after(entry: &Verified) -> Tip {
-    Tip { len: entry.header.seq + 1, hash: entry.hash() }
-}
-
 #[test]
 fn what_an_owner_is_only_said_to_let_go_comes_back() {
     for_each_seed(2, 50, |seed| {
@@ -323,7 +285,7 @@ fn what_an_owner_is_only_said_to_let_go_comes_back() {
         // A checkpoint that never comes: something else will stand there.
         let at = owner.tip().len + 2;
         let word =
-            |key| Pruned::sign(key, &owner.space, writer.key.public(), 5, tip_after(&writer.log[19]), at).encode();
+            |key| Pruned::sign(key, &owner.space, writer.key.public(), 5, Tip::after(&writer.log[19]), at).encode();
         let with = |word: Vec<u8>| [raws(&writer.log[..5]), vec![word], raws(&writer.log[20..])].concat();
         bring(&mut story, &owner, 1, &raws(&writer.log));
         bring(&mut story, &owner, 2, &with(word(&writer.key)));
@@ -360,9 +322,9 @@ fn an_owner_who_lets_go_what_counts_takes_it_from_everybody_alike() {
         let tip = owner.tip();
         let (log, own) = (writer.key.public(), owner.key.public());
         let mut pruned = vec![
-            Pruned::sign(&owner.key, &owner.space, log, 5, tip_after(&writer.log[19]), tip.len).range,
+            Pruned::sign(&owner.key, &owner.space, log, 5, Tip::after(&writer.log[19]), tip.len).range,
             // Something in it is needed: the invite by which everybody is here.
-            Pruned::sign(&owner.key, &owner.space, own, 1, tip_after(&owner.log[owner.log.len() - 2]), tip.len).range,
+            Pruned::sign(&owner.key, &owner.space, own, 1, Tip::after(&owner.log[owner.log.len() - 2]), tip.len).range,
         ];
         pruned.sort_by_key(|range| (range.log, range.from));
         let stable = Clock::new(story.world.now(), 0).0;
@@ -396,9 +358,9 @@ fn a_log_that_forks_among_what_was_dropped_ends_before_it() {
         let (mut story, owner, mut writer) = hostile_founder(seed)?;
         let log = writer.key.public();
         let now = story.world.now();
-        let other = writer.op(tip_after(&writer.log[9]), "said/otherwise", "in another history", now);
+        let other = writer.op(Tip::after(&writer.log[9]), "said/otherwise", "in another history", now);
         let tip = owner.tip();
-        let pruned = vec![Pruned::sign(&owner.key, &owner.space, log, 5, tip_after(&writer.log[19]), tip.len).range];
+        let pruned = vec![Pruned::sign(&owner.key, &owner.space, log, 5, Tip::after(&writer.log[19]), tip.len).range];
         let stable = Clock::new(now, 0).0;
         let frontier = [(log, 22)].into_iter().collect();
         let checkpoint =

@@ -1,5 +1,9 @@
 //! What simulation tests share: which seeds to try, and how a failure names its seed.
 
+use kith_core::api::{Change, Preconditions, Reply, Request};
+use kith_core::document::policy::Policy;
+use kith_core::path::Path;
+use kith_core::sim::{Hostile, NodeId, Story};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -66,4 +70,56 @@ pub(crate) fn hollow_entry(raw: Vec<u8>) -> Vec<u8> {
     let body = kith_core::sealed::Body::decode(entry.body()).unwrap();
     let all: Vec<usize> = (0..body.parts().len()).collect();
     [entry.signed_part(), &body.without(&all).encode()].concat()
+}
+
+/// These peers sleep for some days.
+pub(crate) fn sleep(story: &mut Story, nodes: &[NodeId], days: u64) {
+    for node in nodes {
+        story.crash(*node);
+    }
+    story.world.run(days * 24 * 3_600_000);
+    for node in nodes {
+        story.world.start(*node);
+    }
+}
+
+/// Deletes what stands at a path.
+pub(crate) fn delete(story: &mut Story, node: NodeId, path: &str) -> Result<(), String> {
+    change(story, node, path, Change::Delete)
+}
+
+/// Changes what stands at a path.
+pub(crate) fn change(story: &mut Story, node: NodeId, path: &str, change: Change) -> Result<(), String> {
+    let request = Request::Write {
+        space: story.space_ref(),
+        path: Path::new(path.split('/')).unwrap(),
+        change,
+        conditions: Preconditions::default(),
+        manner: Default::default(),
+        id: None,
+        purge: false,
+    };
+    match story.world.ask_for(node, request, 60_000) {
+        Some(Reply::Written { .. }) => Ok(()),
+        other => Err(format!("not written: {other:?}")),
+    }
+}
+
+/// Has the founder set a policy, and waits until all know it.
+pub(crate) fn set_policy(story: &mut Story, prefix: Path, policy: &serde_json::Value) -> Result<(), String> {
+    let policy = Some(Policy::read(policy).map_err(|error| format!("{error:?}"))?);
+    let request = Request::SetPolicy { space: story.space_ref(), prefix, policy };
+    match story.world.ask_for(0, request, 60_000) {
+        Some(Reply::Written { .. }) => story.settle(900_000),
+        other => Err(format!("no policy: {other:?}")),
+    }
+}
+
+/// Brings entries to a peer that reaches nobody else.
+pub(crate) fn bring<'a>(story: &mut Story, carrier: &Hostile, node: NodeId, raws: impl Iterator<Item = &'a [u8]>) {
+    let near = carrier.node;
+    story.world.divide(|other| if other == node || other == near { 99 } else { other as u64 });
+    carrier.greet(&mut story.world, node);
+    carrier.push(&mut story.world, node, &raws.collect::<Vec<_>>());
+    story.world.run(10_000);
 }
