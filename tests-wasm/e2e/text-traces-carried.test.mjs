@@ -1,7 +1,6 @@
 // The public editing traces of several writers through browsers, as logs of signed and sealed entries that say what was recorded: their authors were invited
-// to a space of somebody in one browser, who takes their logs in as a file; over WebRTC they come to another browser. Both end with the text that
-// diamond-types makes of it, which is the recorded one where the recorded writers could be authors here. A test of the core writes the logs
-// (`sim_text_traces`). The beginning of one trace in ordinary runs, all of four with KITH_LONG=1.
+// to a space of somebody in one browser, who takes their logs in as a file; over WebRTC they come to another browser. Both end with the
+// recorded text. A test of the core writes the logs (`sim_text_traces`). The beginning of one trace in ordinary runs, all of four with KITH_LONG=1.
 // limit: 30 min
 import assert from 'node:assert/strict'
 import { execFile } from 'node:child_process'

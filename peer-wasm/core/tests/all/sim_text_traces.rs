@@ -109,7 +109,7 @@ fn written(trace: &recorded::Trace, count: usize, authors: &mut [Hostile], now: 
         versions.push(version);
     }
     let expected = recorded::merged(&trace.txns[..count]);
-    if count == trace.txns.len() && !trace.parted {
+    if count == trace.txns.len() {
         assert!(expected == trace.end_content, "the text is not the recorded one");
     }
     expected

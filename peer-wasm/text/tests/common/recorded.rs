@@ -11,9 +11,6 @@ use std::path::{Path, PathBuf};
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Trace {
     pub(crate) end_content: String,
-    /// Branches of one writer are writers of their own here: what they insert at one place may stand otherwise in the end than recorded.
-    #[serde(skip)]
-    pub(crate) parted: bool,
     pub(crate) txns: Vec<Txn>,
 }
 
@@ -69,22 +66,20 @@ pub(crate) fn read(file: &Path) -> Trace {
 }
 
 /// Reads a recording of diamond-types. It is cut into transactions where the writer changes, where the text it builds on does, and where
-/// another one builds on it.
+/// another one builds on it. Then the writers are cut ([`pieces`]).
 fn unpack(file: &[u8]) -> Trace {
     let log = OpLog::load_from(file).expect("a recording of diamond-types");
     let history: Vec<_> = log.iter_history().collect();
     let mut cuts: BTreeSet<usize> = history.iter().map(|run| run.span.start).collect();
     cuts.extend(history.iter().flat_map(|run| run.parents.iter().map(|parent| parent + 1)));
-    // Who wrote each run, by the time it ends at.
-    let mut writers = Vec::new();
+    // Each run by the time it ends at.
+    let mut runs = Vec::new();
     let mut time = 0;
     for run in log.iter_mappings() {
         cuts.insert(time);
         time += run.seq_range.end - run.seq_range.start;
-        writers.push((time, log.get_agent_name(run.agent).to_owned()));
+        runs.push((time, run));
     }
-    let names: BTreeSet<&String> = writers.iter().map(|(_, name)| name).collect();
-    let names: Vec<&String> = names.into_iter().collect();
 
     let cuts: Vec<usize> = cuts.into_iter().filter(|cut| *cut < log.len()).collect();
     let txn_at = |time: usize| cuts.partition_point(|cut| *cut <= time) - 1;
@@ -93,12 +88,7 @@ fn unpack(file: &[u8]) -> Trace {
         .map(|start| {
             let run = &history[history.partition_point(|run| run.span.start <= *start) - 1];
             let before: &[usize] = if run.span.start == *start { &run.parents } else { &[start - 1] };
-            let writer = &writers[writers.partition_point(|(end, _)| end <= start)].1;
-            Txn {
-                agent: names.binary_search(&writer).unwrap(),
-                parents: before.iter().map(|time| txn_at(*time)).collect(),
-                patches: Vec::new(),
-            }
+            Txn { agent: 0, parents: before.iter().map(|time| txn_at(*time)).collect(), patches: Vec::new() }
         })
         .collect();
 
@@ -123,8 +113,12 @@ fn unpack(file: &[u8]) -> Trace {
         }
         time += end - start;
     }
-    let parted = part_ways(&mut txns);
-    Trace { end_content: log.checkout_tip().content().to_string(), parted, txns }
+    let written = cuts.iter().map(|start| {
+        let (end, run) = &runs[runs.partition_point(|(end, _)| end <= start)];
+        (log.get_agent_name(run.agent), run.seq_range.end - (end - start))
+    });
+    pieces(&mut txns, &written.collect::<Vec<_>>());
+    Trace { end_content: log.checkout_tip().content().to_string(), txns }
 }
 
 /// The text that bare diamond-types makes of transactions.
@@ -141,28 +135,23 @@ pub(crate) fn merged(txns: &[Txn]) -> String {
     log.checkout_tip().content().to_string()
 }
 
-/// In recordings made from git one writer has several branches. No peer takes from anybody what does not build on all they
-/// wrote before: each branch becomes a writer of its own, beside the others of that name. Tells
-/// whether there were any.
-fn part_ways(txns: &mut [Txn]) -> bool {
+/// Tells who is the writer of each transaction, by the recorded names and places in what that writer wrote. In recordings made from git one
+/// writer has several branches at once, and no peer takes from anybody what does not build on all they wrote before: where what a writer
+/// wrote next does not build on what they wrote before, a new writer begins. What one wrote at one place on two branches stands in
+/// the order in which it was written, so the pieces of a writer are named in that order.
+fn pieces(txns: &mut [Txn], written: &[(&str, usize)]) {
     let mut before: Vec<BTreeSet<usize>> = Vec::new();
-    let mut branches: Vec<(usize, Vec<usize>)> = Vec::new();
-    for (number, txn) in txns.iter().enumerate() {
+    for txn in txns.iter() {
         let mut known: BTreeSet<usize> = txn.parents.iter().copied().collect();
         txn.parents.iter().for_each(|parent| known.extend(&before[*parent]));
-        let goes_on = |(writer, written): &&mut (usize, Vec<usize>)| {
-            *writer == txn.agent && written.last().is_some_and(|last| known.contains(last))
-        };
-        match branches.iter_mut().find(goes_on) {
-            Some((_, written)) => written.push(number),
-            None => branches.push((txn.agent, vec![number])),
-        }
         before.push(known);
     }
-    // Stable: branches of one writer stay in the order in which they began.
-    branches.sort_by_key(|(writer, _)| *writer);
-    for (agent, (_, written)) in branches.iter().enumerate() {
-        written.iter().for_each(|number| txns[*number].agent = agent);
+    let mut order: Vec<usize> = (0..txns.len()).collect();
+    order.sort_by_key(|txn| written[*txn]);
+    let mut agent = 0;
+    for two in order.windows(2) {
+        let goes_on = written[two[0]].0 == written[two[1]].0 && before[two[1]].contains(&two[0]);
+        agent += usize::from(!goes_on);
+        txns[two[1]].agent = agent;
     }
-    branches.windows(2).any(|two| two[0].0 == two[1].0)
 }
