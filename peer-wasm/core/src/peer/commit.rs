@@ -91,6 +91,11 @@ impl Commits {
         self.waiting.len() >= MAX_WAITING || self.bytes + self.rows * ROW >= MANY
     }
 
+    /// Whether anything is on its way to the store.
+    pub(super) fn is_busy(&self) -> bool {
+        self.running.is_some() || !self.waiting.is_empty()
+    }
+
     /// Whether work that writes step by step should let the store catch up.
     pub(super) fn is_ahead(&self) -> bool {
         self.waiting.len() >= AHEAD

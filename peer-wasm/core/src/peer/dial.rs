@@ -136,6 +136,7 @@ impl Peer {
             self.collect_again();
             self.seek_missing();
             self.give_up_waiting();
+            self.confirm_rest();
             self.settle_early();
             self.repeat();
             self.begin_day();

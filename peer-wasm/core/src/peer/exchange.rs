@@ -75,12 +75,14 @@ impl Peer {
                 told.retain(|(told, _)| *told != log);
             }
             // Who has it already need not hear that we do, unless it waits for that: as the author or the sender.
-            let owes = std::mem::take(&mut session.owes);
+            let owes = session.owes;
             told.retain(|(log, len)| {
                 owes || *log == peer || session.theirs.get(log).is_none_or(|(theirs, _)| theirs < len)
             });
             let told: Vec<PublicKey> = told.into_iter().map(|(log, _)| log).collect();
             if !told.is_empty() {
+                // Where nothing is said, as when only our own log has grown, what the sender waits for is said another time.
+                session.owes = false;
                 self.say_have(id, number, &told);
             }
             self.serve_next(id, number);
@@ -90,6 +92,28 @@ impl Peer {
             let more: Vec<PublicKey> = grown.iter().filter(more).map(|(log, _)| *log).collect();
             if !more.is_empty() {
                 self.ask_for(id, number, Some(&more));
+            }
+        }
+    }
+
+    /// Whoever sent something of which nothing was stored, because it was known or is not taken, waits for a word all the same before
+    /// it sends more.
+    pub(super) fn confirm_rest(&mut self) {
+        if self.commits.is_busy() {
+            return;
+        }
+        let mut due = Vec::new();
+        for (id, link) in &mut self.links {
+            for (number, session) in &mut link.sessions {
+                if session.owes && !self.inboxes.has(*number, *id) {
+                    session.owes = false;
+                    due.push((*id, *number));
+                }
+            }
+        }
+        for (id, number) in due {
+            if let Some(first) = self.spaces.get(&number).map(|space| space.row.key) {
+                self.say_have(id, number, &[first]);
             }
         }
     }

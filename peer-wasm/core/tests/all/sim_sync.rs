@@ -139,6 +139,59 @@ fn a_newcomer_with_many_links_is_sent_nothing_twice() {
     });
 }
 
+/// One was away while much was written by someone who is gone since, and writes itself while it gets that from a third.
+#[test]
+fn who_writes_while_much_arrives_is_not_kept_waiting() {
+    for_each_seed(12, 200, |seed| {
+        let mut story = Story::joined(seed, 3)?;
+        story.world.divide(|node| u64::from(node == 2));
+        for turn in 0..800 {
+            story.write(0, &format!("big/{turn}"), "x".repeat(2_000).into(), true);
+            story.world.run(5);
+        }
+        story.world.run(10_000);
+        story.crash(0);
+        story.world.unite();
+        story.world.connect(1, 2);
+        let began = story.world.now();
+        let arrives = |story: &mut Story| story.status_of_space(2, "arriving").unwrap_or_default();
+        while story.status_of_space(2, "entries").unwrap_or_default() < 800 {
+            let pause = story.world.dice.within((20, 400));
+            story.world.run(pause);
+            story.write_own(2);
+            let took = story.world.now() - began;
+            if took > 8_000 {
+                let there = story.status_of_space(2, "entries");
+                return Err(format!("after {took} ms {there:?} entries are there and {} coming", arrives(&mut story)));
+            }
+        }
+        story.world.start(0);
+        story.settle(SETTLE)?;
+        story.check()
+    });
+}
+
+/// Who sends waits for a word of what it has sent, also where none of it was news.
+#[test]
+fn what_came_already_is_confirmed_too() {
+    let mut story = Story::joined(3, 3).unwrap();
+    let mut member = Hostile::possess(&mut story, 2).unwrap();
+    story.members.retain(|(node, _)| *node != 2);
+    let now = story.world.now();
+    (0..20).for_each(|n| member.write(&format!("n/{n}"), "text", now + n));
+    let raws: Vec<Vec<u8>> = member.log.iter().map(|entry| entry.raw().to_vec()).collect();
+    let raws: Vec<&[u8]> = raws.iter().map(Vec::as_slice).collect();
+    member.greet(&mut story.world, 0);
+    let mut confirmed = |story: &mut Story| {
+        member.push(&mut story.world, 0, &raws);
+        story.world.run(5_000);
+        let heard: Vec<Frame> = std::iter::from_fn(|| story.world.heard(member.node)).collect();
+        heard.iter().any(|frame| matches!(frame, Frame::Have(..)))
+    };
+    assert!(confirmed(&mut story), "it was news");
+    assert!(confirmed(&mut story), "it was known");
+}
+
 #[test]
 fn a_cut_link_costs_at_most_one_batch() {
     for_each_seed(4, 100, |seed| {
