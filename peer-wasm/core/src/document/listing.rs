@@ -13,7 +13,10 @@ use crate::rows::KeyRange;
 use crate::version::{Agent, Version};
 use kith_map::BTreeMap;
 
+/// Places read at once.
 const PAGE: usize = 1024;
+/// So many places of a child are looked at where only names are asked for. Of one with more it is known that it is there.
+const MAX_CHILD_ROWS: usize = 256;
 
 /// A page of children.
 #[derive(Clone, Debug, Default)]
@@ -26,8 +29,19 @@ pub struct Listing {
     pub version: Vec<Version>,
 }
 
-/// A child on its way into the page: its name, rows without content, and rows with.
-type Child = (String, Vec<(Path, ViewRow)>, Tree);
+/// A child on its way into the page.
+#[derive(Default)]
+struct Child {
+    name: String,
+    /// Rows without content, …
+    rows: Vec<(Path, ViewRow)>,
+    /// … and with.
+    tree: Tree,
+    /// Whether there is anything to show.
+    shown: bool,
+    /// Whether there is more than is looked at.
+    cut: bool,
+}
 
 /// The children of a place.
 pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery, rule: Rule<'_>) -> Result<Listing, Miss> {
@@ -48,29 +62,42 @@ pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery, rule:
     let mut child: Option<Child> = None;
     let mut latest: BTreeMap<Agent, u64> = BTreeMap::new();
     let (mut chars, mut missing) = (0u64, Ok(()));
+    let most = if query.values { MAX_TREE_ROWS } else { MAX_CHILD_ROWS };
+    let mut page = PAGE;
     loop {
-        let rows = early::scan(lens, &range, PAGE, query.reverse)?;
-        let full = rows.len() == PAGE;
+        let rows = early::scan(lens, &range, page, query.reverse)?;
+        let full = rows.len() == page;
         for (key, value) in rows {
             let Some(name) = child_name(&key, base.len()) else { continue };
             if base.len() == view_prefix(space).len() && name.starts_with('$') {
                 continue;
             }
-            if child.as_ref().is_none_or(|(current, ..)| *current != name) {
+            if child.as_ref().is_none_or(|current| current.name != name) {
                 if listing.close(child.take(), prefix, query, rule) || (chars > MAX_TEXTS && !listing.items.is_empty())
                 {
                     missing?;
                     listing.next = Some(if query.reverse { listing.last_key() } else { name });
                     return Ok(listing.at(latest));
                 }
-                child = Some((name, Vec::new(), Tree::default()));
+                child = Some(Child { name, ..Child::default() });
             }
-            if let (Some((_, rows, tree)), Some((path, row))) = (&mut child, decode(&key, &value)) {
+            if let (Some(child), Some((path, row))) = (&mut child, decode(&key, &value)) {
+                let Child { name, rows, tree, shown, cut } = child;
+                if *cut {
+                    continue;
+                }
+                *cut = *shown && rows.len() + tree.rows.len() >= most;
+                *shown |= row.visible().is_some();
                 for version in row.versions() {
                     let seq = latest.entry(version.agent).or_insert(version.seq);
                     *seq = (*seq).max(version.seq);
                 }
-                if query.values && tree.rows.len() < MAX_TREE_ROWS {
+                if *cut {
+                    // Of what kind it is its first row says, which comes last if reversed.
+                    let own = if query.reverse { early::get(lens, &bound(name))? } else { None };
+                    let kept = if query.values { &mut tree.rows } else { rows };
+                    kept.extend(prefix.child(name).ok().zip(own));
+                } else if query.values && tree.rows.len() < MAX_TREE_ROWS {
                     if let Some(State::Text(shown)) = row.shown_state() {
                         chars += u64::from(shown.chars);
                         // What is too long alone is left out; too long together, the page ends behind it.
@@ -97,6 +124,16 @@ pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery, rule:
             missing?;
             listing.close(child.take(), prefix, query, rule);
             return Ok(listing.at(latest));
+        }
+        if let Some(child) = child.as_ref().filter(|child| child.cut) {
+            // On to the next one, which may be as large.
+            let whole = KeyRange::prefix(&bound(&child.name));
+            if query.reverse {
+                range.end = whole.start;
+            } else {
+                range.start = whole.end;
+            }
+            page = PAGE.min(most + 1);
         }
     }
 }
@@ -153,24 +190,22 @@ pub(crate) fn child_name(key: &[u8], base: usize) -> Option<String> {
 impl Listing {
     /// Takes in a finished child, if there is anything to show. True when the page is full and more follows.
     fn close(&mut self, child: Option<Child>, prefix: &Path, query: &ListQuery, rule: Rule<'_>) -> bool {
-        if let Some((name, rows, mut tree)) = child {
-            let mut rows = rows;
+        if let Some(Child { name, mut rows, mut tree, shown: true, cut }) = child {
             tree.choose(rule);
             if query.reverse {
                 tree.rows.reverse();
                 rows.reverse();
             }
             let all = || rows.iter().chain(tree.rows.iter()).map(|(_, row)| row);
-            if all().any(|row| row.visible().is_some()) {
-                let kind = kind_of(if tree.rows.is_empty() { &rows } else { &tree.rows });
-                let value = match (query.values, prefix.child(&name)) {
-                    (true, Ok(top)) => tree.value(&top),
-                    _ => None,
-                };
-                let rules: Vec<Version> = tree.chosen.iter().map(|(_, (_, rule))| *rule).collect();
-                let version = merge_versions([frontier(all()).as_slice(), &rules].into_iter());
-                self.items.push(Item { version, key: name, value, kind });
-            }
+            let kind = kind_of(if tree.rows.is_empty() { &rows } else { &tree.rows });
+            let value = match (query.values, prefix.child(&name)) {
+                (true, Ok(top)) if !cut && rows.is_empty() => tree.value(&top),
+                _ => None,
+            };
+            let rules: Vec<Version> = tree.chosen.iter().map(|(_, (_, rule))| *rule).collect();
+            let version =
+                if cut { Vec::new() } else { merge_versions([frontier(all()).as_slice(), &rules].into_iter()) };
+            self.items.push(Item { version, key: name, value, kind });
         }
         self.items.len() >= query.limit
     }

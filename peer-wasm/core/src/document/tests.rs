@@ -201,6 +201,36 @@ fn listings_page_forwards_and_backwards() {
     assert_eq!(page(None, Some("k2"), true), (vec!["k1".into(), "k0".into()], None));
 }
 
+#[test]
+fn of_a_child_with_many_places_a_listing_of_names_tells_the_name_alone() {
+    let mut shelf = Shelf::default();
+    let object = |count: usize| put((0..count).map(|at| (format!("{at:05}"), json!(at))).collect());
+    for (clock, (name, count)) in
+        [("a", 3), ("b", 200), ("c", 300), ("d/1", 12_000), ("d/2", 12_000), ("e", 1)].into_iter().enumerate()
+    {
+        shelf.write(clock as u64 + 1, 1, &format!("l/{name}"), object(count));
+    }
+    let listed = |limit, reverse, values| {
+        let query = crate::api::ListQuery { start: None, end: None, limit, reverse, values };
+        let listing = shelf.run(|lens| list(lens, 1, &path("l"), &query, &|_, _| None));
+        let told = listing.items.iter().map(|item| (item.key.clone(), !item.version.is_empty(), item.value.is_some()));
+        (told.collect::<Vec<_>>(), listing.next)
+    };
+    let all = |told: &dyn Fn(&str) -> (bool, bool)| {
+        let item = |name: &str| (name.to_owned(), told(name).0, told(name).1);
+        ["a", "b", "c", "d", "e"].map(item).to_vec()
+    };
+    let names = all(&|name| (!["c", "d"].contains(&name), false));
+    let values = all(&|name| (name != "d", name != "d"));
+    assert_eq!(listed(10, false, false), (names.clone(), None));
+    assert_eq!(listed(10, false, true), (values.clone(), None));
+    let back = |told: Vec<_>| told.into_iter().rev().collect::<Vec<_>>();
+    assert_eq!(listed(10, true, false), (back(names.clone()), None));
+    assert_eq!(listed(10, true, true), (back(values), None));
+    assert_eq!(listed(4, false, false), (names[..4].to_vec(), Some("e".to_owned())));
+    assert_eq!(listed(2, true, false), (back(names[3..].to_vec()), Some("d".to_owned())));
+}
+
 fn any_item() -> impl Strategy<Value = Item> {
     let leaf =
         prop_oneof![Just(Leaf::Deleted), Just(Leaf::Object), (0..3u8).prop_map(|n| Leaf::Json(n.to_string().into()))];

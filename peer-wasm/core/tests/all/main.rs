@@ -32,6 +32,7 @@ mod sim_policy;
 mod sim_presence;
 mod sim_pruned;
 mod sim_purge;
+mod sim_scale;
 mod sim_spread;
 mod sim_storage;
 mod sim_subscriptions;

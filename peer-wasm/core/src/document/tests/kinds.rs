@@ -306,6 +306,18 @@ fn listings_tell_kinds_and_number_the_elements_of_lists() {
 }
 
 #[test]
+fn listings_tell_the_kind_of_what_has_many_places() {
+    let mut pair = Pair::new("o/count", json!(1), Merge::Counter);
+    pair.one_in("o/steps", put((0..300).map(|step| json!(step)).collect()), as_kind(Merge::List));
+    for reverse in [false, true] {
+        let query = crate::api::ListQuery { start: None, end: None, limit: 9, reverse, values: false };
+        let listing = pair.one.run(|lens| list(lens, 1, &super::path("o"), &query, &|_, _| None));
+        let steps = listing.items.iter().find(|item| item.key == "steps").unwrap();
+        assert_eq!((steps.kind, steps.version.len()), (Some("list"), 0));
+    }
+}
+
+#[test]
 fn the_tags_in_use_never_change() {
     let tags = [tag::MV, tag::COUNTER, tag::SET, tag::MEMBER, tag::LIST, tag::ELEMENT, tag::TEXT];
     assert_eq!(tags, [4, 5, 6, 7, 8, 9, 10]);
