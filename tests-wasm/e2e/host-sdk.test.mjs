@@ -87,6 +87,7 @@ for (const kind of availableBrowsers()) {
       assert.equal(seen.made.role, 'owner')
       assert.deepEqual(seen.first.items.map(({ key, value }) => [key, value]), [['a', { at: 'a' }], ['b', { at: 'b' }]])
       assert.deepEqual(seen.rest.items.map(({ key }) => key), ['c', 'd'])
+      assert.ok([...seen.first.items, ...seen.rest.items].every(({ version }) => Array.isArray(version) && version.length === 1))
       assert.equal(seen.back.items[0].key, 'd')
       assert.ok(seen.invite.url.startsWith(`${url}board/#kith=`), seen.invite.url)
       assert.ok(seen.spaces.some(({ id, name }) => id === seen.made.id && name === 'Trip'))

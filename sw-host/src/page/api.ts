@@ -85,9 +85,9 @@ export interface WriteOptions {
 export interface Item<T = Json> {
   /** Its name: the last part of its path. */
   key: string
-  /** Its versions. */
+  /** Its versions; none, where only names are asked for, if more than some hundred values are below it. */
   version: string[]
-  /** The value, if it was asked for. */
+  /** The value, if it was asked for and is not made up of more than 20 000. */
   value?: T
   /** Its merge type, if that is not `lww`; `newer` for one that only a later release knows. */
   kind?: string

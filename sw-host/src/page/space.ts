@@ -121,7 +121,8 @@ export function openSpace(id: string, connection: Connection): Space {
         if (value !== undefined && value !== false) query.set(name, value === true ? '1' : String(value))
       }
       const where = withQuery(`${root}${asFolder(prefix)}`, query)
-      return askJson<Listing<T> & { items: Item<T>[] }>(connection, where, withSignal(options.signal))
+      const page = await askJson<{ items: (Omit<Item<T>, 'version'> & { version: string })[]; next?: string }>(connection, where, withSignal(options.signal))
+      return { ...page, items: page.items.map((item) => ({ ...item, version: item.version.split(',').filter(Boolean) })) }
     },
     ...spacePast({ connection, root, url, encode: encodePath, written, writeName }),
     subscribe,
