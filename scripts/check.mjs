@@ -9,7 +9,7 @@ import { ensurePackages, ensureRust } from './lib/setup.mjs'
 import { buildWasm, buildWeb, listing } from './lib/steps.mjs'
 
 /** What a first visit may load of ours, compressed: scripts and wasm together. The product's target is 600 KB (notes 0105, 0106). */
-const SIZE_BUDGET = 827_000
+const SIZE_BUDGET = 828_000
 const CARGO_DENY = '0.20.2'
 /** How long fetching the advisory database may take. */
 const ADVISORIES_MS = 60_000

@@ -149,7 +149,7 @@ async fn pages_and_workers_run_wasm_but_nothing_from_elsewhere() {
         for part in [
             "default-src 'self'",
             "script-src 'self' 'wasm-unsafe-eval'",
-            "connect-src 'self' ws: wss: https://other.example",
+            "connect-src 'self' http: https: ws: wss: https://other.example",
             "object-src 'none'",
             "base-uri 'none'",
             "frame-ancestors 'self'",

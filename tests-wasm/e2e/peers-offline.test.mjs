@@ -1,7 +1,7 @@
 // Both sides without a network, editing the same and different fields, then together again. And a device that has a network again.
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { availableBrowsers, missing, startProxy, startRelay, waitFor } from '../harness/index.mjs'
+import { availableBrowsers, missing, startProxy, startRelay, startSite, waitFor } from '../harness/index.mjs'
 import { NETWORK_MS, person, together } from './peers-support.mjs'
 
 describe('edits on both sides of a cut', { skip: missing('chromium', 'firefox') }, () => {
@@ -80,3 +80,28 @@ describe('the network is back', () => {
     })
   }
 })
+
+// Browsers hold WebSockets back after failures, Firefox for up to a minute: while a relay is gone it is asked by HTTP instead.
+for (const kind of ['chromium', 'firefox']) {
+  describe(`a relay that is gone for a while, in ${kind}`, { skip: missing(kind) }, () => {
+    it('is asked by HTTP whether it is back, and WebSockets wait for that', async () => {
+      const relay = await startRelay()
+      const site = await startSite({ upstream: relay.url })
+      const ada = await person(kind, site.url, { webrtc: 'blocked' })
+      const reserved = () => waitFor(async () => (await ada.status())?.relays.some(({ state }) => state === 'reserved'), { what: 'the relay to be there', timeout: NETWORK_MS })
+      const seen = (method, from) => site.requests.filter((one) => one.method === method && one.at >= from).length
+      const asked = (times, from) => waitFor(() => seen('HEAD', from) >= times, { what: `${times} requests`, timeout: NETWORK_MS })
+      await reserved()
+      await asked(1, 0)
+      for (let outage = 0; outage < 2; outage++) {
+        const from = Date.now()
+        site.down()
+        await asked(5, from)
+        assert.ok(seen('UPGRADE', from) <= 2, `${seen('UPGRADE', from)} WebSockets were tried beside ${seen('HEAD', from)} requests`)
+        site.up()
+        await reserved()
+      }
+      await Promise.all([ada.close(), relay.kill(), site.close()])
+    })
+  })
+}

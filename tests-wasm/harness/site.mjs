@@ -27,6 +27,8 @@ const REPORT_LIMIT = 16 * 1024 * 1024
  * @param {string} [options.upstream] then this server, WebSockets included (the relay's URL, say)
  * @param {Record<string, string>} [options.headers] added to every answer made here
  *
+ * `down()` takes what is upstream away until `up()`; `requests` has all that were made, WebSockets as `UPGRADE`.
+ *
  * A page reports by `fetch('/__report', {method: 'POST', body: JSON.stringify(…)})`, from this origin or any other. `reports` has
  * them in order; `report(wanted)` resolves with the first one, past or future, that `wanted` accepts.
  */
@@ -35,17 +37,28 @@ export async function startSite({ files = {}, dir, upstream, headers = {}, port 
   const waiting = new Set()
   const requests = []
   const sockets = new Set()
-  const site = { url: '', port: 0, files, reports, requests, report, close }
+  const site = { url: '', port: 0, files, reports, requests, report, close, isDown: false, down, up: () => (site.isDown = false) }
   const server = createServer(answer)
   server.on('connection', (socket) => {
     sockets.add(socket)
     socket.once('close', () => sockets.delete(socket))
   })
-  server.on('upgrade', (asked, socket, head) => (upstream ? tunnel(asked, socket, head, new URL(upstream)) : socket.destroy()))
+  server.on('upgrade', (asked, socket, head) => {
+    requests.push({ method: 'UPGRADE', path: asked.url, at: Date.now() })
+    if (upstream && !site.isDown) tunnel(asked, socket, head, new URL(upstream))
+    else socket.destroy()
+  })
+
+  /** What is upstream is gone, as a reverse proxy tells it: 503, no WebSockets, and those there are break. */
+  function down() {
+    site.isDown = true
+    for (const socket of sockets) socket.destroy()
+  }
 
   function answer(asked, response) {
     const path = new URL(asked.url, 'http://site').pathname
     requests.push({ method: asked.method, path, at: Date.now() })
+    if (site.isDown) return response.writeHead(503, { 'content-type': 'text/plain' }).end('nothing is behind this')
     if (path === '/__report') return take(asked, response)
     const file = files[path] ?? files[`${path}index.html`]
     if (typeof file === 'function') return file(asked, response)

@@ -27,6 +27,10 @@ mod driver;
 pub mod fuzzing;
 mod link;
 mod links;
+#[cfg(target_arch = "wasm32")]
+mod probe;
+#[cfg(any(target_arch = "wasm32", test))]
+mod reach;
 mod relays;
 mod runtime;
 mod streams;

@@ -87,7 +87,7 @@ where
 /// The transport to relays: WebSocket as the browser has it.
 #[cfg(target_arch = "wasm32")]
 pub(crate) fn base() -> Result<crate::ws::Transport, StartError> {
-    Ok(crate::ws::Transport)
+    Ok(crate::ws::Transport::new())
 }
 
 /// The transports to relays and other native peers: WebSocket and TCP.

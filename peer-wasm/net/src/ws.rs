@@ -5,7 +5,9 @@
 //! drained, so a held-back writer looks again after short pauses, and only then.
 
 use crate::limits::{WS_BUFFERED, WS_MESSAGE, WS_UNREAD};
-use crate::runtime::{Delay, delay};
+use crate::probe;
+use crate::reach::Reach;
+use crate::runtime::{Delay, delay, spawn, unix_ms};
 use futures::future::{BoxFuture, poll_fn};
 use futures::{AsyncRead, AsyncWrite, FutureExt};
 use js_sys::{ArrayBuffer, Reflect, Uint8Array};
@@ -21,13 +23,23 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 use wasm_bindgen::JsCast;
 use wasm_bindgen::prelude::Closure;
-use web_sys::{BinaryType, Event, MessageEvent, WebSocket};
+use web_sys::{BinaryType, CloseEvent, Event, MessageEvent, WebSocket};
 
 /// How long a held-back writer waits before it looks at the browser's buffer again.
 const DRAIN_PAUSE: Duration = Duration::from_millis(8);
 
+const BROKE: &str = "the relay refused the connection or it broke";
+
 /// The transport. It only dials.
-pub(crate) struct Transport;
+pub(crate) struct Transport {
+    reach: SendWrapper<Rc<RefCell<Reach>>>,
+}
+
+impl Transport {
+    pub(crate) fn new() -> Self {
+        Transport { reach: SendWrapper::new(Rc::default()) }
+    }
+}
 
 impl libp2p::core::Transport for Transport {
     type Output = Connection;
@@ -45,13 +57,32 @@ impl libp2p::core::Transport for Transport {
 
     fn dial(&mut self, address: Multiaddr, _: DialOpts) -> Result<Self::Dial, TransportError<io::Error>> {
         let url = url(&address).ok_or(TransportError::MultiaddrNotSupported(address))?;
+        let reach = Rc::clone(&*self.reach);
         Ok(SendWrapper::new(async move {
+            let unreachable = |why| Err(io::Error::new(io::ErrorKind::NetworkUnreachable, why));
             if is_offline(&url) {
-                return Err(io::Error::new(io::ErrorKind::NetworkUnreachable, "this device has no network"));
+                return unreachable("this device has no network");
             }
-            let connection = Connection(SendWrapper::new(Socket::open(&url)?));
-            poll_fn(|cx| connection.0.poll_open(cx)).await?;
-            Ok(connection)
+            let place = place(&url);
+            let asks = reach.borrow().asks_first(&place);
+            if asks {
+                let answered = probe::answers(&place).await;
+                if !reach.borrow_mut().asked(&place, answered, unix_ms()) {
+                    return unreachable("the relay does not answer");
+                }
+            }
+            let socket = Socket::open(&url)?;
+            let opened = poll_fn(|cx| socket.poll_open(cx)).await;
+            reach.borrow_mut().tried(&place, opened.is_ok(), unix_ms());
+            opened?;
+            if reach.borrow().learns(&place) {
+                let (reach, place) = (Rc::clone(&reach), place.clone());
+                spawn(async move {
+                    let answered = probe::answers(&place).await;
+                    reach.borrow_mut().learned(&place, answered);
+                });
+            }
+            Ok(Connection { socket: SendWrapper::new(socket), place, reach: SendWrapper::new(reach) })
         })
         .boxed())
     }
@@ -83,8 +114,14 @@ fn url(address: &Multiaddr) -> Option<String> {
     }
 }
 
-/// Whether the browser says that there is no network at all. A try would be in vain, and Firefox makes the next ones to
-/// the same place wait longer each time, up to a minute. Plain `ws` goes to this machine, which is there all the same.
+/// Where a URL leads, as `https://host:port`: browsers hold back what goes to the same host and port.
+fn place(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("wss", url));
+    let (host, _) = rest.split_once('/').unwrap_or((rest, ""));
+    format!("{}://{host}", if scheme == "wss" { "https" } else { "http" })
+}
+
+/// Whether the browser says that there is no network at all. A try would be in vain, and make the next ones wait ([`Reach`]). Plain `ws` goes to this machine, which is there all the same.
 fn is_offline(url: &str) -> bool {
     let navigator = Reflect::get(&js_sys::global(), &"navigator".into());
     let on_line = navigator.and_then(|navigator| Reflect::get(&navigator, &"onLine".into()));
@@ -146,8 +183,13 @@ impl Socket {
             inbox.open = true;
             inbox.wake();
         });
-        let on_close = on(|inbox| inbox.close(""));
-        let on_error = on(|inbox| inbox.close("the relay refused the connection or it broke"));
+        let ended = inbox.clone();
+        let on_close = Closure::<dyn FnMut(Event)>::new(move |event: Event| {
+            // Some browsers tell of no error when a connection breaks.
+            let is_clean = event.dyn_ref::<CloseEvent>().is_some_and(CloseEvent::was_clean);
+            ended.borrow_mut().close(if is_clean { "" } else { BROKE });
+        });
+        let on_error = on(|inbox| inbox.close(BROKE));
         let (messages, closer) = (inbox.clone(), socket.clone());
         let on_message = Closure::<dyn FnMut(MessageEvent)>::new(move |event: MessageEvent| {
             let mut inbox = messages.borrow_mut();
@@ -221,11 +263,24 @@ impl Drop for Socket {
 }
 
 /// An open connection.
-pub(crate) struct Connection(SendWrapper<Socket>);
+pub(crate) struct Connection {
+    socket: SendWrapper<Socket>,
+    place: String,
+    reach: SendWrapper<Rc<RefCell<Reach>>>,
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        // One that broke counts as a failure in browsers, too.
+        if self.socket.inbox.borrow().closed != Some("") {
+            self.reach.borrow_mut().tried(&self.place, false, unix_ms());
+        }
+    }
+}
 
 impl AsyncRead for Connection {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut [u8]) -> Poll<io::Result<usize>> {
-        let mut inbox = self.0.inbox.borrow_mut();
+        let mut inbox = self.socket.inbox.borrow_mut();
         let inbox = &mut *inbox;
         let Some(first) = inbox.messages.front() else {
             return match inbox.closed {
@@ -254,7 +309,7 @@ impl AsyncRead for Connection {
 
 impl AsyncWrite for Connection {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &[u8]) -> Poll<io::Result<usize>> {
-        let socket = &mut *self.get_mut().0;
+        let socket = &mut *self.get_mut().socket;
         ready!(socket.poll_writable(cx))?;
         let piece = buffer.get(..buffer.len().min(WS_MESSAGE)).unwrap_or_default();
         socket.socket.send_with_u8_array(piece).map_err(|_| io::Error::from(io::ErrorKind::BrokenPipe))?;
@@ -267,8 +322,8 @@ impl AsyncWrite for Connection {
     }
 
     fn poll_close(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let _ = self.0.socket.close();
-        let mut inbox = self.0.inbox.borrow_mut();
+        let _ = self.socket.socket.close();
+        let mut inbox = self.socket.inbox.borrow_mut();
         if inbox.closed.is_some() {
             return Poll::Ready(Ok(()));
         }

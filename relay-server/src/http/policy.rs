@@ -18,13 +18,13 @@ pub(crate) fn public(headers: &mut HeaderMap) {
 }
 
 /// For pages and scripts (a worker's policy is its script's): nothing from elsewhere runs, WASM may be compiled, and
-/// sockets may go to any relay, since a person's relays are not known to this one. `sources` are the operator's additions.
+/// sockets and the requests before them may go to any relay, since a person's relays are not known to this one. `sources` are the operator's additions.
 pub(crate) fn document(headers: &mut HeaderMap, sources: &[String]) {
     let more: String = sources.iter().map(|source| format!(" {source}")).collect();
     let policy = format!(
         "default-src 'self'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; img-src 'self' data: blob:; media-src \
-         'self' blob:; connect-src 'self' ws: wss:{more}; worker-src 'self'; manifest-src 'self'; object-src 'none'; \
-         base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
+         'self' blob:; connect-src 'self' http: https: ws: wss:{more}; worker-src 'self'; manifest-src 'self'; \
+         object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'"
     );
     if let Ok(value) = HeaderValue::try_from(policy) {
         headers.insert(header::CONTENT_SECURITY_POLICY, value);

@@ -1,7 +1,7 @@
 /** A space as the SDK shows it: its calls are the HTTP surface, nothing more. */
 import { isJson } from '../shared/media.ts'
 import { readVersions, writeVersions } from '../shared/multiresponse.ts'
-import type { Item, Json, Listing, ListOptions, Path, Space, Update, Value, WriteOptions, Written } from './api.ts'
+import type { Item, Json, ListOptions, Path, Space, Update, Value, WriteOptions, Written } from './api.ts'
 import type { Conflict } from './api-kinds.ts'
 import type { Member, Spread } from './api-peer.ts'
 import { askJson, askPeer, jsonBody, peerFetch } from './peer-fetch.ts'

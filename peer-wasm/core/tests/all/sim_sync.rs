@@ -182,7 +182,7 @@ fn what_came_already_is_confirmed_too() {
     let raws: Vec<Vec<u8>> = member.log.iter().map(|entry| entry.raw().to_vec()).collect();
     let raws: Vec<&[u8]> = raws.iter().map(Vec::as_slice).collect();
     member.greet(&mut story.world, 0);
-    let mut confirmed = |story: &mut Story| {
+    let confirmed = |story: &mut Story| {
         member.push(&mut story.world, 0, &raws);
         story.world.run(5_000);
         let heard: Vec<Frame> = std::iter::from_fn(|| story.world.heard(member.node)).collect();
