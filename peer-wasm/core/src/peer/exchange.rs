@@ -96,8 +96,8 @@ impl Peer {
         }
     }
 
-    /// Whoever sent something of which nothing was stored, because it was known or is not taken, waits for a word all the same before
-    /// it sends more.
+    /// A member that sent something of which nothing was stored, because it was known or is not taken, waits for a word all the same
+    /// before it sends more. Strangers are told nothing.
     pub(super) fn confirm_rest(&mut self) {
         if self.commits.is_busy() {
             return;
@@ -105,7 +105,7 @@ impl Peer {
         let mut due = Vec::new();
         for (id, link) in &mut self.links {
             for (number, session) in &mut link.sessions {
-                if session.owes && !self.inboxes.has(*number, *id) {
+                if session.member && session.owes && !self.inboxes.has(*number, *id) {
                     session.owes = false;
                     due.push((*id, *number));
                 }

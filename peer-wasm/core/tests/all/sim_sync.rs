@@ -182,14 +182,21 @@ fn what_came_already_is_confirmed_too() {
     let raws: Vec<Vec<u8>> = member.log.iter().map(|entry| entry.raw().to_vec()).collect();
     let raws: Vec<&[u8]> = raws.iter().map(Vec::as_slice).collect();
     member.greet(&mut story.world, 0);
-    let confirmed = |story: &mut Story| {
-        member.push(&mut story.world, 0, &raws);
-        story.world.run(5_000);
-        let heard: Vec<Frame> = std::iter::from_fn(|| story.world.heard(member.node)).collect();
-        heard.iter().any(|frame| matches!(frame, Frame::Have(..)))
-    };
-    assert!(confirmed(&mut story), "it was news");
-    assert!(confirmed(&mut story), "it was known");
+    assert!(is_told(&mut story, &member, &raws), "it was news");
+    assert!(is_told(&mut story, &member, &raws), "it was known");
+    let mut stranger = Hostile::stranger(&mut story);
+    stranger.write("n/0", "text", now);
+    stranger.greet(&mut story.world, 0);
+    let own = stranger.log[0].raw().to_vec();
+    assert!(!is_told(&mut story, &stranger, &[&own]) && !is_told(&mut story, &stranger, &raws), "it is no member");
+}
+
+/// Whether peer 0 says what it has to who sends it these entries.
+fn is_told(story: &mut Story, sender: &Hostile, raws: &[&[u8]]) -> bool {
+    sender.push(&mut story.world, 0, raws);
+    story.world.run(5_000);
+    let heard: Vec<Frame> = std::iter::from_fn(|| story.world.heard(sender.node)).collect();
+    heard.iter().any(|frame| matches!(frame, Frame::Have(..)))
 }
 
 #[test]
