@@ -121,7 +121,8 @@ fn place(url: &str) -> String {
     format!("{}://{host}", if scheme == "wss" { "https" } else { "http" })
 }
 
-/// Whether the browser says that there is no network at all. A try would be in vain, and make the next ones wait ([`Reach`]). Plain `ws` goes to this machine, which is there all the same.
+/// Whether the browser says that there is no network at all. A try would be in vain, and make the next ones wait
+/// ([`Reach`]). Plain `ws` goes to this machine, which is there all the same.
 fn is_offline(url: &str) -> bool {
     let navigator = Reflect::get(&js_sys::global(), &"navigator".into());
     let on_line = navigator.and_then(|navigator| Reflect::get(&navigator, &"onLine".into()));

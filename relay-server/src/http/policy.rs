@@ -18,7 +18,8 @@ pub(crate) fn public(headers: &mut HeaderMap) {
 }
 
 /// For pages and scripts (a worker's policy is its script's): nothing from elsewhere runs, WASM may be compiled, and
-/// sockets and the requests before them may go to any relay, since a person's relays are not known to this one. `sources` are the operator's additions.
+/// sockets and the requests before them may go to any relay, since a person's relays are not known to this one.
+/// `sources` are the operator's additions.
 pub(crate) fn document(headers: &mut HeaderMap, sources: &[String]) {
     let more: String = sources.iter().map(|source| format!(" {source}")).collect();
     let policy = format!(

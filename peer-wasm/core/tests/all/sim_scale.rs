@@ -4,13 +4,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::indexing_slicing)]
 
-use crate::common;
+use crate::{common, texts};
 
 use common::change;
 use kith_core::api::{Body, Change, ListQuery, Reply, Request, Target, Update};
 use kith_core::path::Path;
 use kith_core::sim::Story;
 use serde_json::Value as Json;
+use texts::at as path;
 
 /// Values that are written at once, each a place of its own.
 const EACH: usize = 50;
@@ -22,10 +23,6 @@ const FEW: usize = 20;
 /// … and a large one.
 fn many() -> usize {
     if std::env::var_os("KITH_LONG").is_some() { 20_000 } else { 1_000 }
-}
-
-fn path(text: &str) -> Path {
-    Path::new(text.split('/')).unwrap()
 }
 
 /// A space with so many objects.
