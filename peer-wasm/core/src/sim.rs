@@ -5,6 +5,7 @@
 //! outputs to disks, links and clocks and brings back what comes of them, sooner, later, twice, damaged or never.
 
 mod carry;
+mod crowd;
 mod dice;
 mod disk;
 mod happen;
@@ -18,6 +19,7 @@ mod tally;
 mod weather;
 mod world;
 
+pub use crowd::Crowd;
 pub use dice::Dice;
 pub use disk::{Disk, Shadow};
 pub use hostile::Hostile;

@@ -7,72 +7,19 @@ use crate::common;
 use common::for_each_seed;
 use kith_core::api::{Request, Role};
 use kith_core::entry::Verified;
-use kith_core::sim::{Hostile, Story, Weather};
+use kith_core::sim::{Crowd, Hostile, Story};
 use kith_core::wire::Frame;
 
 const SETTLE: u64 = 300_000;
 /// A frame of entries is sent once it has this many bytes.
 const BATCH: u64 = 128 << 10;
-/// Everything takes the same time, so that round trips are what the protocol needs.
-const STEADY: Weather = Weather { latency: (50, 50), load: (0, 0), commit: (0, 0), ..Weather::FAIR };
-
-/// Two peers that know the same authors, apart from each other; the third member is gone and speaks for the authors.
-fn crowd(seed: u64, authors: usize) -> Result<(Story, Hostile, Vec<Hostile>), String> {
-    let mut story = Story::joined(seed, 3)?;
-    let member = Hostile::possess(&mut story, 2).ok_or("the member could not be taken over")?;
-    story.members.retain(|(node, _)| *node != 2);
-    story.world.weather = STEADY;
-    story.world.divide(|node| if node == 1 { 1 } else { 0 });
-    story.world.run(10_000);
-    let now = story.world.now();
-    let mut crowd = Vec::new();
-    for number in 0..authors {
-        let mut author = Hostile::absent(&mut story, &member).ok_or("no author")?;
-        author.write(&format!("notes/{number}"), "about fifty bytes of text, as in a note or a line", now);
-        crowd.push(author);
-    }
-    Ok((story, member, crowd))
-}
-
-/// Brings entries to one peer, which can reach nobody else meanwhile.
-fn bring(story: &mut Story, member: &Hostile, node: usize, entries: &[Verified]) {
-    story.world.divide(|other| if other == node || other == member.node { 9 } else { other as u64 });
-    member.greet(&mut story.world, node);
-    // Who begins a log shows its right to be here with it.
-    let logs: Vec<&[Verified]> = entries.chunk_by(|a, b| a.header.log == b.header.log).collect();
-    for part in logs.chunks(60).map(|logs| logs.concat()) {
-        let raw = part.iter().map(|entry| entry.raw().to_vec());
-        member.say(&mut story.world, node, &Frame::entries(story.space, raw));
-        story.world.run(200);
-    }
-    story.world.run(1_000);
-    story.world.divide(|node| node as u64);
-    story.world.run(10_000);
-}
 
 #[test]
 fn two_peers_twenty_entries_apart_among_two_thousand_authors_say_little() {
     for_each_seed(1, 20, |seed| {
-        let (mut story, member, mut crowd) = crowd(seed, 2_000)?;
-        let now = story.world.now();
-        let known: Vec<Verified> = crowd.iter().flat_map(|author| author.log.clone()).collect();
-        for node in [0, 1] {
-            bring(&mut story, &member, node, &known);
-            let mut new = Vec::new();
-            for number in 0..10 {
-                let author = &mut crowd[number * 190 + 7 + node];
-                author.write(
-                    &format!("news/{node}/{number}"),
-                    "some fifty bytes that the other peer does not have",
-                    now,
-                );
-                new.push(author.log.last().unwrap().clone());
-            }
-            bring(&mut story, &member, node, &new);
-        }
-        story.world.take_tally(0, 1);
-        story.world.count_arrivals(0);
-        story.world.count_arrivals(1);
+        let mut crowd = Crowd::gather(seed, 2_000)?;
+        crowd.set_apart(10);
+        let story = &mut crowd.story;
         story.world.unite();
         story.world.run(20_000);
         let tally = story.world.take_tally(0, 1);
@@ -263,16 +210,17 @@ fn what_nobody_has_yet_is_sent_after_a_restart() {
 #[test]
 fn who_was_here_last_is_sent_first() {
     for_each_seed(2, 50, |seed| {
-        let (mut story, member, mut crowd) = crowd(seed, 100)?;
-        let now = story.world.now();
-        for (number, author) in crowd.iter_mut().enumerate() {
+        let mut crowd = Crowd::gather(seed, 100)?;
+        let now = crowd.story.world.now();
+        for (number, author) in crowd.authors.iter_mut().enumerate() {
             let text = "x".repeat(5_000);
             author.write("last", &text, now + 1_000 * (100 - number as u64));
         }
-        let mut known: Vec<&Hostile> = crowd.iter().collect();
+        let mut known: Vec<&Hostile> = crowd.authors.iter().collect();
         known.sort_by_key(|author| author.key.public());
         let entries: Vec<Verified> = known.iter().flat_map(|author| author.log.clone()).collect();
-        bring(&mut story, &member, 0, &entries);
+        crowd.bring(0, &entries);
+        let story = &mut crowd.story;
         story.world.count_arrivals(1);
         story.world.unite();
         story.world.run(20_000);
@@ -282,7 +230,7 @@ fn who_was_here_last_is_sent_first() {
             .arrivals(1)
             .logs
             .iter()
-            .filter_map(|log| crowd.iter().position(|author| author.key.public() == *log))
+            .filter_map(|log| crowd.authors.iter().position(|author| author.key.public() == *log))
             .collect();
         let sorted = arrived.windows(2).filter(|pair| pair[0] < pair[1]).count();
         if arrived.len() < 100 || sorted < 90 {
@@ -338,7 +286,8 @@ fn dependencies_are_named_once_also_over_restarts() {
 fn any_two_sets_of_logs_become_the_same_and_nothing_is_sent_twice() {
     for_each_seed(12, 400, |seed| {
         let authors = [0, 5, 30, 33, 60, 150][seed as usize % 6];
-        let (mut story, member, mut crowd) = crowd(seed, authors)?;
+        let mut gathered = Crowd::gather(seed, authors)?;
+        let Crowd { story, authors: crowd, .. } = &mut gathered;
         let now = story.world.now();
         let (mut known, mut missing) = ([Vec::new(), Vec::new()], 0);
         for (number, author) in crowd.iter_mut().enumerate() {
@@ -357,9 +306,10 @@ fn any_two_sets_of_logs_become_the_same_and_nothing_is_sent_twice() {
             }
         }
         for node in [0, 1] {
-            bring(&mut story, &member, node, &known[node]);
-            story.world.count_arrivals(node);
+            gathered.bring(node, &known[node]);
+            gathered.story.world.count_arrivals(node);
         }
+        let story = &mut gathered.story;
         story.world.unite();
         story.world.run(20_000);
         story.alike()?;
