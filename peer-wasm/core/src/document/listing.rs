@@ -33,10 +33,10 @@ pub struct Listing {
 #[derive(Default)]
 struct Child {
     name: String,
-    /// Rows without content, …
-    rows: Vec<(Path, ViewRow)>,
-    /// … and with.
+    /// What is looked at of it.
     tree: Tree,
+    /// Whether rows came without their content: there is no telling the value.
+    bare: bool,
     /// Whether there is anything to show.
     shown: bool,
     /// Whether there is more than is looked at.
@@ -61,7 +61,7 @@ pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery, rule:
     let mut listing = Listing::default();
     let mut child: Option<Child> = None;
     let mut latest: BTreeMap<Agent, u64> = BTreeMap::new();
-    let (mut chars, mut missing) = (0u64, Ok(()));
+    let (mut chars, mut places, mut missing) = (0u64, 0, Ok(()));
     let most = if query.values { MAX_TREE_ROWS } else { MAX_CHILD_ROWS };
     let mut page = PAGE;
     loop {
@@ -73,8 +73,9 @@ pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery, rule:
                 continue;
             }
             if child.as_ref().is_none_or(|current| current.name != name) {
-                if listing.close(child.take(), prefix, query, rule) || (chars > MAX_TEXTS && !listing.items.is_empty())
-                {
+                // What is large together comes in several pages.
+                let large = chars > MAX_TEXTS || (query.values && places >= MAX_TREE_ROWS);
+                if listing.close(child.take(), prefix, query, rule) || (large && !listing.items.is_empty()) {
                     missing?;
                     listing.next = Some(if query.reverse { listing.last_key() } else { name });
                     return Ok(listing.at(latest));
@@ -82,11 +83,12 @@ pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery, rule:
                 child = Some(Child { name, ..Child::default() });
             }
             if let (Some(child), Some((path, row))) = (&mut child, decode(&key, &value)) {
-                let Child { name, rows, tree, shown, cut } = child;
+                let Child { name, tree, bare, shown, cut } = child;
                 if *cut {
                     continue;
                 }
-                *cut = *shown && rows.len() + tree.rows.len() >= most;
+                places += 1;
+                *cut = *shown && tree.rows.len() >= most;
                 *shown |= row.visible().is_some();
                 for version in row.versions() {
                     let seq = latest.entry(version.agent).or_insert(version.seq);
@@ -95,8 +97,7 @@ pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery, rule:
                 if *cut {
                     // Of what kind it is its first row says, which comes last if reversed.
                     let own = if query.reverse { early::get(lens, &bound(name))? } else { None };
-                    let kept = if query.values { &mut tree.rows } else { rows };
-                    kept.extend(prefix.child(name).ok().zip(own));
+                    tree.rows.extend(prefix.child(name).ok().zip(own));
                 } else if query.values && tree.rows.len() < MAX_TREE_ROWS {
                     if let Some(State::Text(shown)) = row.shown_state() {
                         chars += u64::from(shown.chars);
@@ -110,7 +111,8 @@ pub fn list(lens: &Lens<'_>, space: u32, prefix: &Path, query: &ListQuery, rule:
                     }
                     tree.rows.push((path, row));
                 } else {
-                    rows.push((path, shape(row)));
+                    *bare = true;
+                    tree.rows.push((path, shape(row)));
                 }
             }
             if query.reverse {
@@ -190,21 +192,19 @@ pub(crate) fn child_name(key: &[u8], base: usize) -> Option<String> {
 impl Listing {
     /// Takes in a finished child, if there is anything to show. True when the page is full and more follows.
     fn close(&mut self, child: Option<Child>, prefix: &Path, query: &ListQuery, rule: Rule<'_>) -> bool {
-        if let Some(Child { name, mut rows, mut tree, shown: true, cut }) = child {
-            tree.choose(rule);
+        if let Some(Child { name, mut tree, bare, shown: true, cut }) = child {
+            if query.values {
+                tree.choose(rule);
+            }
             if query.reverse {
                 tree.rows.reverse();
-                rows.reverse();
             }
-            let all = || rows.iter().chain(tree.rows.iter()).map(|(_, row)| row);
-            let kind = kind_of(if tree.rows.is_empty() { &rows } else { &tree.rows });
-            let value = match (query.values, prefix.child(&name)) {
-                (true, Ok(top)) if !cut && rows.is_empty() => tree.value(&top),
-                _ => None,
-            };
+            let kind = kind_of(&tree.rows);
+            let whole = !bare && !cut;
+            let value = prefix.child(&name).ok().filter(|_| whole).and_then(|top| tree.value(&top));
             let rules: Vec<Version> = tree.chosen.iter().map(|(_, (_, rule))| *rule).collect();
-            let version =
-                if cut { Vec::new() } else { merge_versions([frontier(all()).as_slice(), &rules].into_iter()) };
+            let all = frontier(tree.rows.iter().map(|(_, row)| row));
+            let version = if cut { Vec::new() } else { merge_versions([all.as_slice(), &rules].into_iter()) };
             self.items.push(Item { version, key: name, value, kind });
         }
         self.items.len() >= query.limit
