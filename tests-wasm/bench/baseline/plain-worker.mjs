@@ -14,9 +14,19 @@ const encoder = new TextEncoder()
 addEventListener('install', () => skipWaiting())
 addEventListener('activate', (event) => event.waitUntil(clients.claim()))
 addEventListener('fetch', (event) => {
-  const { pathname } = new URL(event.request.url)
-  if (pathname.startsWith('/kv/')) event.respondWith(answer(event.request, pathname))
+  const { pathname, searchParams } = new URL(event.request.url)
+  if (pathname === '/kv/') event.respondWith(list(searchParams))
+  else if (pathname.startsWith('/kv/')) event.respondWith(answer(event.request, pathname))
 })
+const settled = (request) => new Promise((resolve, reject) => {
+  request.onsuccess = () => resolve(request.result)
+  request.onerror = () => reject(request.error)
+})
+async function list(query) {
+  const db = await open()
+  const values = await settled(db.transaction('values').objectStore('values').getAll(IDBKeyRange.lowerBound('/kv/' + query.get('start')), Number(query.get('limit'))))
+  return new Response('[' + values.join(',') + ']', { headers: { 'content-type': 'application/json' } })
+}
 async function answer(request, path) {
   const db = await open()
   if (request.method === 'PUT') {
@@ -37,11 +47,7 @@ async function answer(request, path) {
     const body = new ReadableStream({ start: (controller) => { mine = controller; list.add(controller) }, cancel: () => { list.delete(mine) } })
     return new Response(body, { headers: { 'content-type': 'text/event-stream' } })
   }
-  const value = await new Promise((resolve, reject) => {
-    const get = db.transaction('values').objectStore('values').get(path)
-    get.onsuccess = () => resolve(get.result)
-    get.onerror = () => reject(get.error)
-  })
+  const value = await settled(db.transaction('values').objectStore('values').get(path))
   return value === undefined ? new Response(null, { status: 404 }) : new Response(value, { headers: { 'content-type': 'application/json' } })
 }
 `

@@ -1,6 +1,7 @@
 //! The store against a bare rexie loop on the same records. The page measures the time.
 
 use futures::future::{join_all, try_join_all};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use js_sys::Uint8Array;
 use kith_core::rows::{Batch, Durability, KeyRange, Read, Table};
 use kith_store::paged::PageSizes;
@@ -79,6 +80,35 @@ pub async fn bench_rexie(name: String, rows: u32, size: u32, joined: bool) -> Re
         }
         transaction.done().await.map_err(text)?;
     }
+    database.close();
+    Ok(())
+}
+
+/// Reads what `benchRexie` wrote with rexie alone, `open` at once, each in a transaction of its own: single records, or
+/// pages of `page` of them if that is not 0.
+#[wasm_bindgen(js_name = benchRexieReads)]
+pub async fn bench_rexie_reads(
+    name: String,
+    rows: u32,
+    from: u32,
+    reads: u32,
+    open: usize,
+    page: u32,
+) -> Result<(), JsValue> {
+    let builder = Rexie::builder(&name).version(1).add_object_store(ObjectStore::new("tail"));
+    let database = builder.build().await.map_err(text)?;
+    let read = async |n: u32| -> Result<(), rexie::Error> {
+        let key: JsValue = Uint8Array::from(key(n.wrapping_mul(7919) % rows).as_slice()).into();
+        let transaction = database.transaction(&["tail"], TransactionMode::ReadOnly)?;
+        let tail = transaction.store("tail")?;
+        if page > 0 {
+            tail.get_all(Some(rexie::KeyRange::lower_bound(&key, None)?), Some(page)).await?;
+        } else {
+            tail.get(key).await?;
+        }
+        Ok(())
+    };
+    stream::iter(from..from + reads).map(read).buffer_unordered(open).try_collect::<()>().await.map_err(text)?;
     database.close();
     Ok(())
 }
