@@ -66,6 +66,7 @@ mod text_follow;
 mod text_open;
 mod text_write;
 mod undo;
+mod window;
 mod write;
 
 pub use events::{Config, Fault, Input, LinkId, LinkPath, LoadId, Output, TransactionId};

@@ -147,34 +147,6 @@ impl Graph {
         kept
     }
 
-    /// About how much an engine has to look at to bring `from` to `to`: the operations after the last one that
-    /// everything in both builds on. Counting stops above `limit`.
-    pub(crate) fn zone(&self, from: &[u32], to: &[u32], limit: u64) -> u64 {
-        let mut heap: BinaryHeap<u32> = from.iter().chain(to).copied().collect();
-        let mut seen = 0u64;
-        // Once the beginning is reached, only everything is below.
-        let mut root = from.is_empty() || to.is_empty();
-        while let Some(index) = heap.pop() {
-            while heap.peek() == Some(&index) {
-                heap.pop();
-            }
-            if (heap.is_empty() && !root) || seen > limit {
-                break;
-            }
-            let run = self.run_of(index);
-            match heap.peek().copied().filter(|next| *next >= run) {
-                Some(next) => seen += u64::from(index - next),
-                None => {
-                    seen += u64::from(index - run) + 1;
-                    let parents = self.run_parents(run);
-                    root |= parents.is_empty();
-                    heap.extend(parents);
-                }
-            }
-        }
-        seen
-    }
-
     /// The state after `index`, whose parents `heads` includes.
     pub(crate) fn advance(&self, heads: &mut Vec<u32>, index: u32) {
         self.parents(index, |parent| heads.retain(|head| *head != parent));
@@ -250,22 +222,6 @@ mod tests {
             outside.iter().for_each(|index| graph.advance(&mut advanced, *index));
             let everything: Vec<u32> = (0..graph.len()).collect();
             prop_assert_eq!(&advanced, &graph.minimal(&everything));
-            // The zone holds at least what is to be merged.
-            prop_assert!(graph.zone(&minimal, &advanced, u64::MAX) >= outside.len() as u64);
         }
-    }
-
-    #[test]
-    fn the_zone_ends_where_both_sides_meet() {
-        let mut graph = Graph::default();
-        for index in 0u32..100 {
-            graph.push(0, u64::from(index), &index.checked_sub(1).into_iter().collect::<Vec<_>>(), 0);
-        }
-        assert_eq!(graph.zone(&[89], &[99], u64::MAX), 10);
-        graph.push(1, 0, &[79], 0);
-        assert_eq!(graph.zone(&[99], &[99, 100], u64::MAX), 21);
-        graph.push(2, 0, &[], 0);
-        assert_eq!(graph.zone(&[99], &[99, 101], u64::MAX), 101);
-        assert!(graph.zone(&[99], &[99, 101], 5) > 5);
     }
 }

@@ -81,15 +81,6 @@ impl TextDoc {
         Ok(Delta::of_edits(&edits))
     }
 
-    /// About how much work it is to read the text at another state or what changed since: operations looked at.
-    pub fn work_since(&self, at: &[Version]) -> Result<u64, ReadError> {
-        if at == self.frontier {
-            return Ok(0);
-        }
-        let (heads, history) = self.resolve(at)?;
-        Ok(history.graph.zone(&heads, &self.visible(), u64::MAX))
-    }
-
     /// A state without what is included in other parts of it, sorted, as headers carry it.
     pub fn canonical(&self, at: &[Version]) -> Result<Frontier, ReadError> {
         if at == self.frontier {

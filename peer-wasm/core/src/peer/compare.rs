@@ -107,7 +107,6 @@ impl Peer {
             SaltKey::new(&space.row.key, &salt).short(&sum)
         });
         let Some(session) = self.session(id, number) else { return };
-        session.confirmed();
         let (true, Some(ours)) = (session.member, ours) else {
             session.compared.missed = true;
             return;
@@ -132,7 +131,6 @@ impl Peer {
     pub(super) fn sums_told(&mut self, id: LinkId, number: u32, salt: Salt, ranges: &[RangeSums]) {
         let fresh = self.entropy.array();
         let Some(session) = self.links.get_mut(&id).and_then(|link| link.sessions.get_mut(&number)) else { return };
-        session.confirmed();
         let space = self.spaces.get_mut(&number).filter(|space| session.member || !space.authority.is_founded());
         let (Some(space), false) = (space, session.compared.told_them) else {
             session.compared.missed |= !session.member;

@@ -58,6 +58,7 @@ impl Peer {
             .collect();
         // Who was greeted before the right to be here was stored has not been shown it.
         let begins = grown.iter().any(|(log, len)| Some(*log) == own && *len <= CREDENTIALS);
+        let busy = self.commits.is_busy();
         for id in self.links.keys().copied().collect::<Vec<_>>() {
             let Some(link) = self.links.get_mut(&id) else { continue };
             let peer = link.peer;
@@ -76,13 +77,14 @@ impl Peer {
             }
             // Who has it already need not hear that we do, unless it waits for that: as the author or the sender.
             let owes = session.owes;
+            let more = busy || self.inboxes.has(number, id);
             told.retain(|(log, len)| {
                 owes || *log == peer || session.theirs.get(log).is_none_or(|(theirs, _)| theirs < len)
             });
             let told: Vec<PublicKey> = told.into_iter().map(|(log, _)| log).collect();
             if !told.is_empty() {
-                // Where nothing is said, as when only our own log has grown, what the sender waits for is said another time.
-                session.owes = false;
+                // The rest is said as it is stored; and where nothing is said, as when only our own log has grown, another time.
+                session.owes &= more;
                 self.say_have(id, number, &told);
             }
             self.serve_next(id, number);
@@ -97,23 +99,25 @@ impl Peer {
     }
 
     /// A member that sent something of which nothing was stored, because it was known or is not taken, waits for a word all the same
-    /// before it sends more. Strangers are told nothing.
+    /// before it sends more: that nothing of it is left to be taken in. Strangers are told nothing.
     pub(super) fn confirm_rest(&mut self) {
         if self.commits.is_busy() {
             return;
         }
         let mut due = Vec::new();
+        let joining = |number: &u32| self.spaces.get(number).is_some_and(|space| !space.authority.is_founded());
         for (id, link) in &mut self.links {
             for (number, session) in &mut link.sessions {
-                if session.member && session.owes && !self.inboxes.has(*number, *id) {
+                let told = session.member || joining(number);
+                if told && session.owes && !self.inboxes.has(*number, *id) {
                     session.owes = false;
                     due.push((*id, *number));
                 }
             }
         }
         for (id, number) in due {
-            if let Some(first) = self.spaces.get(&number).map(|space| space.row.key) {
-                self.say_have(id, number, &[first]);
+            if let Some(key) = self.spaces.get(&number).map(|space| space.row.key) {
+                self.send(id, &Frame::Have(key, Vec::new()));
             }
         }
     }
@@ -122,7 +126,7 @@ impl Peer {
         let own = self.device();
         let Some(link) = self.links.get_mut(&id) else { return };
         let Some(session) = link.sessions.get_mut(&number) else { return };
-        session.confirmed();
+        session.window.confirmed(items.iter().map(|(log, len, _)| (*log, *len)));
         session.compared.heard = true;
         let logs: Vec<PublicKey> = items.iter().map(|(log, ..)| *log).collect();
         let mut ack = None;

@@ -4,7 +4,7 @@ use super::links::Link;
 use super::past::entries_at;
 use super::presence::Budget;
 use super::read::said_ops;
-use super::serve::{QUEUE, SHORT_WINDOW};
+use super::serve::QUEUE;
 use super::space::Space;
 use super::{Done, Job, LinkId, Peer};
 use crate::authority::Record;
@@ -60,7 +60,7 @@ impl Peer {
         let Some(session) = self.session(id, number).filter(|session| session.member) else {
             return self.refuse_from(id, "not-a-member");
         };
-        session.window = SHORT_WINDOW;
+        session.window.shrink();
         if !session.glances.budget.take_as(COST, now) {
             return self.refuse_from(id, "glance-flood");
         }

@@ -9,6 +9,7 @@ use super::compare::Compared;
 use super::fork::Search;
 use super::quota::Useless;
 use super::space::read_entries;
+use super::window::Window;
 use super::{Done, Job, LinkId, LinkPath, MAX_LINKS, Output, Peer, presence};
 use crate::entry::{Entry, EntryError, Kind};
 use crate::identity::PublicKey;
@@ -62,16 +63,14 @@ pub(super) struct Session {
     pub(super) serving: VecDeque<(PublicKey, u64)>,
     /// Up to where each log has been sent.
     pub(super) sent: BTreeMap<PublicKey, u64>,
-    /// What was sent since it last said what it has: bytes, of large entries fewer.
-    pub(super) unconfirmed: usize,
-    /// How many may be; small at first.
-    pub(super) window: usize,
+    /// What was sent and it has not said to have stored.
+    pub(super) window: Window,
     pub(super) is_serving: bool,
     /// How many entries of a log are read for the next frame.
     pub(super) reading: u64,
     /// Until when others are not asked for what its author is about to send itself.
     pub(super) grace: BTreeMap<PublicKey, u64>,
-    /// It sent entries and has not been told since what we have.
+    /// It sent entries and has not been told that all of them are taken in.
     pub(super) owes: bool,
     /// Forked logs it has been told of because it had more than counts.
     pub(super) told_forks: BTreeSet<PublicKey>,

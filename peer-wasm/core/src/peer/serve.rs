@@ -1,6 +1,5 @@
 //! Sending entries to those who lack them.
 
-use super::links::Session;
 use super::space::{READ_RUN, read_entries};
 use super::{Done, Job, LinkId, Peer};
 use crate::api::Role;
@@ -14,15 +13,8 @@ use std::cmp::Reverse;
 /// A frame is sent once it has this many bytes.
 const FRAME: usize = 128 << 10;
 /// Once this many bytes wait in the network's queue of a link no more are added: room for one frame of the longest
-/// value to leave while the next one is read …
+/// value to leave while the next one is read.
 pub(super) const QUEUE: usize = 2 << 20;
-/// … and this many are sent before the other peer says what it has stored, …
-const WINDOW: usize = 1 << 20;
-/// … counted so that what is large in an entry, the bytes of one value, weighs less: it is stored faster than as many small values; …
-const LARGE: usize = 64 << 10;
-const LARGE_WEIGHS: usize = 4;
-/// … at first, and after it has looked at places before everything is there, only this many: the answers come behind what is on its way.
-pub(super) const SHORT_WINDOW: usize = 256 << 10;
 /// Entries of a log that are read at first. Then twice as many as went into the frame before: as many as are needed if
 /// they are long, [`READ_RUN`] if they are short.
 const READ_FIRST: u64 = 4;
@@ -56,9 +48,8 @@ impl Peer {
         let Some(link) = self.links.get_mut(&id) else { return };
         let queued = link.queued;
         let Some(session) = link.sessions.get_mut(&number) else { return };
-        let window = session.window.max(SHORT_WINDOW);
-        let ready = session.member && !session.serving.is_empty() && session.unconfirmed < window;
-        if ready && queued < window.min(QUEUE) && !session.is_serving {
+        let ready = session.member && !session.serving.is_empty() && session.window.has_room();
+        if ready && queued < session.window.size().min(QUEUE) && !session.is_serving {
             session.is_serving = true;
             self.start_later(Job::Serve(id, number));
         }
@@ -157,28 +148,12 @@ impl Peer {
             session.serving.pop_front();
         }
         if !frame.is_empty() {
-            session.unconfirmed += frame.iter().map(weight).sum::<usize>();
+            session.window.sent(&frame);
             self.send(id, &Frame::Entries(key, frame));
         }
         self.serve_next(id, number);
         Ok(Done::Nothing)
     }
-}
-
-impl Session {
-    /// The other side says what it has stored: it may be sent twice as much before it says so again.
-    pub(super) fn confirmed(&mut self) {
-        if std::mem::take(&mut self.unconfirmed) > 0 {
-            self.window = (self.window.max(SHORT_WINDOW) * 2).min(WINDOW);
-        }
-    }
-}
-
-/// What a part of a frame counts for in the window.
-fn weight(piece: &Piece) -> usize {
-    let Piece::Entry(entry) = piece else { return 0 };
-    let len = entry.raw().len();
-    len.min(LARGE) + len.saturating_sub(LARGE) / LARGE_WEIGHS
 }
 
 fn is_authority(space: Option<&super::space::Space>, log: &PublicKey) -> bool {

@@ -118,6 +118,36 @@ fn who_writes_while_much_arrives_is_not_kept_waiting() {
     });
 }
 
+/// Much of one author's comes from itself, faster than it can be stored.
+#[test]
+fn who_sends_faster_than_is_stored_waits() {
+    for_each_seed(2, 20, |seed| {
+        let mut story = Story::joined(seed, 2)?;
+        story.crash(1);
+        for turn in 0..500 {
+            story.write(0, &format!("big/{turn}"), "x".repeat(60_000).into(), true);
+            story.world.run(5);
+        }
+        story.world.run(10_000);
+        let late = story.world.add();
+        story.world.weather.commit = (300, 300);
+        story.world.count_arrivals(late);
+        story.ask_to_join(late, Role::Writer);
+        let began = story.world.now();
+        while story.world.arrivals(late).entries() < 500 && story.world.now() < began + 300_000 {
+            story.world.run(1_000);
+        }
+        let status = story.world.ask_for(late, Request::Status, 10_000);
+        let arrivals = story.world.arrivals(late);
+        if arrivals.entries() < 500 || arrivals.again > 0 || format!("{status:?}").contains("inbox-full") {
+            return Err(format!("{} entries, {} bytes again: {status:?}", arrivals.entries(), arrivals.again));
+        }
+        story.world.start(1);
+        story.settle(SETTLE)?;
+        story.check()
+    });
+}
+
 /// Who sends waits for a word of what it has sent, also where none of it was news.
 #[test]
 fn what_came_already_is_confirmed_too() {
