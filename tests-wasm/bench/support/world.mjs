@@ -80,12 +80,22 @@ export async function openFilled(n, { browser = {} } = {}) {
     cpSync(kept, copy, { recursive: true })
     const relay = await startWorld({ port, dataDir: join(copy, 'relay') })
     const one = await someone(relay, { ...browser, profile: join(copy, 'profile') })
+    await one.page.evaluate(newestRelease)
     const last = await one.ask('GET', `/~/${space}/records/${keyOf(n - 1)}`)
     if (last.json?.n === n - 1) return { relay, one, space, filledIn: seconds }
     await Promise.all([one.close(), relay.kill()])
     if (again) throw new Error(`the filled profile lacks its last record: ${last.status} ${last.text}`)
     rmSync(kept, { recursive: true, force: true })
   }
+}
+
+/** In a page: waits until the worker is of the release that is served. The profile may have been filled by another one. */
+const newestRelease = async () => {
+  const registration = await navigator.serviceWorker.ready
+  await registration.update()
+  const coming = registration.installing ?? registration.waiting
+  const settled = () => ['activated', 'redundant'].includes(coming.state)
+  if (coming && !settled()) await new Promise((done) => coming.addEventListener('statechange', () => settled() && done()))
 }
 
 async function makeFilled(n, kept, about) {

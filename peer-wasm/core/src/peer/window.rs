@@ -26,16 +26,16 @@ pub(super) struct Window {
 
 impl Window {
     /// What may be on its way, in bytes.
-    pub(super) fn size(&self) -> usize {
-        self.size.max(LEAST)
+    pub(super) const fn size(&self) -> usize {
+        if self.size > LEAST { self.size } else { LEAST }
     }
 
     pub(super) const fn has_room(&self) -> bool {
-        self.on_way < if self.size > LEAST { self.size } else { LEAST }
+        self.on_way < self.size()
     }
 
     /// Begins anew with as little as at first.
-    pub(super) fn shrink(&mut self) {
+    pub(super) const fn shrink(&mut self) {
         self.size = LEAST;
     }
 
@@ -78,5 +78,53 @@ impl Window {
         if self.on_way < before {
             self.size = (self.size() * 2).min(MOST);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::entry::{Entry, Kind, Tip};
+    use crate::identity::SecretKey;
+
+    /// Entries of a log of its own, with bodies of so many bytes.
+    fn log(name: u8, bodies: &[usize]) -> (PublicKey, Vec<Piece>) {
+        let (key, mut tip) = (SecretKey::from_seed(&[name; 32]), Tip::EMPTY);
+        let entry = |len: &usize| {
+            let entry = Entry::sign(&key, PublicKey([1; 32]), tip, Kind::Grant, None, Vec::new(), &vec![0; *len]);
+            tip = Tip { len: tip.len + 1, hash: entry.hash() };
+            Piece::Entry(entry.into_entry())
+        };
+        (key.public(), bodies.iter().map(entry).collect())
+    }
+
+    #[test]
+    fn what_is_named_is_confirmed_and_nothing_else() {
+        let (mut window, (a, of_a), (b, of_b)) =
+            (Window::default(), log(1, &[100 << 10; 2]), log(2, &[50 << 10, 40 << 10]));
+        window.sent(&of_a);
+        window.sent(&of_b);
+        let all = window.on_way;
+        assert!(all > 200 << 10 && all < 300 << 10 && window.has_room(), "{all}");
+        window.sent(&of_a);
+        assert!(!window.has_room(), "sent again it is on its way again");
+        window.confirmed([(a, 0), (PublicKey([7; 32]), 9)].into_iter());
+        assert_eq!((window.has_room(), window.size()), (false, LEAST), "none of it is there");
+        window.confirmed([(a, 1)].into_iter());
+        assert_eq!(window.size(), 2 * LEAST);
+        window.confirmed([(a, 2), (b, 2)].into_iter());
+        assert_eq!((window.on_way, window.parts.len(), window.size()), (0, 0, MOST));
+        window.shrink();
+        assert_eq!(window.size(), LEAST);
+    }
+
+    #[test]
+    fn a_word_without_logs_confirms_everything() {
+        let mut window = Window::default();
+        window.confirmed(std::iter::empty());
+        assert_eq!(window.size(), LEAST, "there was nothing");
+        window.sent(&log(1, &[90 << 10; 3]).1);
+        window.confirmed(std::iter::empty());
+        assert_eq!((window.on_way, window.parts.len(), window.size()), (0, 0, 2 * LEAST));
     }
 }
