@@ -3,7 +3,7 @@
 //! ```text
 //! open    = 0 ‖ count ‖ token[16]*                               spaces the sender takes part in, known only to those who know them
 //! hello   = 1 ‖ space[32] ‖ count ‖ entry (bytes)*               the sender's right to be there: its device and grant
-//! have    = 2 ‖ space[32] ‖ count ‖ (log[32] ‖ len ‖ hash[32])*  durable here
+//! have    = 2 ‖ space[32] ‖ count ‖ (log[32] ‖ len ‖ hash[32])*  durable here; none: nothing you sent is left to be taken in
 //! want    = 3 ‖ space[32] ‖ count ‖ (log[32] ‖ from)*            please send
 //! entries = 4 ‖ space[32] ‖ count ‖ run*                         runs of logs, see `runs`
 //! fork    = 5 ‖ space[32] ‖ proof                                two histories of one log
