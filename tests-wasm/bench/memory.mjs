@@ -41,7 +41,7 @@ async function workers() {
   const fresh = await someone(relay)
   found['Kith, empty'] = await look(fresh.browser, 'service_worker', relay.url)
   const space = await fresh.space('Memory')
-  await fill(fresh, space, 0, WRITTEN)
+  await fill(fresh.page, `/~/${space}/records/`, 0, WRITTEN)
   found[`Kith, after ${WRITTEN} PUTs`] = await look(fresh.browser, 'service_worker', relay.url)
   await Promise.all([fresh.close(), relay.kill()])
 

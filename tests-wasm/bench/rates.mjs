@@ -6,7 +6,7 @@ import { openStorePage, serveStorePage } from '../store-page/site.mjs'
 import { startPlain } from './baseline/plain-worker.mjs'
 import { figure, publish, quantile, ratio, show, showSpreads, spread, times } from './support/figures.mjs'
 import { serveRxdb } from './support/rxdb.mjs'
-import { FILL_OPEN, keyOf, openFilled, record, tab } from './support/world.mjs'
+import { fill, keyOf, openFilled, record, tab } from './support/world.mjs'
 
 const STORED = times(10_000, 1_000)
 const ROUNDS = times(5, 1)
@@ -51,19 +51,6 @@ const overHttp = async (what, base, { count, from, open, stored, limit }) => {
   }
   await Promise.all(Array.from({ length: open }, work))
   return performance.now() - began
-}
-
-const fillPlain = async (stored, open, source) => {
-  const record = new Function(`return ${source}`)()
-  let next = 0
-  const write = async () => {
-    while (next < stored) {
-      const n = next++
-      const answer = await fetch(`/kv/${String(n).padStart(6, '0')}`, { method: 'PUT', body: JSON.stringify(record(n)) })
-      if (!answer.ok) throw new Error(`PUT gave ${answer.status}`)
-    }
-  }
-  await Promise.all(Array.from({ length: open }, write))
 }
 
 /** Replicache's loop by HTTP; gives the milliseconds of each turn. */
@@ -114,7 +101,7 @@ const [plain, rxdbSite, storeSite] = await Promise.all([startPlain(), serveRxdb(
 try {
   const plainPage = await tab(one, plain.url)
   await plainPage.waitFor(() => globalThis.ready, { what: 'the plain worker' })
-  await plainPage.evaluate(fillPlain, STORED, FILL_OPEN, String(record))
+  await fill(plainPage, '/kv/', 0, STORED)
   const rxdbPage = await tab(one, rxdbSite.url)
   rxdbSite.serve(STORED, keyOf, record)
   await rxdbPage.waitFor(() => globalThis.rxdb, { what: 'the page with RxDB' })

@@ -41,14 +41,14 @@ export const record = (n) => ({ n, title: `Record number ${n}`, done: n % 3 === 
 /** Its key. */
 export const keyOf = (n) => String(n).padStart(6, '0')
 
-/** Writes records `from` to `to` of a space, one PUT each. */
-export async function fill(one, space, from, to) {
+/** Writes records `from` to `to` below a page's path `base`, one PUT each. */
+export async function fill(page, base, from, to) {
   for (let start = from; start < to; start += FILL_STEP) {
-    await one.page.evaluate(fillInPage, space, start, Math.min(to, start + FILL_STEP), FILL_OPEN, String(record))
+    await page.evaluate(fillInPage, base, start, Math.min(to, start + FILL_STEP), FILL_OPEN, String(record))
   }
 }
 
-const fillInPage = async (space, from, to, open, source) => {
+const fillInPage = async (base, from, to, open, source) => {
   const record = new Function(`return ${source}`)()
   let next = from
   const write = async () => {
@@ -56,7 +56,7 @@ const fillInPage = async (space, from, to, open, source) => {
       const n = next++
       const headers = { 'content-type': 'application/json' }
       for (let again = 0; ; again++) {
-        const answer = await fetch(`/~/${space}/records/${String(n).padStart(6, '0')}`, { method: 'PUT', headers, body: JSON.stringify(record(n)) })
+        const answer = await fetch(base + String(n).padStart(6, '0'), { method: 'PUT', headers, body: JSON.stringify(record(n)) })
         if (answer.ok) break
         if (answer.status !== 503 || again === 20) throw new Error(`PUT gave ${answer.status}: ${await answer.text()}`)
         await new Promise((resolve) => setTimeout(resolve, 250))
@@ -105,7 +105,7 @@ async function makeFilled(n, kept, about) {
   const one = await someone(relay, { profile: join(made, 'profile') })
   const space = await one.space(`${n} records`)
   const began = Date.now()
-  await fill(one, space, 0, n)
+  await fill(one.page, `/~/${space}/records/`, 0, n)
   const seconds = (Date.now() - began) / 1000
   process.stdout.write(`filled ${n} records, one PUT each, ${FILL_OPEN} at a time: ${seconds.toFixed(0)} s, ${Math.round(n / seconds)} per second\n`)
   await one.close()
